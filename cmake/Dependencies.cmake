@@ -1,0 +1,28 @@
+# The third-party libraries, each met by one module only (DESIGN: walls; tests/tree enforces them).
+find_package(Threads REQUIRED)
+find_package(OpenSSL 3.0 REQUIRED)
+find_package(Boost 1.81 EXACT REQUIRED COMPONENTS json)
+find_package(yaml-cpp REQUIRED)
+find_package(simdjson REQUIRED)
+find_package(spdlog REQUIRED)
+find_package(prometheus-cpp REQUIRED)
+find_package(CLI11 REQUIRED)
+find_package(PkgConfig REQUIRED)
+pkg_check_modules(nghttp2 REQUIRED IMPORTED_TARGET libnghttp2>=1.52)
+
+# nghttp2_version() cannot tell a patched 1.52 from an unpatched one: ask for the two backported symbols.
+include(CheckSymbolExists)
+set(CMAKE_REQUIRED_LIBRARIES PkgConfig::nghttp2)
+check_symbol_exists(nghttp2_option_set_stream_reset_rate_limit nghttp2/nghttp2.h PENSTOCK_NGHTTP2_RESET_LIMIT)
+check_symbol_exists(nghttp2_option_set_max_continuations nghttp2/nghttp2.h PENSTOCK_NGHTTP2_CONTINUATIONS)
+unset(CMAKE_REQUIRED_LIBRARIES)
+if(NOT PENSTOCK_NGHTTP2_RESET_LIMIT OR NOT PENSTOCK_NGHTTP2_CONTINUATIONS)
+  message(FATAL_ERROR "libnghttp2 lacks the fixes for CVE-2023-44487 and CVE-2024-28182: install 1.52.0-1+deb12u1 or newer")
+endif()
+
+if(PENSTOCK_TESTS)
+  find_package(GTest REQUIRED)
+endif()
+if(PENSTOCK_BENCH)
+  find_package(benchmark REQUIRED)
+endif()

@@ -1,0 +1,180 @@
+#include "penstock/http/head.hpp"
+
+#include <array>
+#include <cstring>
+
+#include "penstock/base/assert.hpp"
+
+namespace penstock::http {
+namespace {
+
+struct KnownHeader {
+  std::string_view name;
+  HeaderId id;
+};
+
+constexpr KnownHeader kKnown[] = {
+    {"accept", HeaderId::kAccept},
+    {"accept-encoding", HeaderId::kAcceptEncoding},
+    {"age", HeaderId::kAge},
+    {"authorization", HeaderId::kAuthorization},
+    {"cache-control", HeaderId::kCacheControl},
+    {"connection", HeaderId::kConnection},
+    {"content-encoding", HeaderId::kContentEncoding},
+    {"content-length", HeaderId::kContentLength},
+    {"content-type", HeaderId::kContentType},
+    {"cookie", HeaderId::kCookie},
+    {"date", HeaderId::kDate},
+    {"expect", HeaderId::kExpect},
+    {"forwarded", HeaderId::kForwarded},
+    {"host", HeaderId::kHost},
+    {"keep-alive", HeaderId::kKeepAlive},
+    {"proxy-connection", HeaderId::kProxyConnection},
+    {"request-id", HeaderId::kRequestId},
+    {"retry-after", HeaderId::kRetryAfter},
+    {"retry-after-ms", HeaderId::kRetryAfterMs},
+    {"server", HeaderId::kServer},
+    {"set-cookie", HeaderId::kSetCookie},
+    {"te", HeaderId::kTe},
+    {"traceparent", HeaderId::kTraceparent},
+    {"tracestate", HeaderId::kTracestate},
+    {"trailer", HeaderId::kTrailer},
+    {"transfer-encoding", HeaderId::kTransferEncoding},
+    {"upgrade", HeaderId::kUpgrade},
+    {"user-agent", HeaderId::kUserAgent},
+    {"x-api-key", HeaderId::kXApiKey},
+    {"x-forwarded-for", HeaderId::kXForwardedFor},
+    {"x-request-id", HeaderId::kXRequestId},
+    {"x-penstock-cache", HeaderId::kXPenstockCache},
+    {"x-penstock-priority", HeaderId::kXPenstockPriority},
+    {"x-penstock-timeout-ms", HeaderId::kXPenstockTimeoutMs},
+};
+
+constexpr std::size_t kSlots = 256;
+
+constexpr std::size_t Hash(std::string_view name) {
+  const auto first = static_cast<unsigned char>(name.front());
+  const auto last = static_cast<unsigned char>(name.back());
+  const auto middle = static_cast<unsigned char>(name[name.size() / 2]);
+  return (name.size() * 7 + first * 31 + last * 131 + middle * 17) % kSlots;
+}
+
+/// Open addressing, at most `kProbes` steps; built at compile time.
+constexpr std::size_t kProbes = 4;
+constexpr auto kTable = [] {
+  std::array<std::int8_t, kSlots> table{};
+  table.fill(-1);
+  for (std::size_t i = 0; i < std::size(kKnown); ++i) {
+    std::size_t slot = Hash(kKnown[i].name);
+    std::size_t steps = 0;
+    while (table[slot] != -1) {
+      slot = (slot + 1) % kSlots;
+      if (++steps >= kProbes) throw "header table: a cluster longer than kProbes; change Hash";
+    }
+    table[slot] = static_cast<std::int8_t>(i);
+  }
+  return table;
+}();
+
+}  // namespace
+
+HeaderId LookupHeader(std::string_view name) noexcept {
+  if (name.empty()) return HeaderId::kOther;
+  std::size_t slot = Hash(name);
+  for (std::size_t step = 0; step < kProbes; ++step, slot = (slot + 1) % kSlots) {
+    if (kTable[slot] < 0) return HeaderId::kOther;
+    const KnownHeader& known = kKnown[kTable[slot]];
+    if (known.name == name) return known.id;
+  }
+  return HeaderId::kOther;
+}
+
+Method LookupMethod(std::string_view text) noexcept {
+  if (text == "POST") return Method::kPost;
+  if (text == "GET") return Method::kGet;
+  if (text == "HEAD") return Method::kHead;
+  if (text == "PUT") return Method::kPut;
+  if (text == "DELETE") return Method::kDelete;
+  if (text == "CONNECT") return Method::kConnect;
+  if (text == "OPTIONS") return Method::kOptions;
+  if (text == "TRACE") return Method::kTrace;
+  if (text == "PATCH") return Method::kPatch;
+  return Method::kOther;
+}
+
+void Head::Clear() noexcept {
+  version = Version::kHttp11;
+  method = Method::kGet;
+  status = 0;
+  framing = Framing::kNone;
+  content_length.reset();
+  bytes_.clear();
+  fields_.clear();
+  method_text_ = scheme_ = authority_ = target_ = Slice{};
+  list_bytes_ = 0;
+  std::memset(first_, 0, sizeof first_);
+}
+
+Head::Slice Head::Store(std::string_view text) {
+  const Slice slice{static_cast<std::uint32_t>(bytes_.size()), static_cast<std::uint32_t>(text.size())};
+  bytes_.insert(bytes_.end(), text.begin(), text.end());
+  return slice;
+}
+
+void Head::Add(std::string_view name, std::string_view value, HeaderId id) {
+  const Slice name_slice = Store(name);
+  const Slice value_slice = Store(value);
+  fields_.push_back(Entry{name_slice, value_slice, id});
+  list_bytes_ += name.size() + value.size() + 32;
+  std::uint16_t& first = first_[static_cast<std::size_t>(id)];
+  if (first == 0) first = static_cast<std::uint16_t>(fields_.size());
+}
+
+Head::Field Head::field(std::size_t i) const noexcept {
+  const Entry& entry = fields_[i];
+  return Field{At(entry.name), At(entry.value), entry.id};
+}
+
+std::string_view Head::Find(HeaderId id) const noexcept {
+  const std::uint16_t first = first_[static_cast<std::size_t>(id)];
+  return first == 0 || id == HeaderId::kOther ? std::string_view{} : At(fields_[first - 1u].value);
+}
+
+std::size_t Head::Count(HeaderId id) const noexcept {
+  std::size_t count = 0;
+  for (const Entry& entry : fields_) count += entry.id == id ? 1 : 0;
+  return count;
+}
+
+std::string_view Head::Find(std::string_view name) const noexcept {
+  for (const Entry& entry : fields_) {
+    if (At(entry.name) == name) return At(entry.value);
+  }
+  return {};
+}
+
+void Head::Remove(HeaderId id) noexcept {
+  if (!Has(id)) return;
+  std::erase_if(fields_, [id](const Entry& entry) { return entry.id == id; });
+  std::memset(first_, 0, sizeof first_);
+  for (std::size_t i = fields_.size(); i > 0; --i) {
+    first_[static_cast<std::size_t>(fields_[i - 1].id)] = static_cast<std::uint16_t>(i);
+  }
+}
+
+void HeadReturn::operator()(Head* head) const noexcept {
+  constexpr std::size_t kKeepListBytes = 64 * 1024;
+  std::unique_ptr<Head> owned(head);
+  if (pool == nullptr || pool->free_.size() >= pool->free_max_ || head->list_bytes() > kKeepListBytes) return;
+  head->Clear();
+  pool->free_.push_back(std::move(owned));
+}
+
+HeadPtr HeadPool::Take() {
+  if (free_.empty()) return HeadPtr(new Head, HeadReturn{this});
+  Head* head = free_.back().release();
+  free_.pop_back();
+  return HeadPtr(head, HeadReturn{this});
+}
+
+}  // namespace penstock::http
