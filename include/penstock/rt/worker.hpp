@@ -1,0 +1,76 @@
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <vector>
+
+#include "penstock/base/prng.hpp"
+#include "penstock/base/time.hpp"
+#include "penstock/mem/chain.hpp"
+#include "penstock/rt/event_loop.hpp"
+#include "penstock/rt/mailbox.hpp"
+#include "penstock/rt/timer_wheel.hpp"
+
+namespace penstock::rt {
+
+/// Something that may be in use further down the stack when its end is decided; see Worker::Bury.
+class Mortal {
+ public:
+  virtual ~Mortal() = default;
+};
+
+/// One thread, one core, one loop, and everything a request touches. Post() and Stop() may be called from any thread;
+/// all else belongs to the worker's thread.
+///
+/// A turn: wait, read the clock, deliver events, fire timers, deliver letters, flush the dirty connections, bury the dead.
+class Worker {
+ public:
+  Worker(unsigned index, std::unique_ptr<EventLoop> loop, std::uint64_t seed);
+  ~Worker();
+  Worker(const Worker&) = delete;
+  Worker& operator=(const Worker&) = delete;
+
+  unsigned index() const noexcept { return index_; }
+  EventLoop& loop() noexcept { return *loop_; }
+  TimerWheel& timers() noexcept { return timers_; }
+  ChunkPool& chunks() noexcept { return chunks_; }
+  Prng& prng() noexcept { return prng_; }
+  TimePoint Now() const noexcept { return loop_->Now(); }
+  WallTime Wall() noexcept;  ///< of this turn; read at most once per turn
+
+  void Arm(Timer& timer, Duration delay) noexcept { timers_.Arm(timer, Now() + delay); }
+  void FlushLater(Flushable& flushable) noexcept { dirty_.Add(flushable); }
+  /// Destroys it at the end of the turn, when nothing of it is on the stack any more.
+  void Bury(std::unique_ptr<Mortal> dead) { graves_.push_back(std::move(dead)); }
+
+  /// Runs `letter` on this worker's thread. Any thread.
+  void Post(Mailbox::Letter letter);
+  /// Ends Run() after the current turn. Any thread.
+  void Stop() noexcept;
+
+  void Run();       ///< turns until Stop()
+  void RunTurn();   ///< one turn; waits until something is due
+  bool stopped() const noexcept { return stop_.load(std::memory_order_relaxed); }
+
+ private:
+  unsigned index_;
+  std::unique_ptr<EventLoop> loop_;
+  Prng prng_;
+  ChunkPool chunks_;
+  TimerWheel timers_;
+  Mailbox mailbox_;
+  FlushList dirty_;
+  std::vector<std::unique_ptr<Mortal>> graves_;
+  std::vector<std::unique_ptr<Mortal>> burying_;
+  std::atomic<bool> stop_{false};
+  std::atomic<bool> mail_{false};
+  WallTime wall_{};
+  bool wall_read_ = false;
+};
+
+/// Binds the calling thread to a core of those the process may use; false when the kernel refuses.
+bool PinThread(unsigned index) noexcept;
+/// How many cores the process may use (affinity mask), at least 1.
+unsigned UsableCores() noexcept;
+
+}  // namespace penstock::rt
