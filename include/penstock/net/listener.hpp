@@ -1,0 +1,33 @@
+#pragma once
+
+#include <string>
+
+#include "penstock/base/result.hpp"
+#include "penstock/rt/address.hpp"
+
+namespace penstock::net {
+
+/// Owned by whoever opened it (the app before the workers start; a reload before its swap). A bound, listening descriptor.
+class ListenSocket {
+ public:
+  ListenSocket() noexcept = default;
+  ListenSocket(ListenSocket&& other) noexcept;
+  ListenSocket& operator=(ListenSocket&& other) noexcept;
+  ~ListenSocket();
+
+  /// Binds and listens. TCP: SO_REUSEPORT, so that each worker has its own queue. Unix: one descriptor for all workers; a
+  /// stale socket file is replaced only after a refused connect; the file goes with the socket.
+  /// The error is a line for the operator: "127.0.0.1:8080: address already in use".
+  static Result<ListenSocket, std::string> Open(const rt::Address& address, bool reuse_port);
+
+  int fd() const noexcept { return fd_; }
+  /// As bound: a port 0 has become the kernel's choice.
+  const rt::Address& address() const noexcept { return address_; }
+
+ private:
+  int fd_ = -1;
+  rt::Address address_;
+  std::string unlink_path_;
+};
+
+}  // namespace penstock::net

@@ -1,0 +1,126 @@
+#include "penstock/net/transport.hpp"
+
+#include <array>
+
+#include "net/tls_stream.hpp"
+#include "penstock/base/assert.hpp"
+
+namespace penstock::net {
+namespace {
+
+constexpr std::size_t kPartsPerWrite = 64;
+
+}  // namespace
+
+Transport::~Transport() = default;
+
+void Transport::Accept(std::unique_ptr<rt::Socket> socket, const TlsServerContext* tls) {
+  socket_ = std::move(socket);
+  peer_ = socket_->peer();
+  if (tls != nullptr) tls_ = std::make_unique<TlsStream>(*this, *tls);
+  socket_->Start(*this);
+  if (tls == nullptr) handler_.OnOpen();
+}
+
+void Transport::Connect(const rt::Address& address, const rt::ConnectOptions& options, const TlsClientContext* tls,
+                        std::string_view server_name) {
+  connecting_ = true;
+  peer_ = address;
+  if (tls != nullptr) tls_ = std::make_unique<TlsStream>(*this, *tls, server_name);
+  socket_ = worker_.loop().Connect(address, options, *this);
+}
+
+void Transport::Flush() {
+  if (!open() || connecting_) return;
+  if (tls_ != nullptr) {
+    tls_->Flush(out_);
+  } else {
+    FlushPlain();
+  }
+}
+
+void Transport::FlushPlain() {
+  if (stuck_) return;
+  std::array<iovec, kPartsPerWrite> parts;
+  while (!out_.empty()) {
+    const std::size_t count = out_.Peek(parts);
+    std::size_t offered = 0;
+    for (std::size_t i = 0; i < count; ++i) offered += parts[i].iov_len;
+    const std::size_t taken = socket_->Write(std::span(parts.data(), count));
+    out_.Consume(taken);
+    if (taken < offered) {
+      stuck_ = true;
+      return;
+    }
+  }
+}
+
+void Transport::PauseRead() {
+  if (open()) socket_->PauseRead();
+}
+
+void Transport::ResumeRead() {
+  if (open()) socket_->ResumeRead();
+}
+
+void Transport::ShutdownWrite() {
+  if (!open()) return;
+  if (tls_ != nullptr) tls_->CloseNotify();
+  socket_->ShutdownWrite();
+}
+
+void Transport::Close() {
+  if (!open()) return;
+  if (tls_ != nullptr && !stuck_) tls_->CloseNotify();
+  socket_->Close();
+}
+
+void Transport::Abort() {
+  if (open()) socket_->Abort();
+}
+
+std::string_view Transport::alpn() const noexcept { return tls_ == nullptr ? std::string_view{} : tls_->alpn(); }
+std::string_view Transport::server_name() const noexcept { return tls_ == nullptr ? std::string_view{} : tls_->server_name(); }
+
+void Transport::OnConnected() {
+  connecting_ = false;
+  if (tls_ != nullptr) {
+    tls_->Start();
+  } else {
+    handler_.OnOpen();
+  }
+}
+
+void Transport::OnRead(std::string_view bytes) {
+  if (tls_ != nullptr) {
+    tls_->OnCiphertext(bytes);
+  } else {
+    handler_.OnData(bytes);
+  }
+}
+
+void Transport::OnEnd() {
+  if (tls_ != nullptr) {
+    tls_->OnSocketEnd();
+  } else {
+    handler_.OnEnd();
+  }
+}
+
+void Transport::OnWritable() {
+  stuck_ = false;
+  Flush();
+  if (open() && !stuck_) handler_.OnRoom();
+}
+
+void Transport::OnError(int) {
+  Fail(connecting_ ? UpstreamError(ErrorCode::kUpstreamConnect, Retry::kIfUnprocessed, "connect failed")
+                   : UpstreamError(ErrorCode::kUpstreamReset, Retry::kUnproven, "connection reset"));
+}
+
+void Transport::Fail(const Error& error) {
+  if (socket_ != nullptr) socket_->Close();
+  handler_.OnFailed(error);
+}
+
+}  // namespace penstock::net
