@@ -106,6 +106,15 @@ void Chain::Append(SharedBytes bytes) {
 void Chain::Append(Chain&& other) noexcept {
   PENSTOCK_ASSERT(pool_ == other.pool_ && this != &other);
   if (other.head_ == nullptr) return;
+  if (tail_ != nullptr && other.size_ <= tail_->capacity - std::min(tail_->end, tail_->capacity)) {
+    // Few bytes: copying them costs less than another block and another iovec.
+    while (!other.empty()) {
+      const std::string_view front = other.Front();
+      Append(front);
+      other.Consume(front.size());
+    }
+    return;
+  }
   (tail_ == nullptr ? head_ : tail_->next) = std::exchange(other.head_, nullptr);
   tail_ = std::exchange(other.tail_, nullptr);
   size_ += std::exchange(other.size_, 0);

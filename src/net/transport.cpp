@@ -12,11 +12,12 @@ constexpr std::size_t kPartsPerWrite = 64;
 
 }  // namespace
 
+Transport::Transport(rt::Worker& worker, TransportHandler& handler) noexcept
+    : worker_(worker), handler_(handler), out_(worker.chunks()) {}
 Transport::~Transport() = default;
 
 void Transport::Accept(std::unique_ptr<rt::Socket> socket, const TlsServerContext* tls) {
   socket_ = std::move(socket);
-  peer_ = socket_->peer();
   if (tls != nullptr) tls_ = std::make_unique<TlsStream>(*this, *tls);
   socket_->Start(*this);
   if (tls == nullptr) handler_.OnOpen();
@@ -25,7 +26,6 @@ void Transport::Accept(std::unique_ptr<rt::Socket> socket, const TlsServerContex
 void Transport::Connect(const rt::Address& address, const rt::ConnectOptions& options, const TlsClientContext* tls,
                         std::string_view server_name) {
   connecting_ = true;
-  peer_ = address;
   if (tls != nullptr) tls_ = std::make_unique<TlsStream>(*this, *tls, server_name);
   socket_ = worker_.loop().Connect(address, options, *this);
 }

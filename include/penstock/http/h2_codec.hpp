@@ -41,6 +41,13 @@ struct H2Limits {
   std::uint64_t streams_total = 0;                   ///< graceful GOAWAY when reached; 0 = never
 };
 
+/// What PullBody says about the body it serves.
+enum class BodyPull : std::uint8_t {
+  kMore,   ///< not the last of it; 0 bytes defer until ResumeBody()
+  kEnd,    ///< these bytes are the last
+  kAbort,  ///< these bytes are sent, then the stream is reset with INTERNAL_ERROR
+};
+
 /// One stream's events and its outgoing body; implemented by the session's stream object. Calls come only from inside
 /// the codec's Feed() and Pull(); none of them may call Feed(), Pull() or destroy the codec. Submitting, resetting,
 /// resuming and crediting are allowed.
@@ -52,9 +59,8 @@ class H2StreamHandler {
   /// The stream is over (both sides ended, reset by either, refused by GOAWAY, or the connection died). Last call.
   /// `unprocessed`: the peer provably did not act on it (REFUSED_STREAM, or above GOAWAY's last id).
   virtual void OnClosed(H2Error code, bool unprocessed) = 0;
-  /// Fills `to` with up to `capacity` bytes of outgoing body; `end` = that was the last of it. 0 bytes without `end`
-  /// defers until ResumeBody().
-  virtual std::size_t PullBody(char* to, std::size_t capacity, bool& end) = 0;
+  /// Fills `to` with up to `capacity` bytes of outgoing body, returns how many.
+  virtual std::size_t PullBody(char* to, std::size_t capacity, BodyPull& what) = 0;
 
  protected:
   ~H2StreamHandler() = default;

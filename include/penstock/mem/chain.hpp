@@ -60,7 +60,7 @@ class Chain {
 
   void Append(std::string_view bytes);
   void Append(SharedBytes bytes);
-  /// Moves all of `other` (same pool) behind this chain's bytes without copying them.
+  /// Moves all of `other` (same pool) behind this chain's bytes; copies only what fits into the last block's room.
   void Append(Chain&& other) noexcept;
 
   /// Room at the back for direct writing: at least one byte, at most a chunk; Commit(n) makes n of it part of the chain.

@@ -28,7 +28,7 @@ class TransportHandler {
 /// Bytes to send are appended to out() and leave with Flush().
 class Transport final : private rt::SocketHandler {
  public:
-  Transport(rt::Worker& worker, TransportHandler& handler) noexcept : worker_(worker), handler_(handler), out_(worker.chunks()) {}
+  Transport(rt::Worker& worker, TransportHandler& handler) noexcept;
   ~Transport();
   Transport(const Transport&) = delete;
   Transport& operator=(const Transport&) = delete;
@@ -51,7 +51,7 @@ class Transport final : private rt::SocketHandler {
   void Abort();          ///< Close by a TCP reset, without close_notify
   bool open() const noexcept { return socket_ != nullptr && socket_->open(); }
 
-  const rt::Address& peer() const noexcept { return peer_; }
+  const rt::Address& peer() const noexcept { return socket_->peer(); }  ///< valid once accepted or connecting, closed or not
   bool secure() const noexcept { return tls_ != nullptr; }
   std::string_view alpn() const noexcept;         ///< "" without TLS or ALPN
   std::string_view server_name() const noexcept;  ///< what the client asked for by SNI
@@ -72,7 +72,6 @@ class Transport final : private rt::SocketHandler {
   std::unique_ptr<rt::Socket> socket_;
   std::unique_ptr<TlsStream> tls_;
   Chain out_;
-  rt::Address peer_;
   bool connecting_ = false;
   bool stuck_ = false;
 };

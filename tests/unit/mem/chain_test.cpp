@@ -42,18 +42,25 @@ TEST(Chain, EmptyChainHoldsNoBlock) {
   EXPECT_EQ(pool.in_use(), 0u);
 }
 
-TEST(Chain, MovesAnotherChainWithoutCopy) {
+TEST(Chain, MovesAnotherChainWithoutCopyUnlessItFitsTheLastBlock) {
   ChunkPool pool;
   Chain a(pool), b(pool);
   a.Append("head ");
-  b.Append("body");
+  b.Append(std::string(4000, 'b'));
+  b.Append(std::string(4000, 'c'));
   const char* place = b.Front().data();
   a.Append(std::move(b));
   iovec parts[4];
-  ASSERT_EQ(a.Peek(parts), 2u);
+  ASSERT_EQ(a.Peek(parts), 3u);
   EXPECT_EQ(parts[1].iov_base, place);
-  EXPECT_EQ(a.size(), 9u);
+  EXPECT_EQ(a.size(), 8005u);
   EXPECT_TRUE(b.empty());
+
+  Chain c(pool);
+  c.Append("tail");
+  a.Append(std::move(c));
+  EXPECT_EQ(a.Peek(parts), 3u);
+  EXPECT_EQ(a.size(), 8009u);
 }
 
 }  // namespace

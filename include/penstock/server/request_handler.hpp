@@ -1,0 +1,81 @@
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+#include "penstock/base/error.hpp"
+#include "penstock/http/head.hpp"
+#include "penstock/mem/chain.hpp"
+#include "penstock/rt/address.hpp"
+
+namespace penstock::server {
+
+enum class Protocol : std::uint8_t { kHttp1, kHttp2 };
+
+/// How a client's stream ended before its answer did.
+enum class Departure : std::uint8_t {
+  kClosed,          ///< it left: FIN, RST, RST_STREAM, connection closed
+  kSlowReader,      ///< it took no byte for slow_reader_timeout, or too few
+  kProtocolError,   ///< it broke the protocol; the connection was killed
+};
+
+/// Owned by one Worker. Where one request's answer goes; a stream of an HTTP/1.1 or HTTP/2 session. Valid until the handler's
+/// OnFinished or OnGone.
+class ResponseStream {
+ public:
+  virtual Protocol protocol() const noexcept = 0;
+  virtual const rt::Address& peer() const noexcept = 0;
+  virtual bool secure() const noexcept = 0;
+  virtual std::string_view server_name() const noexcept = 0;  ///< TLS SNI
+
+  /// 100 Continue, when the request asked for it and the head is acceptable: the body will come.
+  virtual void SendContinue() = 0;
+  /// The final head. `end`: no body follows. Framing is the session's: content-length is kept when `head` has one.
+  virtual void SendHead(const http::Head& head, bool end) = 0;
+  /// Body bytes waiting to be sent: append, then BodyReady(). They leave in one write at the end of the loop turn.
+  virtual Chain& body() noexcept = 0;
+  virtual void BodyReady() = 0;
+  /// The answer is complete with what body() holds now. OnFinished follows when it has left.
+  virtual void EndBody() = 0;
+  /// The answer cannot be completed: what body() holds is sent, then the framing is broken (HTTP/1.1: close before the
+  /// end; HTTP/2: RST_STREAM INTERNAL_ERROR). OnFinished follows.
+  virtual void CutBody() = 0;
+  /// Body bytes not yet given to the kernel (HTTP/1.1) or framed (HTTP/2).
+  virtual std::size_t unsent() const noexcept = 0;
+  /// This connection carries no further request after this answer.
+  virtual void CloseAfter() = 0;
+
+ protected:
+  ~ResponseStream() = default;
+};
+
+/// Owned by one Worker. Who answers one request. Calls come from the session; OnFinished or OnGone is the last.
+class RequestHandler {
+ public:
+  virtual void OnBody(std::string_view bytes) = 0;  ///< borrowed
+  virtual void OnEnd() = 0;                         ///< the request is complete
+  /// The rest of the request will not come (malformed, too large, too slow): answer `error`.
+  virtual void OnRequestFailed(const Error& error) = 0;
+  virtual void OnSent() = 0;                        ///< body bytes left: unsent() is smaller than before
+  virtual void OnFinished() = 0;                    ///< the answer was handed over to its last byte
+  virtual void OnGone(Departure departure) = 0;     ///< the client is gone: stop working
+
+ protected:
+  ~RequestHandler() = default;
+};
+
+/// Shared by a worker's sessions: where requests come in.
+class RequestSink {
+ public:
+  /// A request's head. `reject`: the protocol layer refuses it and this error is to be answered (`head` holds what was
+  /// understood). `body_follows`: OnBody/OnEnd come; otherwise OnEnd is not called. Returns who handles it, never null.
+  virtual RequestHandler& OnRequest(ResponseStream& stream, http::HeadPtr head, bool body_follows, bool expect_continue,
+                                    const Error* reject) = 0;
+  virtual void OnProtocolReject(Protocol protocol, std::string_view reason) = 0;
+  virtual void OnConnectionKilled(std::string_view reason) = 0;
+
+ protected:
+  ~RequestSink() = default;
+};
+
+}  // namespace penstock::server

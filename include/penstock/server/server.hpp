@@ -1,0 +1,80 @@
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "penstock/http/h2_memory.hpp"
+#include "penstock/http/head.hpp"
+#include "penstock/net/tls.hpp"
+#include "penstock/rt/worker.hpp"
+#include "penstock/server/options.hpp"
+#include "penstock/server/request_handler.hpp"
+
+namespace penstock::server {
+
+class Connection;
+
+/// Shared: one atomic for all workers' servers, so that `limits.connections` holds for the process.
+struct ConnectionCount {
+  std::atomic<std::size_t> open{0};
+};
+
+/// Owned by one Worker. The downstream side: accepts on the worker's listening descriptors, owns the connections, enforces
+/// the connection limits, drains.
+class Server {
+ public:
+  Server(rt::Worker& worker, RequestSink& sink, ConnectionCount& count, std::shared_ptr<const Options> options);
+  ~Server();
+  Server(const Server&) = delete;
+  Server& operator=(const Server&) = delete;
+
+  /// Serves a listening descriptor; `tls` null = cleartext. Returns the port's number for SetTls.
+  std::size_t Listen(int fd, bool shared, std::shared_ptr<const net::TlsServerContext> tls);
+  /// New handshakes of that port use this certificate; running connections keep theirs.
+  void SetTls(std::size_t port, std::shared_ptr<const net::TlsServerContext> tls);
+  /// New connections get these limits.
+  void SetOptions(std::shared_ptr<const Options> options) { options_ = std::move(options); }
+
+  /// First step of a drain: every answer closes its HTTP/1.1 connection, HTTP/2 connections get the two-step GOAWAY;
+  /// connections are still accepted.
+  void BeginDrain();
+  /// Second step: the accept queues are emptied, then nothing is accepted any more and idle connections are closed.
+  void StopAccepting();
+  /// Ends everything that is still there.
+  void CutAll();
+
+  std::size_t connections() const noexcept { return own_count_; }
+  bool draining() const noexcept { return draining_; }
+
+  // For connections and sessions.
+  rt::Worker& worker() noexcept { return worker_; }
+  RequestSink& sink() noexcept { return sink_; }
+  http::HeadPool& heads() noexcept { return heads_; }
+  http::H2Memory& h2_memory() noexcept { return h2_memory_; }
+
+ private:
+  friend class Connection;
+  class Port;
+  void Accepted(std::unique_ptr<rt::Socket> socket, const Port& port);
+  void Gone(Connection& connection);
+  bool Full() const noexcept;
+
+  rt::Worker& worker_;
+  RequestSink& sink_;
+  ConnectionCount& count_;
+  std::shared_ptr<const Options> options_;
+  http::HeadPool heads_;
+  http::H2Memory h2_memory_;
+  std::vector<std::unique_ptr<Port>> ports_;
+  std::unordered_map<std::string, std::size_t> per_ip_;  ///< only while connections_per_ip is set
+  Connection* first_ = nullptr;
+  std::size_t own_count_ = 0;
+  bool draining_ = false;
+  bool accepting_ = true;
+  bool paused_ = false;  ///< at the connection limit
+};
+
+}  // namespace penstock::server

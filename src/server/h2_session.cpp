@@ -1,0 +1,317 @@
+#include "server/h2_session.hpp"
+
+#include "penstock/base/assert.hpp"
+#include "penstock/rt/task.hpp"
+
+namespace penstock::server {
+namespace {
+
+constexpr std::size_t kPullBytes = 32 * 1024;                 // frames gathered per write
+constexpr Duration kTick = std::chrono::seconds(1);           // how often streams are looked at while there are any
+constexpr Duration kGoawayGap = std::chrono::seconds(1);      // between the two steps of a graceful GOAWAY: a round trip
+constexpr Duration kBodyWindow = std::chrono::seconds(10);    // body_min_rate is measured over this
+constexpr std::uint64_t kReaderMinRate = 1024;                // FAULTS 2.1: below it for two windows = slow reader
+
+}  // namespace
+
+// --- H2Stream ---
+
+H2Stream::H2Stream(H2Session& session, std::int32_t id) : session_(session), body_(session.connection_.worker().chunks()), id_(id) {}
+
+void* H2Stream::operator new(std::size_t size) { return rt::AllocateFrame(size); }
+void H2Stream::operator delete(void* memory, std::size_t size) noexcept { rt::FreeFrame(memory, size); }
+
+const rt::Address& H2Stream::peer() const noexcept { return session_.connection_.transport().peer(); }
+bool H2Stream::secure() const noexcept { return session_.connection_.transport().secure(); }
+std::string_view H2Stream::server_name() const noexcept { return session_.connection_.transport().server_name(); }
+
+void H2Stream::SendContinue() {
+  http::HeadPtr head = session_.connection_.server().heads().Take();
+  head->status = 100;
+  session_.codec_.SubmitResponse(id_, *head, false);
+  session_.connection_.FlushLater();
+}
+
+void H2Stream::SendHead(const http::Head& head, bool end) {
+  PENSTOCK_ASSERT(answer_ == Answer::kNone);
+  answer_ = end ? Answer::kEnded : Answer::kHeadSent;
+  session_.codec_.SubmitResponse(id_, head, end);
+  session_.connection_.FlushLater();
+}
+
+void H2Stream::BodyReady() {
+  session_.codec_.ResumeBody(id_);
+  session_.connection_.FlushLater();
+}
+
+void H2Stream::EndBody() {
+  if (answer_ != Answer::kHeadSent) return;
+  answer_ = Answer::kEnding;
+  BodyReady();
+}
+
+void H2Stream::CutBody() {
+  if (answer_ != Answer::kHeadSent) return;
+  answer_ = Answer::kCutting;
+  BodyReady();
+}
+
+void H2Stream::OnResponse(http::HeadPtr, bool) { PENSTOCK_ASSERT(false && "a server's stream gets no response"); }
+
+void H2Stream::OnBody(std::string_view bytes) {
+  window_bytes_ += bytes.size();
+  // The exchange holds the body until it is whole, under limits of its own, so the window may reopen at once.
+  session_.codec_.Consumed(id_, bytes.size());
+  if (handler_ != nullptr && !failed_) handler_->OnBody(bytes);
+}
+
+void H2Stream::OnEnd() {
+  request_complete_ = true;
+  window_bytes_ = 0;
+  looked_at_ = session_.connection_.worker().Now();
+  if (handler_ != nullptr && !failed_) handler_->OnEnd();
+}
+
+std::size_t H2Stream::PullBody(char* to, std::size_t capacity, http::BodyPull& what) {
+  const std::size_t n = body_.Read(to, capacity);
+  window_bytes_ += n;
+  what = http::BodyPull::kMore;
+  if (body_.empty()) {
+    if (answer_ == Answer::kEnding) {
+      what = http::BodyPull::kEnd;
+      answer_ = Answer::kEnded;
+      // An early answer: the client need not send the rest (RFC 9113 8.1).
+      if (!request_complete_) session_.codec_.Reset(id_, http::H2Error::kNoError);
+      return n;
+    }
+    if (answer_ == Answer::kCutting) {
+      what = http::BodyPull::kAbort;
+      return n;
+    }
+  }
+  if (n != 0 && handler_ != nullptr) handler_->OnSent();
+  return n;
+}
+
+void H2Stream::OnClosed(http::H2Error, bool) {
+  RequestHandler* handler = std::exchange(handler_, nullptr);
+  const bool finished = answer_ == Answer::kEnded || answer_ == Answer::kCutting;
+  const Departure departure = departure_;
+  session_.Remove(*this);
+  if (handler == nullptr) return;
+  if (finished) {
+    handler->OnFinished();
+  } else {
+    handler->OnGone(departure);
+  }
+}
+
+// --- H2Session ---
+
+H2Session::H2Session(Connection& connection)
+    : connection_(connection),
+      codec_(http::H2Codec::Side::kServer, connection.server().h2_memory(), connection.server().heads(), connection.options().h2, *this) {
+  connection_.ArmTimer(connection_.options().idle_timeout_h2);
+  connection_.FlushLater();  // our SETTINGS
+}
+
+H2Session::~H2Session() { CloseStreams(Departure::kClosed); }
+
+void H2Session::OnData(std::string_view bytes) {
+  if (phase_ == Phase::kDead || phase_ == Phase::kClosed) return;
+  const bool alive = codec_.Feed(bytes, connection_.worker().Now());
+  if (!alive) {
+    Die();
+    return;
+  }
+  if (codec_.wants_write()) connection_.FlushLater();
+}
+
+/// The codec gave up: its last words are written, then the connection closes.
+void H2Session::Die() {
+  phase_ = Phase::kDead;
+  if (const char* reason = codec_.killed_reason(); reason != nullptr) {
+    connection_.sink().OnConnectionKilled(reason);
+  }
+  CloseStreams(codec_.killed_reason() != nullptr ? Departure::kProtocolError : Departure::kClosed);
+  connection_.FlushLater();
+}
+
+void H2Session::OnFin() {
+  // HTTP/2 has no half-close at the connection: who closes it leaves.
+  phase_ = Phase::kClosed;
+  connection_.Close();
+  CloseStreams(Departure::kClosed);
+}
+
+void H2Session::OnLost() {
+  phase_ = Phase::kClosed;
+  CloseStreams(Departure::kClosed);
+}
+
+void H2Session::CloseStreams(Departure departure) {
+  while (first_ != nullptr) {
+    H2Stream& stream = *first_;
+    codec_.Detach(stream.id_);
+    RequestHandler* handler = std::exchange(stream.handler_, nullptr);
+    Remove(stream);
+    if (handler != nullptr) handler->OnGone(departure);
+  }
+}
+
+H2Stream* H2Session::Open(std::int32_t id) {
+  auto* stream = new H2Stream(*this, id);
+  stream->next_ = first_;
+  stream->link_ = &first_;
+  if (first_ != nullptr) first_->link_ = &stream->next_;
+  first_ = stream;
+  stream->looked_at_ = connection_.worker().Now();
+  StartTicking();
+  return stream;
+}
+
+void H2Session::Remove(H2Stream& stream) {
+  *stream.link_ = stream.next_;
+  if (stream.next_ != nullptr) stream.next_->link_ = stream.link_;
+  delete &stream;
+  if (first_ == nullptr && phase_ == Phase::kGoingAway) connection_.FlushLater();
+}
+
+http::H2StreamHandler* H2Session::OnRequest(std::int32_t id, http::HeadPtr head, bool end) {
+  H2Stream* stream = Open(id);
+  stream->request_complete_ = end;
+  if (!end) stream->body_deadline_ = connection_.worker().Now() + connection_.options().body_timeout;
+  const bool expect = !end && head->Find(http::HeaderId::kExpect) == "100-continue";
+  stream->handler_ = &connection_.sink().OnRequest(*stream, std::move(head), !end, expect, nullptr);
+  return stream;
+}
+
+http::H2StreamHandler* H2Session::OnReject(std::int32_t id, http::HeadPtr head, const Error& error, const char* reason) {
+  connection_.sink().OnProtocolReject(Protocol::kHttp2, reason);
+  H2Stream* stream = Open(id);
+  stream->failed_ = true;
+  stream->handler_ = &connection_.sink().OnRequest(*stream, std::move(head), false, false, &error);
+  return stream;
+}
+
+void H2Session::Flush() {
+  net::Transport& transport = connection_.transport();
+  if (phase_ == Phase::kClosed) return;
+  bool alive = phase_ != Phase::kDead;
+  while (!transport.stuck()) {
+    // A dead session still has its last words to say.
+    alive = codec_.Pull(transport.out(), kPullBytes) && alive;
+    if (transport.out().empty()) break;
+    transport.Flush();
+    if (!transport.out().empty() || !alive) break;
+  }
+  if (phase_ == Phase::kOpen || phase_ == Phase::kGoingAway) {
+    if (!alive) Die();
+  }
+  if (!transport.out().empty()) {
+    StartTicking();
+    return;
+  }
+  const bool finished = phase_ == Phase::kGoingAway && drain_step_ == TimePoint::Max() && first_ == nullptr;
+  if (phase_ == Phase::kDead || finished) {
+    phase_ = Phase::kClosed;
+    connection_.Close();
+  }
+}
+
+// --- time ---
+
+void H2Session::StartTicking() {
+  if (ticking_) return;
+  ticking_ = true;
+  connection_.ArmTimer(kTick);
+}
+
+void H2Session::OnTimer() {
+  const TimePoint now = connection_.worker().Now();
+  if (phase_ == Phase::kClosed) return;
+  if (!ticking_) {
+    // Idle: say goodbye properly; the close follows when the GOAWAY is out.
+    phase_ = Phase::kGoingAway;
+    drain_step_ = TimePoint::Max();
+    codec_.FinishGoaway();
+    connection_.FlushLater();
+    return;
+  }
+  ticking_ = false;
+  for (H2Stream* stream = first_; stream != nullptr;) {
+    H2Stream* next = stream->next_;
+    Look(*stream, now);
+    stream = next;
+  }
+  const std::size_t pending = connection_.transport().out().size();
+  if (pending == 0 || pending != stuck_bytes_) {
+    stuck_since_ = now;
+    stuck_bytes_ = pending;
+  } else if (now - stuck_since_ >= connection_.options().slow_reader_timeout) {
+    connection_.sink().OnConnectionKilled("slow_reader");
+    phase_ = Phase::kClosed;
+    connection_.Abort();
+    CloseStreams(Departure::kSlowReader);
+    return;
+  }
+  if (phase_ == Phase::kGoingAway && now >= drain_step_) {
+    drain_step_ = TimePoint::Max();
+    codec_.FinishGoaway();
+    connection_.FlushLater();
+  }
+  if (first_ != nullptr || pending != 0 || (phase_ == Phase::kGoingAway && drain_step_ != TimePoint::Max())) {
+    StartTicking();
+  } else {
+    connection_.ArmTimer(connection_.options().idle_timeout_h2);
+  }
+}
+
+/// A stream's turn under the eye of the clock: bodies that come too slowly, answers that nobody takes.
+void H2Session::Look(H2Stream& stream, TimePoint now) {
+  const Options& options = connection_.options();
+  if (!stream.request_complete_ && !stream.failed_ && stream.answer_ == H2Stream::Answer::kNone) {
+    const bool window_over = now - stream.looked_at_ >= kBodyWindow;
+    const auto expected = options.body_min_rate * static_cast<std::uint64_t>(kBodyWindow / std::chrono::seconds(1));
+    if (now >= stream.body_deadline_ || (window_over && stream.window_bytes_ < expected)) {
+      stream.failed_ = true;
+      connection_.sink().OnProtocolReject(Protocol::kHttp2, "body_timeout");
+      if (stream.handler_ != nullptr) {
+        stream.handler_->OnRequestFailed(DownstreamError(ErrorCode::kRequestTimeout, "the request body came too slowly"));
+      }
+    } else if (window_over) {
+      stream.looked_at_ = now;
+      stream.window_bytes_ = 0;
+    }
+    return;
+  }
+  if (stream.body_.empty()) {
+    stream.looked_at_ = now;
+    stream.window_bytes_ = 0;
+    stream.slow_windows_ = 0;
+    return;
+  }
+  if (now - stream.looked_at_ < options.slow_reader_timeout) return;
+  const auto expected = kReaderMinRate * static_cast<std::uint64_t>(ToSeconds(options.slow_reader_timeout));
+  stream.slow_windows_ = stream.window_bytes_ < expected ? static_cast<std::uint8_t>(stream.slow_windows_ + 1) : 0;
+  if (stream.window_bytes_ == 0 || stream.slow_windows_ >= 2) {
+    connection_.sink().OnConnectionKilled("slow_reader");
+    stream.departure_ = Departure::kSlowReader;
+    stream.answer_ = H2Stream::Answer::kHeadSent;
+    codec_.Reset(stream.id_, http::H2Error::kCancel);
+    connection_.FlushLater();
+  }
+  stream.looked_at_ = now;
+  stream.window_bytes_ = 0;
+}
+
+void H2Session::Drain() {
+  if (phase_ != Phase::kOpen) return;
+  phase_ = Phase::kGoingAway;
+  codec_.BeginGoaway();
+  drain_step_ = connection_.worker().Now() + kGoawayGap;
+  StartTicking();
+  connection_.FlushLater();
+}
+
+}  // namespace penstock::server

@@ -1,0 +1,99 @@
+#pragma once
+
+#include "penstock/http/h2_codec.hpp"
+#include "server/connection.hpp"
+#include "server/session.hpp"
+
+namespace penstock::server {
+
+class H2Session;
+
+/// Owned by one Worker. One HTTP/2 stream as its request's handler sees it. Allocated from the worker's frame lists.
+class H2Stream final : public ResponseStream, public http::H2StreamHandler {
+ public:
+  H2Stream(H2Session& session, std::int32_t id);
+
+  static void* operator new(std::size_t size);
+  static void operator delete(void* memory, std::size_t size) noexcept;
+
+  Protocol protocol() const noexcept override { return Protocol::kHttp2; }
+  const rt::Address& peer() const noexcept override;
+  bool secure() const noexcept override;
+  std::string_view server_name() const noexcept override;
+  void SendContinue() override;
+  void SendHead(const http::Head& head, bool end) override;
+  Chain& body() noexcept override { return body_; }
+  void BodyReady() override;
+  void EndBody() override;
+  void CutBody() override;
+  std::size_t unsent() const noexcept override { return body_.size(); }
+  void CloseAfter() override {}  // a stream is not the connection
+
+ private:
+  friend class H2Session;
+  enum class Answer : std::uint8_t { kNone, kHeadSent, kEnding, kCutting, kEnded };
+
+  void OnResponse(http::HeadPtr head, bool end) override;
+  void OnBody(std::string_view bytes) override;
+  void OnEnd() override;
+  void OnClosed(http::H2Error code, bool unprocessed) override;
+  std::size_t PullBody(char* to, std::size_t capacity, http::BodyPull& what) override;
+
+  H2Session& session_;
+  RequestHandler* handler_ = nullptr;
+  Chain body_;
+  std::int32_t id_;
+  Answer answer_ = Answer::kNone;
+  bool request_complete_ = false;
+  bool failed_ = false;              ///< the handler knows already that the rest of the request will not come
+  Departure departure_ = Departure::kClosed;
+  std::uint8_t slow_windows_ = 0;
+  std::uint64_t window_bytes_ = 0;   ///< received or sent since the last look
+  TimePoint body_deadline_{};
+  TimePoint looked_at_{};
+  H2Stream* next_ = nullptr;
+  H2Stream** link_ = nullptr;
+};
+
+/// Owned by one Worker. HTTP/2 on one connection.
+class H2Session final : public Session, private http::H2ConnectionHandler {
+ public:
+  explicit H2Session(Connection& connection);
+  ~H2Session() override;
+
+  void OnData(std::string_view bytes) override;
+  void OnFin() override;
+  void OnLost() override;
+  void OnTimer() override;
+  void Flush() override;
+  void Drain() override;
+  bool idle() const noexcept override { return first_ == nullptr && connection_.transport().out().empty(); }
+
+ private:
+  friend class H2Stream;
+  enum class Phase : std::uint8_t { kOpen, kGoingAway, kDead, kClosed };
+
+  http::H2StreamHandler* OnRequest(std::int32_t stream, http::HeadPtr head, bool end) override;
+  http::H2StreamHandler* OnReject(std::int32_t stream, http::HeadPtr head, const Error& error, const char* reason) override;
+  void OnGoaway(http::H2Error) override {}
+  void OnSettings() override {}
+  void OnPingAck() override {}
+
+  H2Stream* Open(std::int32_t id);
+  void Remove(H2Stream& stream);
+  void CloseStreams(Departure departure);
+  void Look(H2Stream& stream, TimePoint now);
+  void StartTicking();
+  void Die();
+
+  Connection& connection_;
+  http::H2Codec codec_;
+  H2Stream* first_ = nullptr;
+  Phase phase_ = Phase::kOpen;
+  bool ticking_ = false;
+  TimePoint drain_step_{};            ///< when the second GOAWAY is due
+  TimePoint stuck_since_{};
+  std::size_t stuck_bytes_ = 0;
+};
+
+}  // namespace penstock::server

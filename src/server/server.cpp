@@ -1,0 +1,111 @@
+#include "penstock/server/server.hpp"
+
+#include "server/connection.hpp"
+
+namespace penstock::server {
+namespace {
+
+constexpr std::size_t kBacklogDrained = 4096;  // accept queue left at the end of a drain's delay
+
+}  // namespace
+
+/// One listening descriptor as this worker serves it.
+class Server::Port final : public rt::AcceptHandler {
+ public:
+  Port(Server& server, int fd, bool shared, std::shared_ptr<const net::TlsServerContext> tls)
+      : server_(server), tls_(std::move(tls)), acceptor_(server.worker().loop().Listen(fd, shared, *this)) {}
+
+  void OnAccept(std::unique_ptr<rt::Socket> socket) override { server_.Accepted(std::move(socket), *this); }
+  void OnAcceptError(int) override { server_.sink().OnConnectionKilled("accept_failed"); }
+
+  rt::Acceptor& acceptor() noexcept { return *acceptor_; }
+  void Stop() noexcept { acceptor_.reset(); }
+  const std::shared_ptr<const net::TlsServerContext>& tls() const noexcept { return tls_; }
+  void set_tls(std::shared_ptr<const net::TlsServerContext> tls) noexcept { tls_ = std::move(tls); }
+
+ private:
+  Server& server_;
+  std::shared_ptr<const net::TlsServerContext> tls_;
+  std::unique_ptr<rt::Acceptor> acceptor_;
+};
+
+Server::Server(rt::Worker& worker, RequestSink& sink, ConnectionCount& count, std::shared_ptr<const Options> options)
+    : worker_(worker), sink_(sink), count_(count), options_(std::move(options)) {}
+
+Server::~Server() { CutAll(); }
+
+std::size_t Server::Listen(int fd, bool shared, std::shared_ptr<const net::TlsServerContext> tls) {
+  ports_.push_back(std::make_unique<Port>(*this, fd, shared, std::move(tls)));
+  return ports_.size() - 1;
+}
+
+void Server::SetTls(std::size_t port, std::shared_ptr<const net::TlsServerContext> tls) { ports_[port]->set_tls(std::move(tls)); }
+
+bool Server::Full() const noexcept { return count_.open.load(std::memory_order_relaxed) >= options_->connections; }
+
+void Server::Accepted(std::unique_ptr<rt::Socket> socket, const Port& port) {
+  if (options_->connections_per_ip != 0) {
+    std::size_t& held = per_ip_[socket->peer().ip()];
+    if (held >= options_->connections_per_ip) {
+      sink_.OnConnectionKilled("connections_per_ip");
+      return;
+    }
+    ++held;
+  }
+  auto* connection = new Connection(*this, options_);
+  connection->next_ = first_;
+  connection->link_ = &first_;
+  if (first_ != nullptr) first_->link_ = &connection->next_;
+  first_ = connection;
+  ++own_count_;
+  count_.open.fetch_add(1, std::memory_order_relaxed);
+  if (Full() && accepting_ && !paused_) {
+    // The kernel's queue holds the next ones until somebody leaves.
+    paused_ = true;
+    for (auto& each : ports_) each->acceptor().Pause();
+  }
+  connection->Accept(std::move(socket), port.tls().get());
+  if (draining_) connection->Drain();
+}
+
+void Server::Gone(Connection& connection) {
+  *connection.link_ = connection.next_;
+  if (connection.next_ != nullptr) connection.next_->link_ = connection.link_;
+  --own_count_;
+  count_.open.fetch_sub(1, std::memory_order_relaxed);
+  if (!per_ip_.empty()) {
+    const auto held = per_ip_.find(connection.transport().peer().ip());
+    if (held != per_ip_.end() && --held->second == 0) per_ip_.erase(held);
+  }
+  if (paused_ && accepting_ && !Full()) {
+    paused_ = false;
+    for (auto& each : ports_) each->acceptor().Resume();
+  }
+}
+
+void Server::BeginDrain() {
+  draining_ = true;
+  for (Connection* connection = first_; connection != nullptr;) {
+    Connection* next = connection->next_;
+    connection->Drain();
+    connection = next;
+  }
+}
+
+void Server::StopAccepting() {
+  if (!accepting_) return;
+  for (auto& port : ports_) port->acceptor().DrainBacklog(kBacklogDrained);
+  accepting_ = false;
+  for (auto& port : ports_) port->Stop();
+  for (Connection* connection = first_; connection != nullptr;) {
+    Connection* next = connection->next_;
+    connection->CloseIfIdle();
+    connection = next;
+  }
+}
+
+void Server::CutAll() {
+  while (first_ != nullptr) first_->Cut();
+}
+
+}  // namespace penstock::server
