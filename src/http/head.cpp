@@ -121,6 +121,11 @@ Head::Slice Head::Store(std::string_view text) {
   return slice;
 }
 
+void Head::set_target(std::string_view path, std::string_view prefix) {
+  target_ = Store(prefix);
+  target_.size += Store(path).size;
+}
+
 void Head::Add(std::string_view name, std::string_view value, HeaderId id) {
   const Slice name_slice = Store(name);
   const Slice value_slice = Store(value);

@@ -50,6 +50,7 @@ class Head {
   void set_scheme(std::string_view text) { scheme_ = Store(text); }
   void set_authority(std::string_view text) { authority_ = Store(text); }
   void set_target(std::string_view text) { target_ = Store(text); }
+  void set_target(std::string_view path, std::string_view prefix);  ///< prefix + path
   std::string_view method_text() const noexcept { return At(method_text_); }
   std::string_view scheme() const noexcept { return At(scheme_); }
   std::string_view authority() const noexcept { return At(authority_); }

@@ -69,6 +69,12 @@ class Chain {
 
   /// Fills `out` with the first bytes' places; returns how many iovecs were filled.
   std::size_t Peek(std::span<iovec> out) const noexcept;
+  template <class Visit>
+  void ForEach(Visit&& visit) const {
+    for (ChunkPool::Chunk* chunk = head_; chunk != nullptr; chunk = chunk->next) {
+      if (chunk->begin != chunk->end) visit(std::string_view(chunk->data + chunk->begin, chunk->end - chunk->begin));
+    }
+  }
   /// The first contiguous piece; empty when the chain is.
   std::string_view Front() const noexcept;
   void Consume(std::size_t n) noexcept;

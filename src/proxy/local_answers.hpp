@@ -1,0 +1,14 @@
+#pragma once
+
+#include "proxy/answer.hpp"
+
+namespace penstock::proxy {
+
+/// /v1/models, /v1/models/{id}, /health.
+void AnswerLocally(RequestContext& context, Answer& answer);
+/// The contract's error in the route's shape; sets the record's term.
+void AnswerError(RequestContext& context, Answer& answer, const Error& error);
+/// One model as GET /v1/models lists it; appended to `out`.
+void WriteModelJson(std::string& out, std::string_view name);
+
+}  // namespace penstock::proxy
