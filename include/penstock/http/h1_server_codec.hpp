@@ -48,8 +48,8 @@ class H1ServerCodec {
 
   H1ServerCodec(HeadPool& heads, const H1Limits& limits);
 
-  /// Parses bytes up to the end of the current message and returns how many it took. Takes nothing in kComplete
-  /// (until NextMessage) and kRejected. A handler must not call back into the codec, nor destroy it, from inside.
+  /// Parses bytes up to the end of the current message and returns how many it took (of a refused message: some of
+  /// them). Takes nothing in kComplete (until NextMessage) and kRejected. A handler must not call back into the codec, nor destroy it, from inside.
   std::size_t Feed(std::string_view bytes, H1ServerHandler& handler);
 
   /// The current message was answered: parse the next. Only in kComplete.
