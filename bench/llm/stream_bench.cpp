@@ -46,18 +46,36 @@ void DecodeSseEventCutInTwo(benchmark::State& state) {
 }
 BENCHMARK(DecodeSseEventCutInTwo);
 
-void TapEvent(benchmark::State& state) {
-  SseDecoder decoder;
-  SseEvent event;
-  decoder.Feed(kChunk);
-  decoder.Next(event);
+void TapEvents(benchmark::State& state, std::string_view first, std::string_view second) {
   JsonParser parser(1);
   StreamTap tap(Family::kChat);
-  bench::Measure(state, kChunk.size(), [&] {
-    if (!tap.Look(event, parser).content) state.SkipWithError("no content");
+  SseEvent events[2];
+  events[0].data = first;
+  events[1].data = second;
+  events[0].has_data = events[1].has_data = true;
+  unsigned next = 0;
+  bench::Measure(state, first.size(), [&] {
+    if (!tap.Look(events[next++ & 1], parser).content) state.SkipWithError("no content");
   });
 }
-BENCHMARK(TapEvent);
+
+/// Events that differ in their text only, as those of one stream do.
+void TapEventLikeTheLast(benchmark::State& state) {
+  std::string other(kChunk);
+  other.replace(other.find(" turbine"), 8, " wheel");
+  const std::string_view first = kChunk;
+  TapEvents(state, first.substr(6, first.size() - 8), std::string_view(other).substr(6, other.size() - 8));
+}
+BENCHMARK(TapEventLikeTheLast);
+
+/// Events that differ in more, so that each is parsed.
+void TapEventUnlikeTheLast(benchmark::State& state) {
+  std::string other(kChunk);
+  other.replace(other.find("1731942000"), 10, "1731942001");
+  const std::string_view first = kChunk;
+  TapEvents(state, first.substr(6, first.size() - 8), std::string_view(other).substr(6, other.size() - 8));
+}
+BENCHMARK(TapEventUnlikeTheLast);
 
 }  // namespace
 }  // namespace penstock::llm

@@ -60,6 +60,8 @@ std::optional<std::uint16_t> StatusNumber(Cursor value) {
 }  // namespace
 
 std::uint32_t ReadCount(Cursor value) noexcept {
+  const std::string_view token = value.scalar();
+  if (token.size() == 1 && value.is_number()) return static_cast<std::uint32_t>(token.front() - '0');
   if (!value.is_number()) return 0;
   const auto number = json::IntegerValue(value.scalar());
   return number && *number >= 0 && *number <= INT32_MAX ? static_cast<std::uint32_t>(*number) : 0;
@@ -128,6 +130,11 @@ std::uint16_t StatusOfErrorName(std::string_view name) noexcept {
     if (text.find(row.part) != std::string_view::npos) return row.status;
   }
   return 0;
+}
+
+bool IsErrorValue(const Cursor& value) noexcept {
+  if (value.is_null() || value.scalar() == "false" || value.scalar() == "0") return false;
+  return !(value.is_string() && value.is_empty());
 }
 
 std::uint16_t ReadErrorStatus(Cursor error) {

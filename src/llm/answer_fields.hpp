@@ -25,6 +25,8 @@ FinishReason FinishReasonOf(std::string_view name) noexcept;
 /// At a count; 0 for anything but an integer of 32 bits.
 std::uint32_t ReadCount(json::Cursor value) noexcept;
 
+/// At the value of an `error` member, as SDKs see it: null, false, "" and 0 are none.
+bool IsErrorValue(const json::Cursor& value) noexcept;
 /// At an error value of any server: object, string, or anything else that is not null. The HTTP status it
 /// stands for: taken from an integer code or status of 400-599, then from type and code names, else 500.
 std::uint16_t ReadErrorStatus(json::Cursor error);

@@ -13,13 +13,7 @@ using json::Cursor;
 constexpr std::string_view kDone = "[DONE]";
 constexpr std::uint16_t kAbortStatus = 503;  // SGLang aborts what it has no room for (its --max-queued-requests)
 
-/// As SDKs see it: null, false, "" and 0 are no error.
-bool IsErrorValue(Cursor value) {
-  if (value.is_null() || value.scalar() == "false" || value.scalar() == "0") return false;
-  return !(value.is_string() && value.is_empty());
-}
-
-bool HasText(Cursor value) { return !value.is_null() && !value.is_empty(); }
+bool HasText(const Cursor& value) { return !value.is_null() && !value.is_empty(); }
 
 bool IsContentField(std::string_view key) {
   switch (key.size()) {
@@ -41,22 +35,35 @@ class EventReader {
       : tap_(tap), event_name_(event_name), sighting_(sighting) {}
 
   void Read(Cursor root);
+  /// The only string of the event that carried content, raw; empty when other values or several did, or when the
+  /// event says more than content.
+  std::string_view only_text() const noexcept {
+    const bool plain = sighting_.content && !sighting_.finish && !sighting_.error && !has_counts_;
+    return plain && content_values_ == 1 ? text_ : std::string_view{};
+  }
 
  private:
-  /// The top-level members that some family gives a meaning to.
+  /// The top-level members of an event that may decide what it is.
   struct Members {
-    std::optional<Cursor> choices, usage, timings, error, error_type, type, message, delta, response;
+    std::optional<Cursor> usage, timings, error, error_type, type, message, delta, response;
     bool object_is_error = false;
+    bool no_choices = false;  ///< `choices: []`
   };
 
-  static Members Collect(Cursor root);
-  void ReadCompletion(Cursor root, const Members& members);
-  void ReadChoice(Cursor choice);
-  void ReadDelta(Cursor delta);
+  void Collect(Cursor root, Members& members);
+  void ReadTokens(const Members& members);
+  void ReadChoices(Cursor& choices, Members& members);
+  void ReadChoice(Cursor& choice);
+  void ReadDelta(Cursor& delta);
   void ReadResponses(Cursor root, const Members& members, std::string_view type);
-  void ReadMessages(Cursor root, const Members& members, std::string_view type);
+  void ReadMessages(const Members& members, std::string_view type);
   void Finish(FinishReason reason, std::uint32_t index);
   void Content() { sighting_.content = sighting_.commits = true; }
+  void Content(const Cursor& value) {
+    Content();
+    ++content_values_;
+    if (value.is_string()) text_ = value.raw_string();
+  }
   void Terminal() { tap_.terminal_seen_ = sighting_.finish = sighting_.commits = true; }
   void Fail(std::uint16_t status) {
     sighting_.error = true;
@@ -68,30 +75,39 @@ class EventReader {
   StreamTap& tap_;
   std::string_view event_name_;
   Sighting& sighting_;
+  bool has_counts_ = false;
+  std::uint32_t content_values_ = 0;
+  std::string_view text_;
 };
 
-EventReader::Members EventReader::Collect(Cursor root) {
-  Members members;
-  root.EachMember([&members](std::string_view key, Cursor value) {
+void EventReader::Collect(Cursor root, Members& members) {
+  root.EachMember([this, &members](std::string_view key, Cursor& value) {
     switch (key.size()) {
-      case 4: if (key == "type") members.type = value; return;
+      case 4:
+        if (key == "type") members.type = value;
+        return;
       case 5:
         if (key == "usage") members.usage = value;
         if (key == "error" && IsErrorValue(value)) members.error = value;
         if (key == "delta") members.delta = value;
         return;
-      case 6: members.object_is_error |= key == "object" && value.scalar() == "\"error\""; return;
+      case 6:
+        members.object_is_error |= key == "object" && value.scalar() == "\"error\"";
+        return;
       case 7:
-        if (key == "choices") members.choices = value;
+        if (key == "choices" && HasDone(tap_.family_)) ReadChoices(value, members);
         if (key == "timings") members.timings = value;
         if (key == "message") members.message = value;
         return;
-      case 8: if (key == "response") members.response = value; return;
-      case 10: if (key == "error_type") members.error_type = value; return;
+      case 8:
+        if (key == "response") members.response = value;
+        return;
+      case 10:
+        if (key == "error_type") members.error_type = value;
+        return;
       default: return;
     }
   });
-  return members;
 }
 
 void EventReader::FailWith(Cursor error, std::optional<Cursor> error_type) {
@@ -109,38 +125,52 @@ void EventReader::Read(Cursor root) {
     sighting_.malformed = true;
     return;
   }
-  const Members members = Collect(root);
+  Members members;
+  Collect(root, members);
   const std::string_view type =
       members.type && members.type->is_string() ? members.type->raw_string() : event_name_;
   if (members.error && type != "response.failed") return FailWith(*members.error, members.error_type);
   if (members.object_is_error || event_name_ == "error" || (type == "error" && !HasDone(tap_.family_))) {
     return Fail(ReadErrorStatus(root));
   }
-  if (HasDone(tap_.family_)) return ReadCompletion(root, members);
+  if (HasDone(tap_.family_)) return ReadTokens(members);
   if (tap_.family_ == Family::kResponses) return ReadResponses(root, members, type);
-  ReadMessages(root, members, type);
+  ReadMessages(members, type);
 }
 
-void EventReader::ReadCompletion(Cursor, const Members& members) {
+void EventReader::ReadTokens(const Members& members) {
   const bool has_usage = members.usage && members.usage->is_object();
+  has_counts_ = has_usage || members.timings;
   if (has_usage) ReadUsage(*members.usage, tap_.usage_);
   if (members.timings && !has_usage && !tap_.usage_.known) ReadTimings(*members.timings, tap_.usage_);
-  if (!members.choices || !members.choices->is_array()) return;
-  sighting_.usage_only = has_usage && members.choices->is_empty();
-  Cursor choices = *members.choices;
-  choices.EachElement([this](Cursor choice) {
+  sighting_.usage_only = has_usage && members.no_choices;
+}
+
+void EventReader::ReadChoices(Cursor& choices, Members& members) {
+  if (!choices.is_array()) return;
+  members.no_choices = choices.is_empty();
+  choices.EachElement([this](Cursor& choice) {
     if (choice.is_object()) ReadChoice(choice);
   });
 }
 
-void EventReader::ReadChoice(Cursor choice) {
+void EventReader::ReadChoice(Cursor& choice) {
   std::uint32_t index = 0;
   FinishReason reason = FinishReason::kNone;
-  choice.EachMember([&](std::string_view key, Cursor value) {
-    if (key == "index") index = ReadCount(value);
-    if (key == "finish_reason") reason = ReadFinishReason(value);
-    if (key == "delta" && value.is_object()) ReadDelta(value);
-    if (key == "text" && HasText(value)) Content();
+  choice.EachMember([&](std::string_view key, Cursor& value) {
+    switch (key.size()) {
+      case 4:
+        if (key == "text" && HasText(value)) Content(value);
+        return;
+      case 5:
+        if (key == "index") index = ReadCount(value);
+        if (key == "delta" && value.is_object()) ReadDelta(value);
+        return;
+      case 13:
+        if (key == "finish_reason") reason = ReadFinishReason(value);
+        return;
+      default: return;
+    }
   });
   if (index < kTrackedChoices) {
     tap_.started_.set(index);
@@ -151,9 +181,9 @@ void EventReader::ReadChoice(Cursor choice) {
   if (reason != FinishReason::kNone) Finish(reason, index);
 }
 
-void EventReader::ReadDelta(Cursor delta) {
-  delta.EachMember([this](std::string_view key, Cursor value) {
-    if (IsContentField(key) && HasText(value)) Content();
+void EventReader::ReadDelta(Cursor& delta) {
+  delta.EachMember([this](std::string_view key, Cursor& value) {
+    if (IsContentField(key) && HasText(value)) Content(value);
   });
 }
 
@@ -180,7 +210,7 @@ void EventReader::ReadResponses(Cursor root, const Members& members, std::string
   Terminal();
 }
 
-void EventReader::ReadMessages(Cursor, const Members& members, std::string_view type) {
+void EventReader::ReadMessages(const Members& members, std::string_view type) {
   if (type == "content_block_delta") return Content();
   if (type == "message_stop") return Terminal();
   if (members.usage) ReadUsage(*members.usage, tap_.usage_);
@@ -197,19 +227,33 @@ void EventReader::ReadMessages(Cursor, const Members& members, std::string_view 
   });
 }
 
-Sighting StreamTap::Look(const SseEvent& event, JsonParser& parser) {
+Sighting StreamTap::Parse(const SseEvent& event, JsonParser& parser) {
   Sighting sighting;
-  if (!event.has_data) {
-    sighting.malformed = event.has_junk;
-  } else if (event.data.starts_with(kDone)) {
-    sighting.done = true;
-    done_seen_ |= HasDone(family_);
-  } else if (const std::optional<Cursor> root = parser.workspace().ParseAnswer(event.data)) {
-    EventReader(*this, event.name, sighting).Read(*root);
+  const std::optional<Cursor> root = parser.workspace().ParseAnswer(event.data);
+  if (root) {
+    EventReader reader(*this, event.name, sighting);
+    reader.Read(*root);
+    const std::string_view text = reader.only_text();
+    if (!text.empty() && event.name.empty()) template_.Learn(event.data, text);
   } else {
     sighting.malformed = true;
   }
   parser.workspace().Trim();
+  return sighting;
+}
+
+Sighting StreamTap::Look(const SseEvent& event, JsonParser& parser) {
+  Sighting sighting;
+  if (!event.has_data) {
+    sighting.malformed = event.has_junk;
+  } else if (event.name.empty() && template_.Matches(event.data)) {
+    sighting.content = sighting.commits = true;
+  } else if (event.data.starts_with(kDone)) {
+    sighting.done = true;
+    done_seen_ |= HasDone(family_);
+  } else {
+    sighting = Parse(event, parser);
+  }
   content_seen_ |= sighting.content;
   error_seen_ |= sighting.error;
   malformed_ += sighting.malformed ? 1 : 0;

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <string_view>
 
+#include "penstock/llm/event_template.hpp"
 #include "penstock/llm/family.hpp"
 #include "penstock/llm/json_parser.hpp"
 #include "penstock/llm/sse_decoder.hpp"
@@ -56,6 +57,7 @@ class StreamTap {
 
  private:
   friend class EventReader;
+  Sighting Parse(const SseEvent& event, JsonParser& parser);
 
   Family family_;
   std::uint32_t choices_;
@@ -69,6 +71,7 @@ class StreamTap {
   std::uint32_t malformed_ = 0;
   std::bitset<kTrackedChoices> started_;
   std::bitset<kTrackedChoices> finished_;
+  EventTemplate template_;  ///< the last content event
 };
 
 }  // namespace penstock::llm

@@ -68,30 +68,38 @@ class Cursor {
     return {begin, static_cast<std::size_t>(last_end() - begin)};
   }
 
-  /// At an object: calls on_member(raw_key, Cursor value) for each member; the cursor ends behind the object.
+  /// At an object: calls on_member(raw_key, Cursor& value) for each member; the cursor ends behind the object. What
+  /// the callee moved behind is not walked again.
   template <class OnMember>
   void EachMember(OnMember&& on_member) {
     for (++token_; first() != '}';) {
       if (first() == ',') ++token_;
       const std::string_view key = raw_string();
       token_ += 2;
-      on_member(key, *this);
-      Skip();
+      Cursor value = *this;
+      on_member(key, value);
+      Pass(value);
     }
     ++token_;
   }
-  /// At an array: calls on_element(Cursor) for each element; the cursor ends behind the array.
+  /// At an array: calls on_element(Cursor&) for each element; the cursor ends behind the array.
   template <class OnElement>
   void EachElement(OnElement&& on_element) {
     for (++token_; first() != ']';) {
       if (first() == ',') ++token_;
-      on_element(*this);
-      Skip();
+      Cursor element = *this;
+      on_element(element);
+      Pass(element);
     }
     ++token_;
   }
 
  private:
+  void Pass(const Cursor& value) noexcept {
+    if (value.token_ == token_) return Skip();
+    token_ = value.token_;
+  }
+
   const Document* document_;
   const std::uint32_t* token_;
 };

@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "llm/json/number.hpp"
+#include "penstock/base/assert.hpp"
 
 namespace penstock::llm::json {
 namespace {
@@ -17,13 +18,14 @@ std::uint32_t FindBackslash(const Document& document, std::uint32_t from) noexce
 }  // namespace
 
 Fault Validator::Check(const Document& document, const Strictness& strictness) {
+  PENSTOCK_ASSERT(strictness.depth_max <= kDepthMax);
   document_ = document;
   strictness_ = strictness;
   token_ = document.tokens;
   end_ = token_ + document.count;
   next_backslash_ = FindBackslash(document, 0);
   fault_ = {};
-  frames_.clear();
+  depth_ = 0;
   ledger_.Reset(document.bytes, document.size);
   if (Walk() && token_ != end_) Refuse("bytes behind the end of the JSON text");
   return fault_;
@@ -52,11 +54,11 @@ bool Validator::Walk() {
       if (Peek() != ']') continue;
     } else {
       if (!Scalar(first)) return false;
-      if (frames_.empty()) return true;
+      if (depth_ == 0) return true;
     }
     // A value or an opening bracket is behind us: close what closes here, then go on with the next member.
     for (;;) {
-      const bool object = frames_.back().object;
+      const bool object = frames_[depth_ - 1].object;
       const char next = Peek();
       if (next == ',') {
         ++token_;
@@ -65,26 +67,26 @@ bool Validator::Walk() {
       }
       if (next != (object ? '}' : ']')) return Refuse(object ? "expected , or }" : "expected , or ]");
       if (!Leave()) return false;
-      if (frames_.empty()) return true;
+      if (depth_ == 0) return true;
     }
   }
 }
 
 bool Validator::Enter(bool object) {
-  if (frames_.size() >= strictness_.depth_max) return Refuse("nested deeper than the limit");
-  frames_.push_back({ledger_.Open(), object});
+  if (depth_ >= strictness_.depth_max) return Refuse("nested deeper than the limit");
+  frames_[depth_++] = {ledger_.Open(), object};
   ++token_;
   return true;
 }
 
 bool Validator::Leave() {
-  const Frame& frame = frames_.back();
+  const Frame& frame = frames_[depth_ - 1];
   if (frame.object && strictness_.unique_keys) {
     if (const auto repeated = ledger_.Close(frame.scope)) {
       return Refuse(ErrorCode::kDuplicateKey, "an object has the same key twice", *repeated);
     }
   }
-  frames_.pop_back();
+  --depth_;
   ++token_;
   return true;
 }
@@ -97,7 +99,7 @@ bool Validator::Key() {
   if (!String(raw, escaped)) return false;
   if (Peek() != ':') return Refuse("expected : after a key");
   ++token_;
-  if (!strictness_.unique_keys || ledger_.Add(frames_.back().scope, raw, escaped)) return true;
+  if (!strictness_.unique_keys || ledger_.Add(frames_[depth_ - 1].scope, raw, escaped)) return true;
   return Refuse(ErrorCode::kDuplicateKey, "an object has the same key twice", offset);
 }
 
@@ -162,7 +164,12 @@ bool Validator::Scalar(char first) {
     default:
       return Refuse("expected a value");
   }
-  const NumberFault fault = CheckNumber(Token());
+  const std::string_view token = Token();
+  if (token.size() == 1 && first != '-') {  // an index or a flag, mostly
+    ++token_;
+    return true;
+  }
+  const NumberFault fault = CheckNumber(token);
   if (fault == NumberFault::kSyntax) return Refuse("not a JSON number");
   if (fault == NumberFault::kRange && strictness_.finite_numbers) return Refuse("a number out of range");
   ++token_;

@@ -1,7 +1,7 @@
 #pragma once
 
 #include <cstdint>
-#include <vector>
+#include <memory>
 
 #include "llm/json/document.hpp"
 #include "llm/json/key_ledger.hpp"
@@ -21,6 +21,8 @@ struct Strictness {
 /// tokens" into "is valid JSON". Keeps its stacks between texts: no allocation after warm-up.
 class Validator {
  public:
+  static constexpr std::uint32_t kDepthMax = 1024;  ///< Strictness::depth_max may not exceed it
+
   explicit Validator(std::uint64_t seed) noexcept : ledger_(seed) {}
 
   Fault Check(const Document& document, const Strictness& strictness);
@@ -29,7 +31,7 @@ class Validator {
  private:
   struct Frame {
     KeyLedger::Scope scope;  ///< for objects
-    bool object;
+    bool object = false;
   };
 
   char Peek() const noexcept { return token_ < end_ ? document_.bytes[*token_] : '\0'; }
@@ -51,7 +53,8 @@ class Validator {
   const std::uint32_t* end_ = nullptr;
   std::uint32_t next_backslash_ = 0;  ///< the first one not yet passed, document_.size when there is none
   Fault fault_;
-  std::vector<Frame> frames_;
+  std::unique_ptr<Frame[]> frames_ = std::make_unique<Frame[]>(kDepthMax);  ///< of the open containers
+  std::uint32_t depth_ = 0;
   KeyLedger ledger_;
 };
 

@@ -4,7 +4,7 @@ namespace penstock::llm {
 namespace {
 
 /// An upstream answers with what it likes; this bound only keeps the stack of open containers small.
-constexpr std::uint32_t kAnswerDepthMax = 1024;
+constexpr std::uint32_t kAnswerDepthMax = json::Validator::kDepthMax;
 
 }  // namespace
 
