@@ -29,7 +29,6 @@ function(penstock_module name)
   endif()
 endfunction()
 
-<<<<<<< HEAD
 # penstock_header_check(NAME): compiles every public header of a module alone, included twice. Whoever includes it
 # must need nothing else first. One file per folder would hide what a neighbour brought in.
 function(penstock_header_check name)
@@ -46,35 +45,5 @@ function(penstock_header_check name)
     target_include_directories(penstock_${name}_headers PRIVATE ${CMAKE_SOURCE_DIR}/include)
     target_compile_options(penstock_${name}_headers PRIVATE -O0 -g0)
     target_link_libraries(penstock_${name}_headers PRIVATE penstock_warnings)
-=======
-# penstock_test(NAME USES module... [LIBS lib...]): one GoogleTest program of the *_test.cpp files in this folder.
-function(penstock_test name)
-  cmake_parse_arguments(arg "" "" "USES;LIBS" ${ARGN})
-  file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*_test.cpp)
-  if(NOT sources)
-    return()
-  endif()
-  add_executable(${name} ${sources})
-  target_include_directories(${name} PRIVATE ${CMAKE_SOURCE_DIR}/src ${CMAKE_SOURCE_DIR}/tests)
-  list(TRANSFORM arg_USES PREPEND penstock_)
-  target_link_libraries(${name} PRIVATE penstock_options ${arg_USES} ${arg_LIBS} GTest::gtest GTest::gmock GTest::gtest_main Threads::Threads)
-  add_test(NAME ${name} COMMAND ${name})
-endfunction()
-
-# penstock_bench(NAME USES module...): one Google Benchmark program of the *_bench.cpp files in this folder, run
-# once by CTest so that it cannot rot.
-function(penstock_bench name)
-  cmake_parse_arguments(arg "" "" "USES;LIBS" ${ARGN})
-  file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*_bench.cpp)
-  if(NOT sources)
-    return()
-  endif()
-  add_executable(${name} ${sources})
-  target_include_directories(${name} PRIVATE ${CMAKE_SOURCE_DIR}/src ${CMAKE_SOURCE_DIR}/bench)
-  list(TRANSFORM arg_USES PREPEND penstock_)
-  target_link_libraries(${name} PRIVATE penstock_options ${arg_USES} ${arg_LIBS} benchmark::benchmark benchmark::benchmark_main Threads::Threads)
-  if(PENSTOCK_TESTS)
-    add_test(NAME ${name} COMMAND ${name} --benchmark_min_time=0.001)
->>>>>>> h1
   endif()
 endfunction()

@@ -58,14 +58,9 @@ void Gateway::Apply(std::shared_ptr<const Snapshot> snapshot) {
 
 server::RequestHandler& Gateway::OnRequest(server::ResponseStream& stream, http::HeadPtr head, bool body_follows, bool expect_continue,
                                            const Error* reject) {
-  std::unique_ptr<Exchange> exchange;
-  if (context_->free_exchanges.empty()) {
-    exchange = std::make_unique<Exchange>(*this, *context_);
-  } else {
-    exchange = std::move(context_->free_exchanges.back());
-    context_->free_exchanges.pop_back();
-  }
-  Exchange& live = *exchange.release();
+  if (context_->free_exchanges.empty()) context_->free_exchanges.push_back(std::make_unique<Exchange>(*this, *context_));
+  auto& live = static_cast<Exchange&>(*context_->free_exchanges.back().release());
+  context_->free_exchanges.pop_back();
   live.place = context_->live.size();
   context_->live.push_back(&live);
   live.Begin(stream, std::move(head), body_follows, expect_continue, reject);
@@ -77,11 +72,11 @@ void Gateway::Recycle(Exchange& exchange) {
   live[exchange.place] = live.back();
   live[exchange.place]->place = exchange.place;
   live.pop_back();
-  std::unique_ptr<Exchange> owned(&exchange);
+  std::unique_ptr<rt::Mortal> owned(&exchange);
   if (context_->free_exchanges.size() < kFreeExchangesMax) {
     context_->free_exchanges.push_back(std::move(owned));
   } else {
-    context_->worker.Bury(std::unique_ptr<rt::Mortal>(owned.release()));
+    context_->worker.Bury(std::move(owned));
   }
 }
 

@@ -8,7 +8,5 @@ namespace penstock::proxy {
 void AnswerLocally(RequestContext& context, Answer& answer);
 /// The contract's error in the route's shape; sets the record's term.
 void AnswerError(RequestContext& context, Answer& answer, const Error& error);
-/// One model as GET /v1/models lists it; appended to `out`.
-void WriteModelJson(std::string& out, std::string_view name);
 
 }  // namespace penstock::proxy

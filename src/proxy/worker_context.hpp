@@ -26,7 +26,7 @@ struct WorkerContext {
   llm::JsonParser json;
   ViewPtr view;                      ///< what new exchanges begin with
   std::unordered_map<const upstream::Endpoint*, EndpointPoolPtr> pools;
-  std::vector<std::unique_ptr<Exchange>> free_exchanges;
+  std::vector<std::unique_ptr<rt::Mortal>> free_exchanges;  ///< Exchanges, whose type is not complete here
   std::vector<Exchange*> live;       ///< each knows its place
   std::size_t buffered_bytes = 0;    ///< answer bytes held for clients on this worker
   std::size_t buffered_bytes_max = 0;

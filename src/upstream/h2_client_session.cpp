@@ -11,15 +11,7 @@ constexpr std::size_t kPullBytes = 32 * 1024;
 constexpr Duration kPingAfter = std::chrono::seconds(10);   // FAULTS 2.1: upstream HTTP/2 PING 10 s + 5 s
 constexpr Duration kPingTimeout = std::chrono::seconds(5);
 
-http::H2Limits ClientLimits() {
-  http::H2Limits limits;
-  limits.header_bytes = 64 * 1024;
-  limits.header_count = 256;
-  limits.stream_window = 64 * 1024;
-  limits.connection_window = 1024 * 1024;
-  return limits;
-}
-const http::H2Limits kLimits = ClientLimits();
+const http::H2Limits kLimits = http::H2Limits::ForClient();
 
 }  // namespace
 
@@ -213,7 +205,7 @@ http::H2StreamHandler* H2ClientSession::OnRequest(std::int32_t, http::HeadPtr, b
   return nullptr;
 }
 
-http::H2StreamHandler* H2ClientSession::OnReject(std::int32_t, http::HeadPtr, const Error&, const char*) {
+http::H2StreamHandler* H2ClientSession::OnReject(std::int32_t, http::HeadPtr, bool, const Error&, const char*) {
   PENSTOCK_ASSERT(false && "a client's codec makes no requests");
   return nullptr;
 }

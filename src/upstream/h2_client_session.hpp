@@ -32,7 +32,7 @@ class H2ClientSession final : public ClientSession, private http::H2ConnectionHa
 
  private:
   http::H2StreamHandler* OnRequest(std::int32_t stream, http::HeadPtr head, bool end) override;
-  http::H2StreamHandler* OnReject(std::int32_t stream, http::HeadPtr head, const Error& error, const char* reason) override;
+  http::H2StreamHandler* OnReject(std::int32_t stream, http::HeadPtr head, bool end, const Error& error, const char* reason) override;
   void OnGoaway(http::H2Error code) override;
   void OnSettings() override;
   void OnPingAck() override { ping_out_ = false; }

@@ -68,12 +68,11 @@ void Stream::OnBody(std::string_view bytes) {
 
 void Stream::OnEnd() { ended_ = true; }
 
-std::size_t Stream::PullBody(char* to, std::size_t capacity, http::BodyPull& what) {
+http::BodyPiece Stream::PullBody(char* to, std::size_t capacity) {
   std::size_t size = 0;
-  const bool last = TakeBody(to, capacity, size);
-  what = last ? http::BodyPull::kEnd : http::BodyPull::kMore;
-  if (last) handler_.OnRequestSent();
-  return size;
+  if (!TakeBody(to, capacity, size)) return {size, http::BodyState::kMore};
+  handler_.OnRequestSent();
+  return {size, http::BodyState::kEnd};
 }
 
 /// The response counts as complete only now, so that a reset right behind END_STREAM (NO_ERROR when the server did not

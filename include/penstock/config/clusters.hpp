@@ -28,6 +28,7 @@ struct EndpointTls {
   std::string ca;           ///< PEM file; empty: the system's trust store
   bool verify = true;
   std::string server_name;  ///< empty: the URL's host
+  friend bool operator==(const EndpointTls&, const EndpointTls&) = default;
 };
 
 struct Endpoint {
@@ -41,6 +42,7 @@ struct Endpoint {
   StreamUpstream stream_upstream = StreamUpstream::kAuto;
   Secret api_key;
   EndpointTls tls;
+  friend bool operator==(const Endpoint&, const Endpoint&) = default;
 };
 
 struct Balancer {
@@ -53,6 +55,7 @@ struct Connections {
   std::uint32_t max = 100;
   std::uint32_t max_streams = 100;
   std::optional<Duration> idle_timeout;  ///< nullopt (`auto`): by kind
+  friend bool operator==(const Connections&, const Connections&) = default;
 };
 
 struct HealthCheck {

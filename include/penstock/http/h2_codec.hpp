@@ -57,13 +57,6 @@ struct BodyPiece {
   BodyState state = BodyState::kMore;
 };
 
-/// What PullBody says about the body it serves.
-enum class BodyPull : std::uint8_t {
-  kMore,   ///< not the last of it; 0 bytes defer until ResumeBody()
-  kEnd,    ///< these bytes are the last
-  kAbort,  ///< these bytes are sent, then the stream is reset with INTERNAL_ERROR
-};
-
 /// One stream's events and its outgoing body; implemented by the session's stream object. Calls come only from inside
 /// the codec's Feed(), Pull() and ConnectionLost(); none of them may call one of these or Terminate(), or destroy the
 /// codec. Submitting, resetting, detaching, resuming and crediting are allowed.
@@ -75,13 +68,8 @@ class H2StreamHandler {
   /// The stream is over (both sides ended, reset by either, refused by GOAWAY, or the connection died). Last call.
   /// `unprocessed`: the peer provably did not act on it (REFUSED_STREAM, or above GOAWAY's last id).
   virtual void OnClosed(H2Error code, bool unprocessed) = 0;
-<<<<<<< HEAD
-  /// Fills `to` with up to `capacity` bytes of outgoing body, returns how many.
-  virtual std::size_t PullBody(char* to, std::size_t capacity, BodyPull& what) = 0;
-=======
   /// Fills `to` with up to `capacity` bytes of outgoing body. Fewer than that with kMore defers until ResumeBody().
   virtual BodyPiece PullBody(char* to, std::size_t capacity) = 0;
->>>>>>> h2
 
  protected:
   ~H2StreamHandler() = default;

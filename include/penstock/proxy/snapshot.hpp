@@ -56,4 +56,7 @@ struct Snapshot {
   std::unordered_map<std::string, std::size_t, TextHash, std::equal_to<>> by_name;  ///< names and aliases -> index in models
 };
 
+/// One model as GET /v1/models lists it; appended to `out`.
+void WriteModelJson(std::string& out, std::string_view name);
+
 }  // namespace penstock::proxy

@@ -64,7 +64,7 @@ class Stream final : public http::H2StreamHandler {
   void OnBody(std::string_view bytes) override;
   void OnEnd() override;
   void OnClosed(http::H2Error code, bool unprocessed) override;
-  std::size_t PullBody(char* to, std::size_t capacity, http::BodyPull& what) override;
+  http::BodyPiece PullBody(char* to, std::size_t capacity) override;
 
   void Rewind() noexcept;
   /// Copies the next request body bytes; true when that was the last of them.
