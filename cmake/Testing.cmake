@@ -31,8 +31,9 @@ function(penstock_test_properties name)
   if(threaded OR ring STREQUAL "sim" OR ring STREQUAL "integration")
     list(APPEND labels threads)
   endif()
+  # No detect_stack_use_after_return: GCC 12 gives its fake frames too little alignment for alignas(64) (GCC PR 110027).
   set(environment
-    ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1
+    ASAN_OPTIONS=strict_string_checks=1
     UBSAN_OPTIONS=print_stacktrace=1
     TSAN_OPTIONS=second_deadlock_stack=1
     NODE_PATH=${CMAKE_SOURCE_DIR}/build/node/node_modules
