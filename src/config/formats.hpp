@@ -170,7 +170,7 @@ struct AutoFormat {
     if (scalar.text == "auto") return {};
     typename Format::Value inner{};
     std::string problem = Format::Read(scalar, inner);
-    if (!problem.empty()) return problem + " or auto";
+    if (!problem.empty()) return problem.starts_with("must be ") ? problem + " or auto" : problem;
     value = inner;
     return {};
   }
