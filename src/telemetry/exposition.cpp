@@ -61,7 +61,7 @@ class SlabCollectable final : public prometheus::Collectable {
       const MetricFamily& row = rows[key.family];
       prometheus::ClientMetric& metric = families[key.family].metric.emplace_back();
       for (std::size_t i = 0; i < kLabelsMax && key.labels[i] != 0; ++i) {
-        metric.label.push_back({std::string(row.labels[i]), reading.labels.at(key.labels[i])});
+        metric.label.push_back({std::string(row.labels[i]), reading.TextOf(key.labels[i])});
       }
       const std::uint64_t value = reading.sums[slot];
       switch (row.kind) {

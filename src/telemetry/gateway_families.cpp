@@ -51,6 +51,7 @@ struct Row {
   MetricFamily family;
 };
 
+// clang-format off
 constexpr Row kRows[] = {
     {Metric::kRequests, {"penstock_requests_total", "Requests answered, by final status; 499 = the client left.", kCounter, {"route", "model", "key", "status"}}},
     {Metric::kRequestDuration, {"penstock_request_duration_seconds", "From the first byte of a request to the last of its answer.", kHistogram, {"route", "model"}, kRequestBounds}},
@@ -85,6 +86,7 @@ constexpr Row kRows[] = {
     {Metric::kProcessVirtualMemory, {"process_virtual_memory_bytes", "Virtual memory size in bytes.", kGauge}},
     {Metric::kProcessStartTime, {"process_start_time_seconds", "Start time of the process since unix epoch in seconds.", kGauge}},
 };
+// clang-format on
 
 constexpr auto kFamilies = [] {
   std::array<MetricFamily, kMetrics> families;

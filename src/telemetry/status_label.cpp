@@ -7,6 +7,7 @@ namespace penstock::telemetry {
 namespace {
 
 // "other" and the classes, then the codes: RFC 9110's, those of backends (424 TGI, 529 Anthropic), our own 499.
+// clang-format off
 constexpr std::array<std::string_view, kStatusLabels> kTexts = {
     "other", "1xx", "2xx", "3xx", "4xx", "5xx",
     "200", "201", "202", "203", "204", "205", "206",
@@ -15,6 +16,7 @@ constexpr std::array<std::string_view, kStatusLabels> kTexts = {
     "421", "422", "424", "425", "429", "431", "499",
     "500", "501", "502", "503", "504", "505", "529",
 };
+// clang-format on
 constexpr std::size_t kClasses = 6;
 constexpr std::size_t kStatuses = 600;
 

@@ -13,6 +13,7 @@ namespace penstock::telemetry {
 
 /// Every metric, in the order of the table in src/telemetry/gateway_families.cpp. Names and labels are API
 /// (tests/golden/metrics.txt).
+// clang-format off
 enum class Metric : FamilyId {
   kRequests, kRequestDuration, kOverhead, kInflight, kTimeToFirstToken, kInterTokenLatency, kTokens,
   kUpstreamAttempts, kUpstreamInflight, kUpstreamConnections, kUpstreamConnect, kEndpointHealthy, kRetries,
@@ -20,6 +21,7 @@ enum class Metric : FamilyId {
   kConfigReloads, kConfigLastReloadOk, kLogDropped, kMetricsDropped, kBufferedBytes, kLoop, kBuild,
   kProcessCpu, kProcessOpenFds, kProcessMaxFds, kProcessResidentMemory, kProcessVirtualMemory, kProcessStartTime,
 };
+// clang-format on
 inline constexpr std::size_t kMetrics = static_cast<std::size_t>(Metric::kProcessStartTime) + 1;
 
 /// The table, indexed by Metric.

@@ -41,6 +41,7 @@ TEST_P(RetryRulesFaults, FirstAttemptUnderDefaultRules) {
   }
 }
 
+// clang-format off
 const Row kRows[] = {
     {"U_01_Refused", Failed(ErrorCode::kUpstreamConnect, Retry::kIfUnprocessed), kElsewhere, kNone, RetryReason::kConnect},
     {"U_03_Tls", Failed(ErrorCode::kUpstreamTls, Retry::kIfUnprocessed), kElsewhere, kNone, RetryReason::kConnect},
@@ -71,6 +72,7 @@ const Row kRows[] = {
     {"OurOwnFault", {InternalError(ErrorCode::kInternal, "bug")}, kGiveUp, kNotRetryable},
     {"StreamInterrupted", Failed(ErrorCode::kStreamInterrupted, Retry::kUnproven), kGiveUp, kNotRetryable},
 };
+// clang-format on
 INSTANTIATE_TEST_SUITE_P(Catalogue, RetryRulesFaults, testing::ValuesIn(kRows),
                          [](const auto& row) { return std::string(row.param.name); });
 

@@ -70,9 +70,10 @@ TEST_F(Registry, HistogramBoundsAreInclusive) {
 TEST(Histogram, EveryLengthOfBoundsIsSearchedRight) {
   std::int64_t bounds[20];
   for (int i = 0; i < 20; ++i) bounds[i] = 10 * (i + 1);
+  const auto slab = std::make_unique<Slab>();
   for (std::uint32_t count = 0; count <= 20; ++count) {
     for (std::int64_t value = 0; value <= 215; ++value) {
-      const auto slab = std::make_unique<Slab>();
+      for (Slot i = 0; i <= count; ++i) slab->Set(kBinSlots + i, 0);
       Histogram{kBinSlots, count, bounds}.Observe(*slab, Duration(value));
       std::uint32_t expected = 0;
       while (expected < count && value > bounds[expected]) ++expected;
