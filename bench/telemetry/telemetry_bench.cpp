@@ -1,4 +1,5 @@
-// What a request pays for being counted and logged. Budgets: a count some nanoseconds, an access line under 1 us.
+// What a request pays for being counted and logged. Budgets: a count some nanoseconds, an access line under 1
+// us.
 #include <benchmark/benchmark.h>
 
 #include <string>
@@ -38,7 +39,8 @@ void HistogramObserve(benchmark::State& state) {
   const ModelMetrics model(gateway.registry, "m");
   std::vector<Duration> values;
   Prng prng(1);
-  for (int i = 0; i < 1024; ++i) values.emplace_back(static_cast<std::int64_t>(prng.Below(1ull << (20 + prng.Below(20)))));
+  for (int i = 0; i < 1024; ++i)
+    values.emplace_back(static_cast<std::int64_t>(prng.Below(1ull << (20 + prng.Below(20)))));
   std::size_t i = 0;
   for (auto _ : state) {
     model.time_to_first_token.Observe(gateway.worker.slab, values[i++ % 1024]);
@@ -138,8 +140,8 @@ void AccessLogWrite(benchmark::State& state) {
 }
 BENCHMARK(AccessLogWrite);
 
-/// As a worker meets it: a line behind every 20 us or so of other work. Process CPU, so that waking and running the
-/// log thread counts; subtract OtherWork.
+/// As a worker meets it: a line behind every 20 us or so of other work. Process CPU, so that waking and
+/// running the log thread counts; subtract OtherWork.
 void SomeWork() {
   double x = 1;
   for (int i = 0; i < 8'000; ++i) benchmark::DoNotOptimize(x = x * 1.0000001);

@@ -50,7 +50,8 @@ void MetricRegistry::Release(LabelId id) noexcept {
     const auto& [key, slot] = entry;
     if (std::find(key.labels.begin(), key.labels.end(), id) == key.labels.end()) return false;
     const std::uint32_t slots = SlotsOf(key.family);
-    // No writer is left for these slots, so the single-writer rule is kept although this may be another thread.
+    // No writer is left for these slots, so the single-writer rule is kept although this may be another
+    // thread.
     for (const auto& slab : slabs_) {
       for (Slot i = 0; i < slots; ++i) slab->Set(slot + i, 0);
     }
@@ -117,12 +118,14 @@ MetricsReading MetricRegistry::Read() const {
   std::sort(reading.series.begin(), reading.series.end(), [](const auto& a, const auto& b) {
     return std::pair(a.key.family, a.slot) < std::pair(b.key.family, b.slot);
   });
-  std::sort(reading.labels.begin(), reading.labels.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
+  std::sort(reading.labels.begin(), reading.labels.end(),
+            [](const auto& a, const auto& b) { return a.first < b.first; });
   return reading;
 }
 
 const std::string& MetricsReading::TextOf(LabelId id) const noexcept {
-  const auto found = std::lower_bound(labels.begin(), labels.end(), id, [](const auto& label, LabelId wanted) { return label.first < wanted; });
+  const auto found = std::lower_bound(labels.begin(), labels.end(), id,
+                                      [](const auto& label, LabelId wanted) { return label.first < wanted; });
   PENSTOCK_ASSERT(found != labels.end() && found->first == id);
   return found->second;
 }

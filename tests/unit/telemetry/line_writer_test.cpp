@@ -21,13 +21,16 @@ struct Row {
 
 class EscapeFaults : public testing::TestWithParam<Row> {};
 
-TEST_P(EscapeFaults, IsHarmless) { EXPECT_EQ(Escape(GetParam().text), GetParam().expected); }
+TEST_P(EscapeFaults, IsHarmless) {
+  EXPECT_EQ(Escape(GetParam().text), GetParam().expected);
+}
 
 // The same behind and before enough plain text to go the fast way.
 TEST_P(EscapeFaults, IsHarmlessInTheMiddle) {
   for (std::size_t before = 0; before < 17; ++before) {
     const std::string pad(before, 'x');
-    EXPECT_EQ(Escape(pad + std::string(GetParam().text) + "01234567"), pad + std::string(GetParam().expected) + "01234567");
+    EXPECT_EQ(Escape(pad + std::string(GetParam().text) + "01234567"),
+              pad + std::string(GetParam().expected) + "01234567");
   }
 }
 
@@ -43,10 +46,16 @@ const Row kRows[] = {
     {"A_09_Bell", "\x07", "\\u0007"},
     {"A_09_Delete", "\x7f", "\\u007f"},
     {"A_08_C1Nel", "\xc2\x85", "\\u0085"},
-    {"A_09_C1Csi", "\xc2\x9b" "31m", "\\u009b31m"},
+    {"A_09_C1Csi",
+     "\xc2\x9b"
+     "31m",
+     "\\u009b31m"},
     {"A_08_BareC1", "\x85", "\\ufffd"},
     {"J_19_LineSeparator", "\xe2\x80\xa8|\xe2\x80\xa9", "\\u2028|\\u2029"},
-    {"A_09_BidiOverride", "\xe2\x80\xae" "gpj", "\\u202egpj"},
+    {"A_09_BidiOverride",
+     "\xe2\x80\xae"
+     "gpj",
+     "\\u202egpj"},
     {"A_09_BidiIsolate", "\xe2\x81\xa6", "\\u2066"},
     {"Umlaut", "\xc3\xbc", "\xc3\xbc"},
     {"FirstAfterC1", "\xc2\xa0", "\xc2\xa0"},
@@ -79,11 +88,19 @@ TEST(EscapeText, IsNeverCutInsideACharacterOrAnEscape) {
     std::string_view text, expected;
     std::size_t room;
   } rows[] = {
-      {"abc", "ab", 2},       {"ab\n", "ab", 3},           {"ab\n", "ab\\n", 4},       {"a\x01", "a", 6},
-      {"a\x01", "a\\u0001", 7}, {"a\xe2\x82\xac", "a", 3}, {"a\xe2\x82\xac", "a\xe2\x82\xac", 4}, {"0123456789", "01234567", 8},
-      {"0123456789", "0123456", 7}, {"x", "", 0},
+      {"abc", "ab", 2},
+      {"ab\n", "ab", 3},
+      {"ab\n", "ab\\n", 4},
+      {"a\x01", "a", 6},
+      {"a\x01", "a\\u0001", 7},
+      {"a\xe2\x82\xac", "a", 3},
+      {"a\xe2\x82\xac", "a\xe2\x82\xac", 4},
+      {"0123456789", "01234567", 8},
+      {"0123456789", "0123456", 7},
+      {"x", "", 0},
   };
-  for (const auto& row : rows) EXPECT_EQ(Escape(row.text, row.room), row.expected) << row.text << ' ' << row.room;
+  for (const auto& row : rows)
+    EXPECT_EQ(Escape(row.text, row.room), row.expected) << row.text << ' ' << row.room;
 }
 
 TEST(LineWriter, WhatDoesNotFitIsLeftOutWhole) {
@@ -119,11 +136,14 @@ TEST(LineWriter, Numbers) {
   line.Real(0.25);
   line.Raw(" ");
   line.Real(1.0 / 0.0);
-  for (const Duration ms : {Duration(0), Duration(999), Duration(1'000), Duration(1'050'000), Duration(1'234'567'890), Duration(-5), Duration::max()}) {
+  for (const Duration ms : {Duration(0), Duration(999), Duration(1'000), Duration(1'050'000),
+                            Duration(1'234'567'890), Duration(-5), Duration::max()}) {
     line.Raw(" ");
     line.Milliseconds(ms);
   }
-  EXPECT_EQ(line.text(), "18446744073709551615 -9223372036854775808 0.25 null 0.000 0.000 0.001 1.050 1234.567 0.000 9223372036854.775");
+  EXPECT_EQ(line.text(),
+            "18446744073709551615 -9223372036854775808 0.25 null 0.000 0.000 0.001 1.050 1234.567 0.000 "
+            "9223372036854.775");
 }
 
 TEST(TimestampText, P_14_FollowsTheClockAnywhere) {

@@ -73,8 +73,9 @@ class Pipe {
 
 class TempFile {
  public:
-  TempFile() : path_(testing::TempDir() + "penstock_log." + std::to_string(getpid()) + "." +
-                     testing::UnitTest::GetInstance()->current_test_info()->name()) {
+  TempFile()
+      : path_(testing::TempDir() + "penstock_log." + std::to_string(getpid()) + "." +
+              testing::UnitTest::GetInstance()->current_test_info()->name()) {
     std::filesystem::remove_all(path_);
   }
   ~TempFile() { std::filesystem::remove_all(path_); }
@@ -96,7 +97,9 @@ std::unique_ptr<LogSink> Open(const LogSinkOptions& options) {
   return sink.has_value() ? std::move(*sink) : nullptr;
 }
 
-std::size_t Lines(const std::string& text) { return static_cast<std::size_t>(std::count(text.begin(), text.end(), '\n')); }
+std::size_t Lines(const std::string& text) {
+  return static_cast<std::size_t>(std::count(text.begin(), text.end(), '\n'));
+}
 
 TEST(LogSink, BothKindsGoToStderrInOrder) {
   Pipe out;
@@ -137,10 +140,12 @@ TEST(LogSink, P_10_ABlockedPipeDropsAndCountsButNeverBlocks) {
   const auto sink = Open({.ring_bytes = 1, .stderr_fd = out.writer()});
   LogChannel& channel = sink->OpenChannel();
   const std::string line(1000, 'x');
-  // Ring and batch together hold some hundred kibibytes: the loop ends because a push is refused, not because time passes.
+  // Ring and batch together hold some hundred kibibytes: the loop ends because a push is refused, not because
+  // time passes.
   std::size_t accepted = 0;
   std::size_t refused = 0;
-  while (refused < 100 && accepted < 10'000) (channel.Push(LogTarget::kAccess, line) ? accepted : refused) += 1;
+  while (refused < 100 && accepted < 10'000)
+    (channel.Push(LogTarget::kAccess, line) ? accepted : refused) += 1;
   EXPECT_EQ(refused, 100u);
   EXPECT_EQ(channel.dropped(), 100u);
   EXPECT_EQ(sink->dropped(), 100u);
@@ -338,14 +343,16 @@ class DaemonLog : public testing::Test {
 TEST_F(DaemonLog, Json) {
   const std::string text = Written(LogFormat::kJson, [](Logger& log) {
     log.Debug(kNow, "not shown");
-    log.Warn(kNow, "endpoint is unhealthy", {{"endpoint", "gpu-1"}, {"after", 3}, {"load", 0.5}, {"last", true}});
+    log.Warn(kNow, "endpoint is unhealthy",
+             {{"endpoint", "gpu-1"}, {"after", 3}, {"load", 0.5}, {"last", true}});
     log.Error(kNow, "line\nbreak", {{"peer", "\"\x1b"}, {"bytes", std::uint64_t{1} << 63}});
   });
-  EXPECT_EQ(text,
-            R"({"ts":"2026-09-14T12:34:56.789Z","level":"warn","msg":"endpoint is unhealthy","endpoint":"gpu-1","after":3,"load":0.5,"last":true})"
-            "\n"
-            R"({"ts":"2026-09-14T12:34:56.789Z","level":"error","msg":"line\nbreak","peer":"\"\u001b","bytes":9223372036854775808})"
-            "\n");
+  EXPECT_EQ(
+      text,
+      R"({"ts":"2026-09-14T12:34:56.789Z","level":"warn","msg":"endpoint is unhealthy","endpoint":"gpu-1","after":3,"load":0.5,"last":true})"
+      "\n"
+      R"({"ts":"2026-09-14T12:34:56.789Z","level":"error","msg":"line\nbreak","peer":"\"\u001b","bytes":9223372036854775808})"
+      "\n");
 }
 
 TEST_F(DaemonLog, Text) {
@@ -361,8 +368,23 @@ TEST_F(DaemonLog, Text) {
 TEST_F(DaemonLog, A_09_TooManyFieldsStillGiveAValidLine) {
   const std::string big(5000, 'v');
   const std::string text = Written(LogFormat::kJson, [&](Logger& log) {
-    log.Info(kNow, big, {{"a", big}, {"b", big}, {"c", big}, {"d", big}, {"e", big}, {"f", big}, {"g", big}, {"h", big},
-                         {"i", big}, {"j", big}, {"k", big}, {"l", big}, {"m", big}, {"n", big}, {"o", big}, {"p", big}});
+    log.Info(kNow, big,
+             {{"a", big},
+              {"b", big},
+              {"c", big},
+              {"d", big},
+              {"e", big},
+              {"f", big},
+              {"g", big},
+              {"h", big},
+              {"i", big},
+              {"j", big},
+              {"k", big},
+              {"l", big},
+              {"m", big},
+              {"n", big},
+              {"o", big},
+              {"p", big}});
   });
   EXPECT_EQ(Lines(text), 1u);
   EXPECT_TRUE(text.ends_with("vv\"}\n"));
