@@ -117,6 +117,7 @@ TEST(LineWriter, WhatDoesNotFitIsLeftOutWhole) {
 }
 
 TEST(LineWriter, A_09_AFieldIsAtMostOneKibibyte) {
+  EXPECT_EQ(kLogFieldMax, 1024u);
   char buffer[kLogFieldMax * 3];
   LineWriter line(buffer, sizeof buffer);
   line.Quoted(std::string(1 << 20, 'u'));
