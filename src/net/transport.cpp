@@ -12,9 +12,13 @@ constexpr std::size_t kPartsPerWrite = 64;
 
 }  // namespace
 
+Transport::Transport(rt::Worker& worker, TransportHandler& handler) noexcept
+    : worker_(worker), handler_(handler), out_(worker.chunks()) {}
+
 Transport::~Transport() = default;
 
 void Transport::Accept(std::unique_ptr<rt::Socket> socket, const TlsServerContext* tls) {
+  accepted_ = true;
   socket_ = std::move(socket);
   peer_ = socket_->peer();
   if (tls != nullptr) tls_ = std::make_unique<TlsStream>(*this, *tls);
@@ -33,45 +37,54 @@ void Transport::Connect(const rt::Address& address, const rt::ConnectOptions& op
 void Transport::Flush() {
   if (!open() || connecting_) return;
   if (tls_ != nullptr) {
-    tls_->Flush(out_);
+    tls_->FlushPlain(out_);
   } else {
-    FlushPlain();
+    WriteOut(out_);
   }
 }
 
-void Transport::FlushPlain() {
-  if (stuck_) return;
+/// One write of `size` bytes. A short one means that OnWritable will come.
+std::size_t Transport::Offer(std::span<const iovec> parts, std::size_t size) {
+  const std::size_t taken = socket_->Write(parts);
+  stuck_ = taken < size;
+  return taken;
+}
+
+/// Writes what the kernel takes; true when that was all.
+bool Transport::WriteOut(Chain& chain) {
   std::array<iovec, kPartsPerWrite> parts;
-  while (!out_.empty()) {
-    const std::size_t count = out_.Peek(parts);
+  while (!stuck_ && !chain.empty()) {
+    const std::size_t count = chain.Peek(parts);
     std::size_t offered = 0;
     for (std::size_t i = 0; i < count; ++i) offered += parts[i].iov_len;
-    const std::size_t taken = socket_->Write(std::span(parts.data(), count));
-    out_.Consume(taken);
-    if (taken < offered) {
-      stuck_ = true;
-      return;
-    }
+    chain.Consume(Offer(std::span(parts.data(), count), offered));
   }
+  return chain.empty();
 }
 
 void Transport::PauseRead() {
-  if (open()) socket_->PauseRead();
+  if (!open()) return;
+  if (tls_ != nullptr) tls_->PauseRead();
+  socket_->PauseRead();
 }
 
 void Transport::ResumeRead() {
-  if (open()) socket_->ResumeRead();
+  if (!open()) return;
+  if (tls_ == nullptr || tls_->ResumeRead()) socket_->ResumeRead();
 }
 
 void Transport::ShutdownWrite() {
   if (!open()) return;
-  if (tls_ != nullptr) tls_->CloseNotify();
-  socket_->ShutdownWrite();
+  if (tls_ != nullptr) {
+    tls_->ShutdownWrite();
+  } else {
+    socket_->ShutdownWrite();
+  }
 }
 
 void Transport::Close() {
   if (!open()) return;
-  if (tls_ != nullptr && !stuck_) tls_->CloseNotify();
+  if (tls_ != nullptr && !stuck_ && !connecting_) tls_->CloseNotify();
   socket_->Close();
 }
 
@@ -114,8 +127,17 @@ void Transport::OnWritable() {
 }
 
 void Transport::OnError(int) {
-  Fail(connecting_ ? UpstreamError(ErrorCode::kUpstreamConnect, Retry::kIfUnprocessed, "connect failed")
-                   : UpstreamError(ErrorCode::kUpstreamReset, Retry::kUnproven, "connection reset"));
+  if (accepted_) {
+    Fail(DownstreamError(ErrorCode::kClientGone, "connection reset"));
+    return;
+  }
+  if (connecting_) {
+    Fail(UpstreamError(ErrorCode::kUpstreamConnect, Retry::kIfUnprocessed, "connect failed"));
+  } else if (tls_ != nullptr && !tls_->open()) {
+    Fail(UpstreamError(ErrorCode::kUpstreamTls, Retry::kIfUnprocessed, "reset during the TLS handshake"));
+  } else {
+    Fail(UpstreamError(ErrorCode::kUpstreamReset, Retry::kUnproven, "connection reset"));
+  }
 }
 
 void Transport::Fail(const Error& error) {

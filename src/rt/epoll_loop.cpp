@@ -11,6 +11,7 @@
 #include <cerrno>
 #include <climits>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "penstock/base/assert.hpp"
@@ -38,7 +39,7 @@ class EpollSocket final : public Socket, public Watched {
  public:
   EpollSocket(EpollLoop& loop, int fd, const Address& peer, bool connecting) noexcept
       : loop_(loop), fd_(fd), connecting_(connecting), peer_(peer) {}
-  ~EpollSocket() override { Close(); }
+  ~EpollSocket() override;
 
   void Start(SocketHandler& handler) override;
   std::size_t Write(std::span<const iovec> parts) override;
@@ -60,6 +61,8 @@ class EpollSocket final : public Socket, public Watched {
   friend class EpollLoop;
   void FinishConnect();
   void DeliverFailure();
+  int TakeError() const noexcept;
+  bool wants_service() const noexcept;
 
   EpollLoop& loop_;
   SocketHandler* handler_ = nullptr;
@@ -68,7 +71,8 @@ class EpollSocket final : public Socket, public Watched {
   bool connecting_;
   bool paused_ = false;
   bool readable_ = false;    // edge seen, not yet read to its end
-  bool peer_ended_ = false;  // EPOLLRDHUP seen: a read must go on until it returns 0
+  bool peer_ended_ = false;  // FIN or reset seen: reads must go on until they say so
+  bool errored_ = false;     // EPOLLERR seen
   bool ended_ = false;       // OnEnd was delivered
   bool want_write_ = false;
   bool listed_ = false;      // in the loop's ready list
@@ -79,21 +83,25 @@ class EpollAcceptor final : public Acceptor, public Watched {
  public:
   EpollAcceptor(EpollLoop& loop, int fd, bool shared, AcceptHandler& handler);
   ~EpollAcceptor() override;
-  void Pause() override { Watch(false); }
-  void Resume() override { Watch(true); }
+  void Pause() override;
+  void Resume() override;
   void DrainBacklog(std::size_t budget) override { AcceptUpTo(budget); }
   void OnEvents(std::uint32_t) override { AcceptUpTo(kAcceptsPerTurn); }
 
  private:
   friend class EpollLoop;
   void AcceptUpTo(std::size_t budget);
-  void Watch(bool on);
+  void Rest();
+  void Watch();
 
   EpollLoop& loop_;
   AcceptHandler& handler_;
   int fd_;
   bool shared_;
+  bool paused_ = false;   // by the owner
+  bool resting_ = false;  // by itself, until rest_until_
   bool watched_ = false;
+  bool* destroyed_ = nullptr;  // set while accepting: OnAccept may destroy the acceptor
   TimePoint rest_until_{};
 };
 
@@ -111,11 +119,14 @@ class EpollLoop final : public EventLoop {
   void Wake() noexcept override;
   std::string_view name() const noexcept override { return "epoll"; }
 
-  void Watch(int fd, Watched* watched, std::uint32_t events);
+  /// 0 or errno: the kernel limits watches per user.
+  int Watch(int fd, Watched* watched, std::uint32_t events) noexcept;
+  /// Takes a descriptor out of the set. One that is closed next leaves by itself: DropEvents is enough then.
   void Forget(int fd, Watched* watched) noexcept;
+  void DropEvents(Watched* watched) noexcept;
   void ReadSoon(EpollSocket* socket);
   void DropReady(EpollSocket* socket) noexcept;
-  void RestAcceptor(EpollAcceptor* acceptor) { resting_.push_back(acceptor); }
+  void AddResting(EpollAcceptor* acceptor) { resting_.push_back(acceptor); }
   void DropResting(EpollAcceptor* acceptor) noexcept { std::erase(resting_, acceptor); }
   std::span<char> scratch() noexcept { return {scratch_.get(), EventLoop::kReadBytesMax}; }
 
@@ -138,9 +149,15 @@ class EpollLoop final : public EventLoop {
 
 // --- EpollSocket ---
 
+EpollSocket::~EpollSocket() {
+  Close();
+  loop_.DropReady(this);  // one that never had a descriptor may still have a failure to tell
+}
+
 void EpollSocket::Start(SocketHandler& handler) {
   handler_ = &handler;
-  loop_.Watch(fd_, this, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET);
+  const int error = loop_.Watch(fd_, this, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET);
+  if (error != 0) FailLater(error);
 }
 
 std::size_t EpollSocket::Write(std::span<const iovec> parts) {
@@ -168,12 +185,16 @@ std::size_t EpollSocket::Write(std::span<const iovec> parts) {
 void EpollSocket::ResumeRead() {
   if (!paused_) return;
   paused_ = false;
-  if (readable_ || (peer_ended_ && !ended_)) loop_.ReadSoon(this);
+  if (wants_service()) loop_.ReadSoon(this);
+}
+
+bool EpollSocket::wants_service() const noexcept {
+  return failure_ != 0 || (!connecting_ && !paused_ && !ended_ && (readable_ || peer_ended_));
 }
 
 void EpollSocket::Close() {
   if (fd_ < 0) return;
-  loop_.Forget(fd_, this);
+  loop_.DropEvents(this);
   loop_.DropReady(this);
   ::close(fd_);
   fd_ = -1;
@@ -199,48 +220,53 @@ void EpollSocket::DeliverFailure() {
   if (handler != nullptr) handler->OnError(error);
 }
 
-void EpollSocket::FinishConnect() {
+int EpollSocket::TakeError() const noexcept {
   int error = 0;
   socklen_t size = sizeof error;
   ::getsockopt(fd_, SOL_SOCKET, SO_ERROR, &error, &size);
+  return error;
+}
+
+void EpollSocket::FinishConnect() {
   connecting_ = false;
-  if (error != 0) {
-    failure_ = error;
+  failure_ = TakeError();
+  if (failure_ != 0) {
     DeliverFailure();
     return;
   }
+  if (wants_service()) loop_.ReadSoon(this);
   handler_->OnConnected();
 }
 
 void EpollSocket::OnEvents(std::uint32_t events) {
-  constexpr std::uint32_t kReadEvents = EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR;
-  if ((events & kReadEvents) != 0) readable_ = true;
+  if ((events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0) readable_ = true;
+  // After a FIN or a reset, reads go on until they say so: what the peer sent before it is still delivered first.
+  if ((events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0) peer_ended_ = true;
+  if ((events & EPOLLERR) != 0) errored_ = true;
+  if (failure_ != 0) return;  // listed: told from there
   if (connecting_) {
-    if ((events & (EPOLLIN | EPOLLRDHUP)) != 0) loop_.ReadSoon(this);
     if ((events & (EPOLLOUT | EPOLLERR | EPOLLHUP)) != 0) FinishConnect();
     return;
   }
-  // After a FIN or a reset, reads go on until they say so: what the peer sent before it is still delivered first.
-  if ((events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0) peer_ended_ = true;
-  if ((events & EPOLLERR) != 0 && paused_) {
-    int error = 0;
-    socklen_t size = sizeof error;
-    ::getsockopt(fd_, SOL_SOCKET, SO_ERROR, &error, &size);
+  // Nobody reads: paused, or the peer had ended before. A reset must be told all the same.
+  if ((paused_ || ended_) && (events & EPOLLERR) != 0) {
+    const int error = TakeError();
     failure_ = error == 0 ? ECONNRESET : error;
     DeliverFailure();
     return;
   }
   if ((events & EPOLLOUT) != 0 && want_write_) {
     want_write_ = false;
-    if (readable_ && !paused_) loop_.ReadSoon(this);  // the handler may destroy this socket: read from the list
+    if (wants_service()) loop_.ReadSoon(this);  // the handler may destroy this socket: read from the list
     handler_->OnWritable();
     return;
   }
-  if (readable_ && !paused_) ReadAvailable();
+  if (readable_ && !paused_ && !ended_) ReadAvailable();
 }
 
 /// One read. A short one ends the edge unless the peer's FIN was announced (epoll(7)): no second read just to learn
 /// that there is nothing. After a full one the socket comes back from the ready list, when the others had their turn.
+/// With a failed write behind it (failure_) a socket is read to its end, an answer sent before a reset, and then told.
 void EpollSocket::ReadAvailable() {
   const std::span<char> scratch = loop_.scratch();
   ssize_t n = 0;
@@ -249,7 +275,7 @@ void EpollSocket::ReadAvailable() {
   } while (n < 0 && errno == EINTR);
   if (n > 0) {
     const auto size = static_cast<std::size_t>(n);
-    if (size < scratch.size() && !peer_ended_) {
+    if (size < scratch.size() && !peer_ended_ && failure_ == 0) {
       readable_ = false;
     } else {
       loop_.ReadSoon(this);
@@ -258,8 +284,11 @@ void EpollSocket::ReadAvailable() {
     return;
   }
   readable_ = false;
-  if (n == 0) {
+  if (failure_ != 0) {
+    DeliverFailure();
+  } else if (n == 0) {
     ended_ = true;
+    if (errored_) FailLater(ECONNRESET);  // the FIN came first, the reset in the same edge
     handler_->OnEnd();
   } else if (errno != EAGAIN && errno != EWOULDBLOCK) {
     failure_ = errno;
@@ -271,36 +300,52 @@ void EpollSocket::ReadAvailable() {
 
 EpollAcceptor::EpollAcceptor(EpollLoop& loop, int fd, bool shared, AcceptHandler& handler)
     : loop_(loop), handler_(handler), fd_(fd), shared_(shared) {
-  Watch(true);
+  Watch();
 }
 
 EpollAcceptor::~EpollAcceptor() {
+  if (destroyed_ != nullptr) *destroyed_ = true;
+  Pause();
   loop_.DropResting(this);
-  Watch(false);
 }
 
-void EpollAcceptor::Watch(bool on) {
-  if (on == watched_) return;
-  watched_ = on;
-  if (on) {
-    loop_.Watch(fd_, this, EPOLLIN | (shared_ ? static_cast<std::uint32_t>(EPOLLEXCLUSIVE) : 0u));
-  } else {
-    loop_.Forget(fd_, this);
-  }
+void EpollAcceptor::Pause() {
+  paused_ = true;
+  if (watched_) loop_.Forget(fd_, this);
+  watched_ = false;
+}
+
+void EpollAcceptor::Resume() {
+  paused_ = false;
+  if (!resting_) Watch();
+}
+
+void EpollAcceptor::Watch() {
+  if (watched_ || paused_) return;
+  watched_ = loop_.Watch(fd_, this, EPOLLIN | (shared_ ? static_cast<std::uint32_t>(EPOLLEXCLUSIVE) : 0u)) == 0;
+  if (!watched_) Rest();
+}
+
+void EpollAcceptor::Rest() {
+  if (watched_) loop_.Forget(fd_, this);
+  watched_ = false;
+  rest_until_ = loop_.Now() + kAcceptRest;
+  if (!std::exchange(resting_, true)) loop_.AddResting(this);
 }
 
 void EpollAcceptor::AcceptUpTo(std::size_t budget) {
+  bool destroyed = false;
+  destroyed_ = &destroyed;
   for (std::size_t i = 0; i < budget; ++i) {
-    sockaddr_storage storage;
+    sockaddr_storage storage{};
     socklen_t size = sizeof storage;
     const int fd = ::accept4(fd_, reinterpret_cast<sockaddr*>(&storage), &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd < 0) {
-      if (errno == EAGAIN || errno == EWOULDBLOCK) return;
+      if (errno == EAGAIN || errno == EWOULDBLOCK) break;
       if (errno == EINTR || errno == ECONNABORTED || errno == EPROTO) continue;
       const int error = errno;
-      Watch(false);
-      rest_until_ = loop_.Now() + kAcceptRest;
-      loop_.RestAcceptor(this);
+      destroyed_ = nullptr;
+      Rest();
       handler_.OnAcceptError(error);
       return;
     }
@@ -309,15 +354,19 @@ void EpollAcceptor::AcceptUpTo(std::size_t budget) {
       ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     }
     const Address peer(reinterpret_cast<const sockaddr*>(&storage), size);
+    const bool was_paused = paused_;
     handler_.OnAccept(std::make_unique<EpollSocket>(loop_, fd, peer, false));
+    if (destroyed) return;
+    if (paused_ && !was_paused) break;
   }
+  destroyed_ = nullptr;
 }
 
 // --- EpollLoop ---
 
 EpollLoop::EpollLoop() : epoll_(::epoll_create1(EPOLL_CLOEXEC)), wake_(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)), now_(ReadMonotonicClock()) {
   PENSTOCK_ASSERT(epoll_ >= 0 && wake_ >= 0);
-  Watch(wake_, nullptr, EPOLLIN | EPOLLET);
+  PENSTOCK_ASSERT(Watch(wake_, nullptr, EPOLLIN | EPOLLET) == 0);
 }
 
 EpollLoop::~EpollLoop() {
@@ -325,16 +374,20 @@ EpollLoop::~EpollLoop() {
   ::close(epoll_);
 }
 
-void EpollLoop::Watch(int fd, Watched* watched, std::uint32_t events) {
+int EpollLoop::Watch(int fd, Watched* watched, std::uint32_t events) noexcept {
   epoll_event event{};
   event.events = events;
   event.data.ptr = watched;
-  PENSTOCK_ASSERT(::epoll_ctl(epoll_, EPOLL_CTL_ADD, fd, &event) == 0);
+  return ::epoll_ctl(epoll_, EPOLL_CTL_ADD, fd, &event) == 0 ? 0 : errno;
 }
 
 void EpollLoop::Forget(int fd, Watched* watched) noexcept {
   ::epoll_ctl(epoll_, EPOLL_CTL_DEL, fd, nullptr);
-  // Events of this turn that were not served yet must not reach a closed socket.
+  DropEvents(watched);
+}
+
+/// Events of this turn that were not served yet must not reach what is gone.
+void EpollLoop::DropEvents(Watched* watched) noexcept {
   for (int i = event_index_; i < event_count_; ++i) {
     if (events_[static_cast<std::size_t>(i)].data.ptr == watched) events_[static_cast<std::size_t>(i)].events = 0;
   }
@@ -398,25 +451,29 @@ void EpollLoop::ServeReady() {
     if (socket == nullptr) continue;
     socket->listed_ = false;
     serving_[i] = nullptr;
-    if (socket->failure_ != 0) {
-      socket->DeliverFailure();
-    } else if ((socket->readable_ || socket->peer_ended_) && !socket->ended_ && !socket->paused_) {
+    if (!socket->wants_service()) continue;
+    // A failed write does not eat what the peer had sent; nobody reads a paused or ended socket, so that is told at once.
+    const bool readable = socket->fd_ >= 0 && !socket->connecting_ && !socket->paused_ && !socket->ended_;
+    if (readable) {
       socket->ReadAvailable();
+    } else {
+      socket->DeliverFailure();
     }
   }
   serving_.clear();
 }
 
 void EpollLoop::WakeAcceptors() {
-  std::vector<EpollAcceptor*> still;
-  for (EpollAcceptor* acceptor : resting_) {
-    if (acceptor->rest_until_ <= now_) {
-      acceptor->Watch(true);
-    } else {
-      still.push_back(acceptor);
-    }
+  std::vector<EpollAcceptor*> rested;
+  std::erase_if(resting_, [&](EpollAcceptor* acceptor) {
+    if (acceptor->rest_until_ > now_) return false;
+    rested.push_back(acceptor);
+    return true;
+  });
+  for (EpollAcceptor* acceptor : rested) {
+    acceptor->resting_ = false;
+    acceptor->Watch();
   }
-  resting_ = std::move(still);
 }
 
 std::unique_ptr<Socket> EpollLoop::Connect(const Address& address, const ConnectOptions& options, SocketHandler& handler) {
@@ -440,10 +497,12 @@ std::unique_ptr<Socket> EpollLoop::Connect(const Address& address, const Connect
       ::setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &seconds, sizeof seconds);
     }
   }
-  const int result = ::connect(fd, address.get(), address.size());
-  const int error = errno;
+  if (::connect(fd, address.get(), address.size()) < 0 && errno != EINPROGRESS) {
+    socket->handler_ = &handler;
+    socket->FailLater(errno);
+    return socket;
+  }
   socket->Start(handler);
-  if (result < 0 && error != EINPROGRESS) socket->FailLater(error);
   return socket;
 }
 
