@@ -1,6 +1,7 @@
 #include "penstock/net/transport.hpp"
 
 #include <array>
+#include <cstring>
 
 #include "net/tls_stream.hpp"
 #include "penstock/base/assert.hpp"
@@ -126,17 +127,17 @@ void Transport::OnWritable() {
   if (open() && !stuck_) handler_.OnRoom();
 }
 
-void Transport::OnError(int) {
+void Transport::OnError(int error) {
+  const char* text = ::strerrordesc_np(error);  // "Connection refused": static, never translated
+  if (text == nullptr) text = "unknown error";
   if (accepted_) {
-    Fail(DownstreamError(ErrorCode::kClientGone, "connection reset"));
-    return;
-  }
-  if (connecting_) {
-    Fail(UpstreamError(ErrorCode::kUpstreamConnect, Retry::kIfUnprocessed, "connect failed"));
+    Fail(DownstreamError(ErrorCode::kClientGone, text));
+  } else if (connecting_) {
+    Fail(UpstreamError(ErrorCode::kUpstreamConnect, Retry::kIfUnprocessed, text));
   } else if (tls_ != nullptr && !tls_->open()) {
-    Fail(UpstreamError(ErrorCode::kUpstreamTls, Retry::kIfUnprocessed, "reset during the TLS handshake"));
+    Fail(UpstreamError(ErrorCode::kUpstreamTls, Retry::kIfUnprocessed, text));
   } else {
-    Fail(UpstreamError(ErrorCode::kUpstreamReset, Retry::kUnproven, "connection reset"));
+    Fail(UpstreamError(ErrorCode::kUpstreamReset, Retry::kUnproven, text));
   }
 }
 
