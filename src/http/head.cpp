@@ -1,7 +1,9 @@
 #include "penstock/http/head.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cstring>
+#include <utility>
 
 #include "penstock/base/assert.hpp"
 
@@ -108,23 +110,52 @@ void Head::Clear() noexcept {
   status = 0;
   framing = Framing::kNone;
   content_length.reset();
-  bytes_.clear();
+  bytes_size_ = 0;
   fields_.clear();
   method_text_ = scheme_ = authority_ = target_ = Slice{};
   list_bytes_ = 0;
   std::memset(first_, 0, sizeof first_);
 }
 
+std::unique_ptr<char[]> Head::Reserve(std::size_t more) {
+  constexpr std::size_t kFirstBytes = 2048;
+  if (more <= bytes_capacity_ - bytes_size_ && bytes_ != nullptr) return nullptr;
+  const std::size_t needed = bytes_size_ + more;
+  PENSTOCK_ASSERT(needed <= UINT32_MAX / 2);  // every reader bounds its message far below
+  const std::size_t capacity = std::max({needed, std::size_t{bytes_capacity_} * 2, kFirstBytes});
+  std::unique_ptr<char[]> replaced(new char[capacity + kSlack]);
+  if (bytes_size_ != 0) std::memcpy(replaced.get(), bytes_.get(), bytes_size_);
+  std::swap(bytes_, replaced);
+  bytes_capacity_ = static_cast<std::uint32_t>(capacity);
+  return replaced;
+}
+
+void Head::AppendRaw(std::string_view text) {
+  const std::unique_ptr<char[]> replaced = Reserve(text.size());
+  if (!text.empty()) std::memcpy(bytes_.get() + bytes_size_, text.data(), text.size());
+  bytes_size_ += static_cast<std::uint32_t>(text.size());
+}
+
 Head::Slice Head::Store(std::string_view text) {
-  const Slice slice{static_cast<std::uint32_t>(bytes_.size()), static_cast<std::uint32_t>(text.size())};
-  bytes_.insert(bytes_.end(), text.begin(), text.end());
+  const Slice slice{bytes_size_, static_cast<std::uint32_t>(text.size())};
+  AppendRaw(text);
   return slice;
 }
 
+void Head::set_target(std::string_view path, std::string_view prefix) {
+  target_ = Store(prefix);
+  target_.size += Store(path).size;
+}
+
 void Head::Add(std::string_view name, std::string_view value, HeaderId id) {
+  const std::unique_ptr<char[]> replaced = Reserve(name.size() + value.size());
   const Slice name_slice = Store(name);
   const Slice value_slice = Store(value);
-  fields_.push_back(Entry{name_slice, value_slice, id});
+  AddWithin(At(name_slice), At(value_slice), id);
+}
+
+void Head::AddWithin(std::string_view name, std::string_view value, HeaderId id) {
+  fields_.push_back(Entry{Within(name), Within(value), id});
   list_bytes_ += name.size() + value.size() + 32;
   std::uint16_t& first = first_[static_cast<std::size_t>(id)];
   if (first == 0) first = static_cast<std::uint16_t>(fields_.size());
@@ -163,9 +194,9 @@ void Head::Remove(HeaderId id) noexcept {
 }
 
 void HeadReturn::operator()(Head* head) const noexcept {
-  constexpr std::size_t kKeepListBytes = 64 * 1024;
+  constexpr std::size_t kKeepBytes = 64 * 1024;
   std::unique_ptr<Head> owned(head);
-  if (pool == nullptr || pool->free_.size() >= pool->free_max_ || head->list_bytes() > kKeepListBytes) return;
+  if (pool == nullptr || pool->free_.size() >= pool->free_max_ || head->bytes_capacity_ > kKeepBytes) return;
   head->Clear();
   pool->free_.push_back(std::move(owned));
 }

@@ -70,8 +70,10 @@ Chain& Chain::operator=(Chain&& other) noexcept {
   return *this;
 }
 
-std::span<char> Chain::Reserve() {
-  if (tail_ == nullptr || tail_->end == tail_->capacity || tail_->capacity == 0) {
+std::span<char> Chain::Reserve(std::size_t at_least) {
+  static_assert(kReserveMax <= ChunkPool::kCapacity);
+  PENSTOCK_ASSERT(at_least > 0 && at_least <= kReserveMax);
+  if (tail_ == nullptr || tail_->capacity < tail_->end + at_least) {
     ChunkPool::Chunk* chunk = pool_->Take();
     (tail_ == nullptr ? head_ : tail_->next) = chunk;
     tail_ = chunk;

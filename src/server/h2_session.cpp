@@ -72,31 +72,24 @@ void H2Stream::OnEnd() {
   if (handler_ != nullptr && !failed_) handler_->OnEnd();
 }
 
-std::size_t H2Stream::PullBody(char* to, std::size_t capacity, http::BodyPull& what) {
+http::BodyPiece H2Stream::PullBody(char* to, std::size_t capacity) {
   const std::size_t n = body_.Read(to, capacity);
   window_bytes_ += n;
-  what = http::BodyPull::kMore;
   if (body_.empty()) {
     if (answer_ == Answer::kEnding) {
-      what = http::BodyPull::kEnd;
       answer_ = Answer::kEnded;
-      // An early answer: the client need not send the rest (RFC 9113 8.1).
-      if (!request_complete_) session_.codec_.Reset(id_, http::H2Error::kNoError);
-      return n;
+      return {n, http::BodyState::kEnd};
     }
-    if (answer_ == Answer::kCutting) {
-      what = http::BodyPull::kAbort;
-      return n;
-    }
+    if (answer_ == Answer::kCutting) return {n, http::BodyState::kAbort};
   }
   if (n != 0 && handler_ != nullptr) handler_->OnSent();
-  return n;
+  return {n, http::BodyState::kMore};
 }
 
 void H2Stream::OnClosed(http::H2Error, bool) {
   RequestHandler* handler = std::exchange(handler_, nullptr);
   const bool finished = answer_ == Answer::kEnded || answer_ == Answer::kCutting;
-  const Departure departure = departure_;
+  const Departure departure = session_.codec_.killed_reason() != nullptr ? Departure::kProtocolError : departure_;
   session_.Remove(*this);
   if (handler == nullptr) return;
   if (finished) {
@@ -127,13 +120,10 @@ void H2Session::OnData(std::string_view bytes) {
   if (codec_.wants_write()) connection_.FlushLater();
 }
 
-/// The codec gave up: its last words are written, then the connection closes.
+/// The codec is done, well or not: every stream was told, its last words are written, then the connection closes.
 void H2Session::Die() {
   phase_ = Phase::kDead;
-  if (const char* reason = codec_.killed_reason(); reason != nullptr) {
-    connection_.sink().OnConnectionKilled(reason);
-  }
-  CloseStreams(codec_.killed_reason() != nullptr ? Departure::kProtocolError : Departure::kClosed);
+  if (const char* reason = codec_.killed_reason(); reason != nullptr) connection_.sink().OnConnectionKilled(reason);
   connection_.FlushLater();
 }
 
@@ -150,13 +140,8 @@ void H2Session::OnLost() {
 }
 
 void H2Session::CloseStreams(Departure departure) {
-  while (first_ != nullptr) {
-    H2Stream& stream = *first_;
-    codec_.Detach(stream.id_);
-    RequestHandler* handler = std::exchange(stream.handler_, nullptr);
-    Remove(stream);
-    if (handler != nullptr) handler->OnGone(departure);
-  }
+  for (H2Stream* stream = first_; stream != nullptr; stream = stream->next_) stream->departure_ = departure;
+  codec_.ConnectionLost();
 }
 
 H2Stream* H2Session::Open(std::int32_t id) {
@@ -186,34 +171,27 @@ http::H2StreamHandler* H2Session::OnRequest(std::int32_t id, http::HeadPtr head,
   return stream;
 }
 
-http::H2StreamHandler* H2Session::OnReject(std::int32_t id, http::HeadPtr head, const Error& error, const char* reason) {
+http::H2StreamHandler* H2Session::OnReject(std::int32_t id, http::HeadPtr head, bool end, const Error& error, const char* reason) {
   connection_.sink().OnProtocolReject(Protocol::kHttp2, reason);
   H2Stream* stream = Open(id);
   stream->failed_ = true;
+  stream->request_complete_ = end;
   stream->handler_ = &connection_.sink().OnRequest(*stream, std::move(head), false, false, &error);
   return stream;
 }
 
 void H2Session::Flush() {
   net::Transport& transport = connection_.transport();
-  if (phase_ == Phase::kClosed) return;
-  bool alive = phase_ != Phase::kDead;
-  while (!transport.stuck()) {
-    // A dead session still has its last words to say.
-    alive = codec_.Pull(transport.out(), kPullBytes) && alive;
+  while (phase_ != Phase::kClosed && !transport.stuck()) {
+    const bool alive = codec_.Pull(transport.out(), kPullBytes);
+    if (!alive && phase_ != Phase::kDead) Die();
     if (transport.out().empty()) break;
     transport.Flush();
-    if (!transport.out().empty() || !alive) break;
   }
-  if (phase_ == Phase::kOpen || phase_ == Phase::kGoingAway) {
-    if (!alive) Die();
-  }
+  if (phase_ == Phase::kClosed) return;
   if (!transport.out().empty()) {
     StartTicking();
-    return;
-  }
-  const bool finished = phase_ == Phase::kGoingAway && drain_step_ == TimePoint::Max() && first_ == nullptr;
-  if (phase_ == Phase::kDead || finished) {
+  } else if (phase_ == Phase::kDead) {
     phase_ = Phase::kClosed;
     connection_.Close();
   }
@@ -231,7 +209,7 @@ void H2Session::OnTimer() {
   const TimePoint now = connection_.worker().Now();
   if (phase_ == Phase::kClosed) return;
   if (!ticking_) {
-    // Idle: say goodbye properly; the close follows when the GOAWAY is out.
+    // Idle: say goodbye properly; the codec ends when the GOAWAY is out.
     phase_ = Phase::kGoingAway;
     drain_step_ = TimePoint::Max();
     codec_.FinishGoaway();

@@ -37,7 +37,7 @@ class H2Stream final : public ResponseStream, public http::H2StreamHandler {
   void OnBody(std::string_view bytes) override;
   void OnEnd() override;
   void OnClosed(http::H2Error code, bool unprocessed) override;
-  std::size_t PullBody(char* to, std::size_t capacity, http::BodyPull& what) override;
+  http::BodyPiece PullBody(char* to, std::size_t capacity) override;
 
   H2Session& session_;
   RequestHandler* handler_ = nullptr;
@@ -74,7 +74,7 @@ class H2Session final : public Session, private http::H2ConnectionHandler {
   enum class Phase : std::uint8_t { kOpen, kGoingAway, kDead, kClosed };
 
   http::H2StreamHandler* OnRequest(std::int32_t stream, http::HeadPtr head, bool end) override;
-  http::H2StreamHandler* OnReject(std::int32_t stream, http::HeadPtr head, const Error& error, const char* reason) override;
+  http::H2StreamHandler* OnReject(std::int32_t stream, http::HeadPtr head, bool end, const Error& error, const char* reason) override;
   void OnGoaway(http::H2Error) override {}
   void OnSettings() override {}
   void OnPingAck() override {}

@@ -4,8 +4,8 @@
 
 namespace penstock {
 
-/// xoshiro256++ 1.0 (Blackman and Vigna, public domain): fast, 256 bits of state, seeded by SplitMix64.
-/// Owned by one Worker. Not for secrets.
+/// Owned by one Worker. xoshiro256++ 1.0 (Blackman and Vigna, public domain): fast, 256 bits of state, seeded by
+/// SplitMix64. Not for secrets.
 class Prng {
  public:
   explicit Prng(std::uint64_t seed) noexcept {

@@ -2,9 +2,11 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string_view>
 
 #include "penstock/base/error.hpp"
+#include "penstock/http/h1_reading.hpp"
 #include "penstock/http/head.hpp"
 #include "penstock/mem/chain.hpp"
 
@@ -46,8 +48,8 @@ class H1ServerCodec {
 
   H1ServerCodec(HeadPool& heads, const H1Limits& limits);
 
-  /// Parses bytes up to the end of the current message and returns how many it took. Takes nothing in kComplete
-  /// (until NextMessage) and kRejected. A handler must not call back into the codec, nor destroy it, from inside.
+  /// Parses bytes up to the end of the current message and returns how many it took (of a refused message: some of
+  /// them). Takes nothing in kComplete (until NextMessage) and kRejected. A handler must not call back into the codec, nor destroy it, from inside.
   std::size_t Feed(std::string_view bytes, H1ServerHandler& handler);
 
   /// The current message was answered: parse the next. Only in kComplete.
@@ -58,19 +60,50 @@ class H1ServerCodec {
   bool keep_alive() const noexcept { return keep_alive_; }
 
  private:
-  State state_ = State::kIdle;
-  bool keep_alive_ = true;
-  // the rest is the implementation's
-  HeadPool* heads_;
+  /// One empty line before a request line is skipped (RFC 9112 2.2), a second one is not.
+  enum class BlankLine : std::uint8_t { kNone, kCr, kWhole };
+
+  std::size_t SkipBlankLine(char first, H1ServerHandler& handler);
+  std::size_t FeedHead(std::string_view bytes, H1ServerHandler& handler);
+  std::size_t FeedBody(std::string_view bytes, H1ServerHandler& handler);
+  const H1Verdict* TakeLine(H1HeadReader::Line got, std::string_view line);
+  const H1Verdict* TakeRequestLine(std::string_view line);
+  const H1Verdict* TakeField(std::string_view line);
+  const H1Verdict* DecideFraming();
+  void FinishHead(H1ServerHandler& handler);
+  void Finish(H1ServerHandler& handler);
+  void Reject(const H1Verdict& wrong, H1ServerHandler& handler);
+
   const H1Limits* limits_;
+  H1HeadReader reader_;
+  H1Facts facts_;
+  H1ChunkedBody chunks_;
+  std::uint64_t length_left_ = 0;  ///< of a body with a length
+  std::uint32_t lines_ = 0;        ///< of the head so far, request line included
+  State state_ = State::kIdle;
+  Framing framing_ = Framing::kNone;
+  BlankLine blank_ = BlankLine::kNone;
+  bool absolute_ = false;  ///< the authority came with the target; Host does not count (RFC 9112 3.2.2)
+  bool keep_alive_ = true;
 };
 
-/// Writes a response head. `framing` says how the body will be delimited; content-length, transfer-encoding and
-/// connection are written from it and `keep_alive`, whatever fields of those names `head` has are skipped.
-void WriteH1ResponseHead(Chain& out, const Head& head, Framing framing, Version client_version, bool keep_alive);
-/// Writes a request head: "METHOD target HTTP/1.1", host from authority, content-length from head.content_length.
-void WriteH1RequestHead(Chain& out, const Head& head);
-/// Chunk framing around `size` bytes of body that the caller puts between the two.
+/// Every `reason` that the codecs give, for metrics that fix their label values at the start.
+std::span<const char* const> H1Reasons() noexcept;
+
+// The writers end no line but their own: a field with a control byte in it (or a separator in its name) is left out,
+// whoever made it. Fields that concern one connection only (connection, keep-alive, proxy-connection, te, trailer,
+// transfer-encoding, upgrade) and content-length are left out too and written anew from the arguments.
+
+/// Writes a response head. `framing` says how the body will be delimited: kLength from head.content_length; kNone with
+/// a content_length announces what is not sent (HEAD, 304); kChunked and kStream become "transfer-encoding: chunked",
+/// or delimited by close for a 1.0 client. Returns whether the connection can be kept: false whenever "connection:
+/// close" was written.
+bool WriteH1ResponseHead(Chain& out, const Head& head, Framing framing, Version client_version, bool keep_alive);
+/// Writes a request head: "METHOD target HTTP/1.1", host from authority, content-length from head.content_length (or
+/// chunked, where there is none and head.framing says so). `expect` is left out as well: the body follows at once.
+/// False: method, target or authority hold a byte that would end them early; nothing was written.
+bool WriteH1RequestHead(Chain& out, const Head& head);
+/// Chunk framing around `size` bytes of body that the caller puts between the two. Never 0: that ends the body.
 void WriteChunkBegin(Chain& out, std::size_t size);
 void WriteChunkEnd(Chain& out);
 void WriteLastChunk(Chain& out);

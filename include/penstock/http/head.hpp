@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -50,6 +51,7 @@ class Head {
   void set_scheme(std::string_view text) { scheme_ = Store(text); }
   void set_authority(std::string_view text) { authority_ = Store(text); }
   void set_target(std::string_view text) { target_ = Store(text); }
+  void set_target(std::string_view path, std::string_view prefix);  ///< prefix + path
   std::string_view method_text() const noexcept { return At(method_text_); }
   std::string_view scheme() const noexcept { return At(scheme_); }
   std::string_view authority() const noexcept { return At(authority_); }
@@ -80,10 +82,23 @@ class Head {
     Slice value;
     HeaderId id;
   };
+  friend class H1HeadReader;  // appends the bytes as received and lets parts and fields refer into them
+  friend struct HeadReturn;
+  /// Bytes behind the last one that may be read, and written back unchanged, so that scans go by whole SIMD blocks.
+  static constexpr std::size_t kSlack = 32;
+  /// Makes room; returns the block that was replaced, for it may hold what is about to be appended.
+  std::unique_ptr<char[]> Reserve(std::size_t more);
+  void AppendRaw(std::string_view text);
   Slice Store(std::string_view text);
-  std::string_view At(Slice slice) const noexcept { return {bytes_.data() + slice.begin, slice.size}; }
+  Slice Within(std::string_view view) const noexcept {
+    return {static_cast<std::uint32_t>(view.data() - bytes_.get()), static_cast<std::uint32_t>(view.size())};
+  }
+  void AddWithin(std::string_view name, std::string_view value, HeaderId id);
+  std::string_view At(Slice slice) const noexcept { return {bytes_.get() + slice.begin, slice.size}; }
 
-  std::vector<char> bytes_;
+  std::unique_ptr<char[]> bytes_;  ///< not a vector: appended to without clearing, with readable slack behind
+  std::uint32_t bytes_size_ = 0;
+  std::uint32_t bytes_capacity_ = 0;
   std::vector<Entry> fields_;
   Slice method_text_, scheme_, authority_, target_;
   std::size_t list_bytes_ = 0;

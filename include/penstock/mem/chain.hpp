@@ -63,12 +63,20 @@ class Chain {
   /// Moves all of `other` (same pool) behind this chain's bytes; copies only what fits into the last block's room.
   void Append(Chain&& other) noexcept;
 
-  /// Room at the back for direct writing: at least one byte, at most a chunk; Commit(n) makes n of it part of the chain.
-  std::span<char> Reserve();
+  /// Room at the back for direct writing: `at_least` bytes (no more than kReserveMax), at most a chunk; Commit(n)
+  /// makes n of it part of the chain. Without a Commit the room may stay with the chain until Clear().
+  static constexpr std::size_t kReserveMax = 2048;
+  std::span<char> Reserve(std::size_t at_least = 1);
   void Commit(std::size_t n) noexcept;
 
   /// Fills `out` with the first bytes' places; returns how many iovecs were filled.
   std::size_t Peek(std::span<iovec> out) const noexcept;
+  template <class Visit>
+  void ForEach(Visit&& visit) const {
+    for (ChunkPool::Chunk* chunk = head_; chunk != nullptr; chunk = chunk->next) {
+      if (chunk->begin != chunk->end) visit(std::string_view(chunk->data + chunk->begin, chunk->end - chunk->begin));
+    }
+  }
   /// The first contiguous piece; empty when the chain is.
   std::string_view Front() const noexcept;
   void Consume(std::size_t n) noexcept;

@@ -71,8 +71,9 @@ class RequestSink {
   /// understood). `body_follows`: OnBody/OnEnd come; otherwise OnEnd is not called. Returns who handles it, never null.
   virtual RequestHandler& OnRequest(ResponseStream& stream, http::HeadPtr head, bool body_follows, bool expect_continue,
                                     const Error* reject) = 0;
-  virtual void OnProtocolReject(Protocol protocol, std::string_view reason) = 0;
-  virtual void OnConnectionKilled(std::string_view reason) = 0;
+  /// Reasons are literals.
+  virtual void OnProtocolReject(Protocol protocol, const char* reason) = 0;
+  virtual void OnConnectionKilled(const char* reason) = 0;
 
  protected:
   ~RequestSink() = default;

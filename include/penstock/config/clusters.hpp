@@ -1,0 +1,102 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "penstock/base/address.hpp"
+#include "penstock/base/secret.hpp"
+#include "penstock/base/time.hpp"
+
+namespace penstock::config {
+
+/// What runs at an endpoint: its health path, metric names, error shapes and quirks.
+enum class EndpointKind : std::uint8_t { kAuto, kVllm, kSglang, kTgi, kLlamacpp, kTriton, kOllama, kOpenai };
+/// kAuto: ALPN under TLS, HTTP/1.1 in cleartext. kH2 in cleartext is prior knowledge.
+enum class UpstreamProtocol : std::uint8_t { kAuto, kHttp1, kH2 };
+/// Whether to ask for a stream although the client did not. kAuto: by kind.
+enum class StreamUpstream : std::uint8_t { kAuto, kOn, kOff };
+enum class BalancerPolicy : std::uint8_t { kRoundRobin, kWeighted, kLeastLoad };
+std::string_view Name(EndpointKind kind) noexcept;
+std::string_view Name(UpstreamProtocol protocol) noexcept;
+std::string_view Name(StreamUpstream mode) noexcept;
+std::string_view Name(BalancerPolicy policy) noexcept;
+
+struct EndpointTls {
+  std::string ca;           ///< PEM file; empty: the system's trust store
+  bool verify = true;
+  std::string server_name;  ///< empty: the URL's host
+  friend bool operator==(const EndpointTls&, const EndpointTls&) = default;
+};
+
+struct Endpoint {
+  Url url;
+  std::string name;  ///< Load() fills it with "host:port" when the file leaves it empty; one name means one URL
+  std::uint32_t weight = 1;
+  std::uint32_t max_concurrency = 256;
+  std::string zone;
+  EndpointKind kind = EndpointKind::kAuto;
+  UpstreamProtocol protocol = UpstreamProtocol::kAuto;
+  StreamUpstream stream_upstream = StreamUpstream::kAuto;
+  Secret api_key;
+  EndpointTls tls;
+  friend bool operator==(const Endpoint&, const Endpoint&) = default;
+};
+
+struct Balancer {
+  BalancerPolicy policy = BalancerPolicy::kLeastLoad;
+};
+
+/// Per worker and endpoint.
+struct Connections {
+  std::uint32_t min = 0;
+  std::uint32_t max = 100;
+  std::uint32_t max_streams = 100;
+  std::optional<Duration> idle_timeout;  ///< nullopt (`auto`): by kind
+  friend bool operator==(const Connections&, const Connections&) = default;
+};
+
+struct HealthCheck {
+  std::string path;  ///< empty: by kind
+  Duration interval = std::chrono::seconds(5);
+  Duration timeout = std::chrono::seconds(1);
+  std::uint32_t unhealthy_after = 3;
+  std::uint32_t healthy_after = 2;
+};
+
+struct Timeouts {
+  Duration connect = std::chrono::seconds(2);
+  Duration headers = std::chrono::seconds(60);
+  Duration first_token = std::chrono::seconds(60);
+  Duration idle = std::chrono::seconds(60);
+  Duration total = std::chrono::seconds(600);
+};
+
+/// An event after which another attempt may be made; a value of 400 to 599 is that HTTP status.
+enum class RetryCondition : std::uint16_t { kConnect = 1, kReset = 2, kTimeout = 3 };
+constexpr RetryCondition RetryOnStatus(int status) { return static_cast<RetryCondition>(status); }
+
+struct Retry {
+  std::uint32_t attempts = 2;  ///< all tries on one model, the first included
+  std::vector<RetryCondition> on = {RetryCondition::kConnect, RetryCondition::kReset, RetryCondition::kTimeout,
+                                    RetryOnStatus(408),       RetryOnStatus(429),     RetryOnStatus(500),
+                                    RetryOnStatus(502),       RetryOnStatus(503),     RetryOnStatus(504)};
+  bool unproven = true;
+  Duration retry_after_max = std::chrono::seconds(5);
+
+  bool Covers(RetryCondition condition) const noexcept;
+};
+
+struct Cluster {
+  std::string name;
+  std::vector<Endpoint> endpoints;
+  Balancer balancer;
+  Connections connections;
+  HealthCheck health_check;
+  Timeouts timeouts;
+  Retry retry;
+};
+
+}  // namespace penstock::config

@@ -1,0 +1,17 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace penstock::config {
+
+/// A model clients may ask for. Names are 1 to 256 visible ASCII bytes without `"` and `\`, so that they can be put into
+/// JSON and header fields as they are.
+struct Model {
+  std::string name;
+  std::vector<std::string> aliases;
+  std::string upstream_name;  ///< Load() fills it with `name` when the file leaves it empty
+  std::string cluster;        ///< names one of Config::clusters
+};
+
+}  // namespace penstock::config

@@ -1,0 +1,85 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <optional>
+#include <utility>
+
+#include "penstock/base/time.hpp"
+
+namespace penstock::policy {
+
+class EndpointLoad;
+
+/// Owned by one Worker. One attempt's place on an endpoint: +1 in flight while it lives. Nobody else writes the count.
+class LoadLease {
+ public:
+  LoadLease() = default;
+  LoadLease(LoadLease&& other) noexcept : load_(std::exchange(other.load_, nullptr)) {}
+  LoadLease& operator=(LoadLease&& other) noexcept {
+    if (this != &other) {
+      Release();
+      load_ = std::exchange(other.load_, nullptr);
+    }
+    return *this;
+  }
+  ~LoadLease() { Release(); }
+
+  void Release() noexcept;
+  explicit operator bool() const noexcept { return load_ != nullptr; }
+
+ private:
+  friend class EndpointLoad;
+  explicit LoadLease(EndpointLoad* load) noexcept : load_(load) {}
+  EndpointLoad* load_ = nullptr;
+};
+
+/// Shared: padded atomics, written by leases of every worker. An LLM replica has few slots and calls last seconds, so
+/// a view per worker would be wrong. Outlives its leases.
+///
+/// Every access is relaxed: the counts publish no other memory. The limit needs only the atomicity of one
+/// read-modify-write, and a balancer that reads a count a few nanoseconds old picks no worse than one that lost the race.
+class alignas(64) EndpointLoad {
+ public:
+  EndpointLoad() = default;
+  EndpointLoad(const EndpointLoad&) = delete;
+  EndpointLoad& operator=(const EndpointLoad&) = delete;
+
+  /// A lease, or none when `limit` (0 = none) are in flight already. Compare-and-swap, not add-then-undo: the
+  /// overshoot of a loser must not refuse a third worker for which there is room.
+  std::optional<LoadLease> TryLease(std::uint32_t limit) noexcept {
+    std::uint32_t seen = in_flight_.load(std::memory_order_relaxed);
+    do {
+      if (limit != 0 && seen >= limit) return std::nullopt;
+    } while (!in_flight_.compare_exchange_weak(seen, seen + 1, std::memory_order_relaxed));
+    started_.fetch_add(1, std::memory_order_relaxed);
+    return LoadLease(this);
+  }
+
+  std::uint32_t in_flight() const noexcept { return in_flight_.load(std::memory_order_relaxed); }
+  std::uint64_t started() const noexcept { return started_.load(std::memory_order_relaxed); }
+
+  /// A byte of an answer came from this endpoint: evidence for health_state.hpp. Stored at most once per
+  /// kProgressGrain, so that a stream on every worker does not make one cache line travel with every token.
+  void NoteProgress(TimePoint now) noexcept {
+    if (now.ns - last_progress_ns_.load(std::memory_order_relaxed) >= kProgressGrain.count()) {
+      last_progress_ns_.store(now.ns, std::memory_order_relaxed);
+    }
+  }
+  /// At most kProgressGrain older than the truth; TimePoint{0} when there never was any.
+  TimePoint last_progress() const noexcept { return TimePoint{last_progress_ns_.load(std::memory_order_relaxed)}; }
+
+  static constexpr Duration kProgressGrain = std::chrono::milliseconds(1);
+
+ private:
+  friend class LoadLease;
+  std::atomic<std::uint32_t> in_flight_{0};
+  std::atomic<std::uint64_t> started_{0};
+  alignas(64) std::atomic<std::int64_t> last_progress_ns_{0};
+};
+
+inline void LoadLease::Release() noexcept {
+  if (load_ != nullptr) std::exchange(load_, nullptr)->in_flight_.fetch_sub(1, std::memory_order_relaxed);
+}
+
+}  // namespace penstock::policy

@@ -1,0 +1,49 @@
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "penstock/http/h2_memory.hpp"
+#include "penstock/proxy/snapshot.hpp"
+#include "penstock/rt/worker.hpp"
+#include "penstock/server/request_handler.hpp"
+#include "penstock/server/server.hpp"
+#include "penstock/telemetry/access_log.hpp"
+#include "penstock/telemetry/worker_metrics.hpp"
+
+namespace penstock::proxy {
+
+class Exchange;
+struct WorkerContext;
+
+/// Owned by one Worker. The gateway's own logic on one worker: takes requests from the server, answers them through the
+/// pipeline (src/proxy/pipeline.cpp).
+class Gateway final : public server::RequestSink {
+ public:
+  Gateway(rt::Worker& worker, telemetry::WorkerMetrics& metrics, telemetry::AccessLog& access_log, server::ConnectionCount& count,
+          std::shared_ptr<const Snapshot> snapshot);
+  ~Gateway();
+
+  /// Requests from now on use this snapshot. On the worker's thread.
+  void Apply(std::shared_ptr<const Snapshot> snapshot);
+  server::Server& server() noexcept { return *server_; }
+  std::size_t exchanges() const noexcept;  ///< in flight
+  /// CONTRACT 5, Drain: /health turns 503, answers close their connections.
+  void BeginDrain();
+  /// Its end: what waits gets 503 draining, committed streams end with stream_interrupted.
+  void EndAll();
+
+  server::RequestHandler& OnRequest(server::ResponseStream& stream, http::HeadPtr head, bool body_follows, bool expect_continue,
+                                    const Error* reject) override;
+  void OnProtocolReject(server::Protocol protocol, const char* reason) override;
+  void OnConnectionKilled(const char* reason) override;
+
+ private:
+  friend class Exchange;
+  void Recycle(Exchange& exchange);
+
+  std::unique_ptr<WorkerContext> context_;
+  std::unique_ptr<server::Server> server_;
+};
+
+}  // namespace penstock::proxy

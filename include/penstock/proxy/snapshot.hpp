@@ -1,0 +1,62 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "penstock/config/config.hpp"
+#include "penstock/net/tls.hpp"
+#include "penstock/policy/balancer.hpp"
+#include "penstock/policy/retry_rules.hpp"
+#include "penstock/server/options.hpp"
+#include "penstock/telemetry/gateway_metrics.hpp"
+#include "penstock/upstream/connection_pool.hpp"
+#include "penstock/upstream/endpoint.hpp"
+
+namespace penstock::proxy {
+
+/// Immutable. A model as clients ask for it.
+struct ModelRoute {
+  std::string name;
+  std::string upstream_name;
+  std::string upstream_json;   ///< upstream_name as a JSON string, spliced in where the client wrote something else
+  std::size_t cluster = 0;     ///< index in Snapshot::clusters
+  std::unique_ptr<const telemetry::ModelMetrics> metrics;
+};
+
+/// Immutable. A cluster's endpoints and rules.
+struct ClusterRoute {
+  const config::Cluster* config = nullptr;                       ///< in the snapshot's config
+  std::vector<std::shared_ptr<upstream::Endpoint>> endpoints;
+  std::vector<upstream::PoolOptions> pools;                      ///< one per endpoint
+  policy::RetryRules retry;
+  const policy::BalancerRow* balancer = nullptr;
+};
+
+/// Immutable. Everything that a reload may change, built and tested as a whole, then posted to every worker and swapped
+/// between two of its turns; an exchange keeps the one that it began with.
+struct Snapshot {
+  config::Config config;
+  std::uint64_t generation = 0;
+  std::vector<ModelRoute> models;
+  std::vector<ClusterRoute> clusters;
+  std::string models_json;                                       ///< the answer to GET /v1/models
+  std::shared_ptr<const server::Options> server_options;
+  std::vector<std::shared_ptr<const net::TlsServerContext>> listener_tls;  ///< one per listener, null = cleartext
+
+  /// By name or alias; null when there is no such model.
+  const ModelRoute* FindModel(std::string_view name) const noexcept;
+
+  struct TextHash {
+    using is_transparent = void;
+    std::size_t operator()(std::string_view text) const noexcept { return std::hash<std::string_view>{}(text); }
+  };
+  std::unordered_map<std::string, std::size_t, TextHash, std::equal_to<>> by_name;  ///< names and aliases -> index in models
+};
+
+/// One model as GET /v1/models lists it; appended to `out`.
+void WriteModelJson(std::string& out, std::string_view name);
+
+}  // namespace penstock::proxy

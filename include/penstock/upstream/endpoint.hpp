@@ -1,0 +1,55 @@
+#pragma once
+
+#include <atomic>
+#include <string>
+
+#include "penstock/config/clusters.hpp"
+#include "penstock/policy/endpoint_load.hpp"
+#include "penstock/telemetry/gateway_metrics.hpp"
+
+namespace penstock::upstream {
+
+/// Shared: the specification is immutable; load, health and the detected kind are atomics. One per endpoint and process,
+/// kept over reloads that do not change its specification.
+class Endpoint {
+ public:
+  Endpoint(const std::string& cluster, const config::Endpoint& spec, telemetry::MetricRegistry& registry)
+      : spec_(spec), authority_(Authority(spec)), metrics(registry, cluster, spec.name), kind_(spec.kind) {
+    if (!spec.api_key.empty()) authorization_ = "Bearer " + std::string(spec.api_key.reveal());
+  }
+
+  const config::Endpoint& spec() const noexcept { return spec_; }
+  const std::string& name() const noexcept { return spec_.name; }
+  const std::string& authority() const noexcept { return authority_; }          ///< of requests to it
+  const std::string& authorization() const noexcept { return authorization_; }  ///< secret; empty when it wants none
+
+  /// False while the health checks say no; written by the thread that probes.
+  bool usable() const noexcept { return usable_.load(std::memory_order_relaxed); }
+  void set_usable(bool usable) noexcept { usable_.store(usable, std::memory_order_relaxed); }
+
+  /// kAuto until a probe has told what runs there; callers treat kAuto as kOpenai.
+  config::EndpointKind kind() const noexcept { return kind_.load(std::memory_order_relaxed); }
+  void set_kind(config::EndpointKind kind) noexcept { kind_.store(kind, std::memory_order_relaxed); }
+
+ private:
+  /// host, and the port unless it is the scheme's own.
+  static std::string Authority(const config::Endpoint& spec) {
+    const bool usual = spec.url.port == (spec.url.https ? 443 : 80);
+    const std::string full = spec.url.Authority();
+    return usual ? full.substr(0, full.rfind(':')) : full;
+  }
+
+  config::Endpoint spec_;
+  std::string authority_;
+  std::string authorization_;
+
+ public:
+  policy::EndpointLoad load;
+  const telemetry::EndpointMetrics metrics;
+
+ private:
+  std::atomic<bool> usable_{true};
+  std::atomic<config::EndpointKind> kind_;
+};
+
+}  // namespace penstock::upstream

@@ -1,0 +1,56 @@
+#pragma once
+
+#include <string_view>
+
+#include "penstock/config/config.hpp"
+
+namespace penstock::config {
+
+template <class E>
+struct EnumRow {
+  std::string_view name;
+  E value;
+};
+
+/// The words of an enumeration, in the order of its values.
+template <class E>
+struct EnumRows {};
+
+template <>
+struct EnumRows<EventLoop> {
+  static constexpr EnumRow<EventLoop> kRows[] = {{"auto", EventLoop::kAuto}, {"epoll", EventLoop::kEpoll}};
+};
+template <>
+struct EnumRows<LogLevel> {
+  static constexpr EnumRow<LogLevel> kRows[] = {
+      {"debug", LogLevel::kDebug}, {"info", LogLevel::kInfo}, {"warn", LogLevel::kWarn}, {"error", LogLevel::kError}};
+};
+template <>
+struct EnumRows<LogFormat> {
+  static constexpr EnumRow<LogFormat> kRows[] = {{"json", LogFormat::kJson}, {"text", LogFormat::kText}};
+};
+template <>
+struct EnumRows<EndpointKind> {
+  static constexpr EnumRow<EndpointKind> kRows[] = {
+      {"auto", EndpointKind::kAuto},         {"vllm", EndpointKind::kVllm},     {"sglang", EndpointKind::kSglang},
+      {"tgi", EndpointKind::kTgi},           {"llamacpp", EndpointKind::kLlamacpp}, {"triton", EndpointKind::kTriton},
+      {"ollama", EndpointKind::kOllama},     {"openai", EndpointKind::kOpenai}};
+};
+template <>
+struct EnumRows<UpstreamProtocol> {
+  static constexpr EnumRow<UpstreamProtocol> kRows[] = {
+      {"auto", UpstreamProtocol::kAuto}, {"http1", UpstreamProtocol::kHttp1}, {"h2", UpstreamProtocol::kH2}};
+};
+template <>
+struct EnumRows<StreamUpstream> {
+  static constexpr EnumRow<StreamUpstream> kRows[] = {
+      {"auto", StreamUpstream::kAuto}, {"on", StreamUpstream::kOn}, {"off", StreamUpstream::kOff}};
+};
+template <>
+struct EnumRows<BalancerPolicy> {
+  static constexpr EnumRow<BalancerPolicy> kRows[] = {{"round_robin", BalancerPolicy::kRoundRobin},
+                                                      {"weighted", BalancerPolicy::kWeighted},
+                                                      {"least_load", BalancerPolicy::kLeastLoad}};
+};
+
+}  // namespace penstock::config

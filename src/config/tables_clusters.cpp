@@ -1,0 +1,113 @@
+#include "config/field.hpp"
+#include "config/tables.hpp"
+#include "config/text_rules.hpp"
+
+namespace penstock::config {
+namespace {
+
+using std::chrono::hours;
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+constexpr Rules kLabel = Between(0, 128).Text(kNameRule);
+constexpr Rules kWait = Between(milliseconds(1), hours(24));
+constexpr std::int64_t kMany = 1'000'000;
+
+}  // namespace
+
+template <>
+const SectionType& SectionOf<EndpointTls>() {
+  static const Field kFields[] = {
+      Key<&EndpointTls::ca>("ca", "PEM file of the authorities to trust; empty = the system's", Between(0, 4095)),
+      Key<&EndpointTls::verify>("verify", "check the endpoint's certificate"),
+      Key<&EndpointTls::server_name>("server_name", "name asked for and checked; empty = the URL's host", Between(0, 253).Text(kHostNameRule)),
+  };
+  return MakeSection<EndpointTls>(kFields);
+}
+
+template <>
+const SectionType& SectionOf<Endpoint>() {
+  static const Field kFields[] = {
+      Key<&Endpoint::url>("url", "http:// or https://, host, port, and a path put before every request path", Rules{}.Required()),
+      Key<&Endpoint::name>("name", "in metrics and logs; empty = host:port", kLabel),
+      Key<&Endpoint::weight>("weight", "share of the traffic, for policy weighted", Between(1, 1000)),
+      Key<&Endpoint::max_concurrency>("max_concurrency", "requests at a time", Between(1, kMany)),
+      Key<&Endpoint::zone>("zone", "where it runs; shown by /admin/backends", kLabel),
+      Key<&Endpoint::kind>("kind", "what runs there: health path, metric names, error shapes, quirks; auto = asked in the first health round"),
+      Key<&Endpoint::protocol>("protocol", "auto = ALPN under TLS, http1 in cleartext; h2 in cleartext is prior knowledge"),
+      Key<&Endpoint::stream_upstream>("stream_upstream", "ask for a stream even when the client did not and rebuild the answer; auto = on for llamacpp"),
+      Key<&Endpoint::api_key>("api_key", "sent as Authorization: Bearer; inline, ${ENV} or file:PATH"),
+      Key<&Endpoint::tls>("tls", "for https:// URLs"),
+  };
+  return MakeSection<Endpoint>(kFields);
+}
+
+template <>
+const SectionType& SectionOf<Balancer>() {
+  static const Field kFields[] = {
+      Key<&Balancer::policy>("policy", "how the next endpoint is chosen"),
+  };
+  return MakeSection<Balancer>(kFields);
+}
+
+template <>
+const SectionType& SectionOf<Connections>() {
+  static const Field kFields[] = {
+      Key<&Connections::min>("min", "kept open", Between(0, 10'000)),
+      Key<&Connections::max>("max", "open at a time", Between(1, 10'000)),
+      Key<&Connections::max_streams>("max_streams", "HTTP/2 streams on one connection at a time", Between(1, 10'000)),
+      Key<&Connections::idle_timeout>("idle_timeout", "idle ones are closed; auto = 4s for vllm, sglang and llamacpp, 55s otherwise", kWait),
+  };
+  return MakeSection<Connections>(kFields);
+}
+
+template <>
+const SectionType& SectionOf<HealthCheck>() {
+  static const Field kFields[] = {
+      Key<&HealthCheck::path>("path", "asked with GET; empty = by kind", Between(0, 1024).Text(kRequestTargetRule)),
+      Key<&HealthCheck::interval>("interval", "between two checks of an endpoint", Between(milliseconds(10), hours(1))),
+      Key<&HealthCheck::timeout>("timeout", "for one check; at most interval", Between(milliseconds(1), hours(1))),
+      Key<&HealthCheck::unhealthy_after>("unhealthy_after", "failed checks in a row that take an endpoint out", Between(1, 100)),
+      Key<&HealthCheck::healthy_after>("healthy_after", "good checks in a row that bring it back", Between(1, 100)),
+  };
+  return MakeSection<HealthCheck>(kFields);
+}
+
+template <>
+const SectionType& SectionOf<Timeouts>() {
+  static const Field kFields[] = {
+      Key<&Timeouts::connect>("connect", "TCP and TLS", kWait),
+      Key<&Timeouts::headers>("headers", "last request byte to response headers, of streamed requests; includes the backend's queue", kWait),
+      Key<&Timeouts::first_token>("first_token", "last request byte to the first content, of streamed requests; includes queue and prefill", kWait),
+      Key<&Timeouts::idle>("idle", "between two events of a stream; comments do not count", kWait),
+      Key<&Timeouts::total>("total", "the whole request, all attempts; x-penstock-timeout-ms can only shorten it", kWait),
+  };
+  return MakeSection<Timeouts>(kFields);
+}
+
+template <>
+const SectionType& SectionOf<Retry>() {
+  static const Field kFields[] = {
+      Key<&Retry::attempts>("attempts", "all tries on one model, the first included", Between(1, 10)),
+      Key<&Retry::on>("on", "connect, reset, timeout and the statuses after which another try is made", Rules{}.Count(0, 64)),
+      Key<&Retry::unproven>("unproven", "retry although the endpoint may have begun (reset, timeout)"),
+      Key<&Retry::retry_after_max>("retry_after_max", "longest Retry-After waited out when no other endpoint has room", Between(seconds(0), seconds(60))),
+  };
+  return MakeSection<Retry>(kFields);
+}
+
+template <>
+const SectionType& SectionOf<Cluster>() {
+  static const Field kFields[] = {
+      Key<&Cluster::name>("name", "what models refer to", Between(1, 128).Text(kNameRule).Required()),
+      Key<&Cluster::endpoints>("endpoints", "the servers", Rules{}.Count(1, 4096).Required()),
+      Key<&Cluster::balancer>("balancer", "which endpoint is next"),
+      Key<&Cluster::connections>("connections", "per worker and endpoint"),
+      Key<&Cluster::health_check>("health_check", "active checks"),
+      Key<&Cluster::timeouts>("timeouts", "of upstream requests"),
+      Key<&Cluster::retry>("retry", "before the first content reached the client"),
+  };
+  return MakeSection<Cluster>(kFields);
+}
+
+}  // namespace penstock::config

@@ -1,0 +1,53 @@
+#include "config/field.hpp"
+#include "config/tables.hpp"
+#include "config/text_rules.hpp"
+
+namespace penstock::config {
+
+template <>
+const SectionType& SectionOf<Admin>() {
+  static const Field kFields[] = {
+      Key<&Admin::address>("address", "of the admin listener: IP:PORT, [IPV6]:PORT or unix:/PATH", Rules{}.Restart()),
+      Key<&Admin::key>("key", "asked for by everything but /metrics, /healthz and /readyz; required when the address is not loopback; inline, ${ENV} or file:PATH"),
+  };
+  return MakeSection<Admin>(kFields);
+}
+
+template <>
+const SectionType& SectionOf<Log>() {
+  static const Field kFields[] = {
+      Key<&Log::level>("level", "least severe line written"),
+      Key<&Log::format>("format", "of the lines on stderr; access lines are always JSON"),
+      Key<&Log::access>("access", "where access lines go; a file is reopened on SIGUSR1"),
+      Key<&Log::prompts>("prompts", "whether prompts and answers may appear in debug lines"),
+  };
+  return MakeSection<Log>(kFields);
+}
+
+template <>
+const SectionType& SectionOf<Model>() {
+  static const Rules kName = Between(1, 256).Text(kNameRule);
+  static const Field kFields[] = {
+      Key<&Model::name>("name", "what clients ask for", kName.Required()),
+      Key<&Model::aliases>("aliases", "other names for it", kName.Count(0, 100)),
+      Key<&Model::upstream_name>("upstream_name", "what the backends call it; empty = name", Between(0, 256).Text(kUpstreamNameRule)),
+      Key<&Model::cluster>("cluster", "which of the clusters serves it", Between(1, 128).Text(kNameRule).Required()),
+  };
+  return MakeSection<Model>(kFields);
+}
+
+template <>
+const SectionType& SectionOf<Config>() {
+  static const Field kFields[] = {
+      Key<&Config::server>("server", "the side of the clients", Rules{}.Required()),
+      Key<&Config::admin>("admin", "metrics, health and control"),
+      Key<&Config::log>("log", "logging to stderr"),
+      Key<&Config::models>("models", "what is served", Rules{}.Count(1, 10'000).Required()),
+      Key<&Config::clusters>("clusters", "who serves it", Rules{}.Count(1, 1'000).Required()),
+  };
+  return MakeSection<Config>(kFields);
+}
+
+const SectionType& ConfigSection() { return SectionOf<Config>(); }
+
+}  // namespace penstock::config

@@ -1,0 +1,198 @@
+#include "penstock/control/snapshot_builder.hpp"
+
+#include <algorithm>
+
+#include "penstock/llm/splice.hpp"
+
+namespace penstock::control {
+namespace {
+
+using config::EndpointKind;
+
+/// Below the servers' own keep-alive (BACKENDS.md): uvicorn and llama-server close after 5 s.
+Duration IdleTimeout(const config::Cluster& cluster, EndpointKind kind) {
+  if (cluster.connections.idle_timeout.has_value()) return *cluster.connections.idle_timeout;
+  const bool short_lived = kind == EndpointKind::kVllm || kind == EndpointKind::kSglang || kind == EndpointKind::kLlamacpp;
+  return short_lived ? std::chrono::seconds(4) : std::chrono::seconds(55);
+}
+
+http::H2Limits::Bucket BucketOf(const config::EventBudget& budget) { return {static_cast<double>(budget.burst), budget.per_second}; }
+
+std::shared_ptr<const server::Options> ServerOptions(const config::Server& server) {
+  const config::Limits& limits = server.limits;
+  server::Options options;
+  options.h1.header_bytes = limits.header_bytes;
+  options.h1.header_count = limits.header_count;
+  options.h1.uri = limits.uri;
+  options.h1.body = limits.request_body;
+  options.h2.max_concurrent_streams = limits.streams_per_connection;
+  options.h2.header_bytes = limits.header_bytes;
+  options.h2.header_count = limits.header_count;
+  options.h2.uri = limits.uri;
+  options.h2.resets_received = BucketOf(limits.resets_received);
+  options.h2.resets_sent = BucketOf(limits.resets_sent);
+  options.h2.glitches = BucketOf(limits.glitches);
+  options.h2.pings = BucketOf(limits.pings);
+  options.h2.settings = BucketOf(limits.settings);
+  options.h2.empty_frames = limits.empty_frames;
+  options.h2.continuations = limits.continuations;
+  options.h2.control_frames_queued = limits.control_frames_queued;
+  options.h2.streams_total = limits.streams_per_connection_total;
+  options.header_timeout = limits.header_timeout;
+  options.body_timeout = limits.body_timeout;
+  options.body_min_rate = limits.body_min_rate;
+  options.slow_reader_timeout = limits.slow_reader_timeout;
+  options.idle_timeout = limits.idle_timeout;
+  options.idle_timeout_h2 = limits.http2_idle_timeout();
+  options.requests_per_connection = limits.requests_per_connection;
+  options.connections = limits.connections;
+  options.connections_per_ip = limits.connections_per_ip;
+  options.half_close_is_abort = server.half_close_is_abort;
+  return std::make_shared<const server::Options>(options);
+}
+
+upstream::PoolProtocol ProtocolOf(const config::Endpoint& endpoint) {
+  switch (endpoint.protocol) {
+    case config::UpstreamProtocol::kHttp1: return upstream::PoolProtocol::kHttp1;
+    case config::UpstreamProtocol::kH2: return upstream::PoolProtocol::kHttp2;
+    case config::UpstreamProtocol::kAuto: break;
+  }
+  return endpoint.url.https ? upstream::PoolProtocol::kAlpn : upstream::PoolProtocol::kHttp1;
+}
+
+std::string_view BalancerName(config::BalancerPolicy policy) { return config::Name(policy); }
+
+policy::RetryRules RetryRulesOf(const config::Retry& retry) {
+  policy::RetryRules rules;
+  rules.attempts_max = retry.attempts;
+  rules.unproven = retry.unproven;
+  rules.on = policy::RetryOn();
+  rules.on.connect = retry.Covers(config::RetryCondition::kConnect);
+  rules.on.reset = retry.Covers(config::RetryCondition::kReset);
+  rules.on.timeout = retry.Covers(config::RetryCondition::kTimeout);
+  for (const config::RetryCondition condition : retry.on) rules.on.AddStatus(static_cast<std::uint16_t>(condition));
+  return rules;
+}
+
+/// One snapshot under construction.
+class Builder {
+ public:
+  Builder(const config::Config& config, const proxy::Snapshot* previous, telemetry::MetricRegistry& registry)
+      : previous_(previous), registry_(registry), snapshot_(std::make_shared<proxy::Snapshot>()) {
+    snapshot_->config = config;
+    snapshot_->generation = previous == nullptr ? 1 : previous->generation + 1;
+  }
+
+  BuildResult Build() {
+    snapshot_->server_options = ServerOptions(snapshot_->config.server);
+    AddListeners();
+    for (const config::Cluster& cluster : snapshot_->config.clusters) AddCluster(cluster);
+    AddModels();
+    if (!errors_.empty()) return {nullptr, std::move(errors_)};
+    return {std::move(snapshot_), {}};
+  }
+
+ private:
+  void AddListeners() {
+    for (const config::Listener& listener : snapshot_->config.server.listeners) {
+      std::shared_ptr<const net::TlsServerContext> tls;
+      if (listener.tls.enabled()) {
+        auto made = net::TlsServerContext::Make({listener.tls.certificate, listener.tls.private_key, listener.tls.client_ca});
+        if (made.has_value()) {
+          tls = *made;
+        } else {
+          errors_.push_back(made.error());
+        }
+      }
+      snapshot_->listener_tls.push_back(std::move(tls));
+    }
+  }
+
+  void AddCluster(const config::Cluster& cluster) {
+    proxy::ClusterRoute& route = snapshot_->clusters.emplace_back();
+    route.config = &cluster;
+    route.retry = RetryRulesOf(cluster.retry);
+    route.balancer = policy::FindBalancer(BalancerName(cluster.balancer.policy));
+    for (const config::Endpoint& endpoint : cluster.endpoints) {
+      route.endpoints.push_back(Take(cluster, endpoint));
+      route.pools.push_back(PoolOptionsOf(cluster, endpoint));
+    }
+  }
+
+  /// The running endpoint of the same cluster with the same specification, or a new one.
+  std::shared_ptr<upstream::Endpoint> Take(const config::Cluster& cluster, const config::Endpoint& endpoint) {
+    if (previous_ != nullptr) {
+      for (const proxy::ClusterRoute& known : previous_->clusters) {
+        if (known.config->name != cluster.name || !SamePoolRules(*known.config, cluster)) continue;
+        for (const auto& candidate : known.endpoints) {
+          if (candidate->spec() == endpoint) return candidate;
+        }
+      }
+    }
+    return std::make_shared<upstream::Endpoint>(cluster.name, endpoint, registry_);
+  }
+
+  static bool SamePoolRules(const config::Cluster& a, const config::Cluster& b) {
+    return a.connections == b.connections && a.timeouts.connect == b.timeouts.connect;
+  }
+
+  upstream::PoolOptions PoolOptionsOf(const config::Cluster& cluster, const config::Endpoint& endpoint) {
+    upstream::PoolOptions options;
+    options.protocol = ProtocolOf(endpoint);
+    options.min = cluster.connections.min;
+    options.max = cluster.connections.max;
+    options.max_streams = cluster.connections.max_streams;
+    options.idle_timeout = IdleTimeout(cluster, endpoint.kind);
+    options.connect_timeout = cluster.timeouts.connect;
+    options.reuse_after_chunked = endpoint.kind != EndpointKind::kLlamacpp;
+    if (endpoint.url.https) {
+      net::TlsClientOptions tls;
+      tls.ca = endpoint.tls.ca;
+      tls.verify = endpoint.tls.verify;
+      tls.offer_h2 = options.protocol != upstream::PoolProtocol::kHttp1;
+      tls.offer_http1 = options.protocol != upstream::PoolProtocol::kHttp2;
+      auto made = net::TlsClientContext::Make(tls);
+      if (made.has_value()) {
+        options.tls = *made;
+      } else {
+        errors_.push_back(made.error());
+      }
+      options.server_name = endpoint.tls.server_name.empty() ? endpoint.url.host : endpoint.tls.server_name;
+    }
+    return options;
+  }
+
+  void AddModels() {
+    std::string& json = snapshot_->models_json;
+    json = R"({"object":"list","data":[)";
+    for (const config::Model& model : snapshot_->config.models) {
+      proxy::ModelRoute& route = snapshot_->models.emplace_back();
+      route.name = model.name;
+      route.upstream_name = model.upstream_name;
+      route.upstream_json = llm::QuoteJson(model.upstream_name);
+      route.metrics = std::make_unique<const telemetry::ModelMetrics>(registry_, model.name);
+      const auto& clusters = snapshot_->config.clusters;
+      const auto cluster = std::find_if(clusters.begin(), clusters.end(), [&](const auto& each) { return each.name == model.cluster; });
+      route.cluster = static_cast<std::size_t>(cluster - clusters.begin());
+      const std::size_t index = snapshot_->models.size() - 1;
+      snapshot_->by_name.emplace(model.name, index);
+      for (const std::string& alias : model.aliases) snapshot_->by_name.emplace(alias, index);
+      if (index != 0) json += ',';
+      proxy::WriteModelJson(json, model.name);
+    }
+    json += "]}";
+  }
+
+  const proxy::Snapshot* previous_;
+  telemetry::MetricRegistry& registry_;
+  std::shared_ptr<proxy::Snapshot> snapshot_;
+  std::vector<std::string> errors_;
+};
+
+}  // namespace
+
+BuildResult BuildSnapshot(const config::Config& config, const proxy::Snapshot* previous, telemetry::MetricRegistry& registry) {
+  return Builder(config, previous, registry).Build();
+}
+
+}  // namespace penstock::control

@@ -1,0 +1,150 @@
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <string_view>
+
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
+
+namespace penstock::http::scan {
+
+// Character classes of RFC 9110 5.6.2 and scans over a Head's store. The scans go by blocks of 16 bytes and may read
+// (and write back unchanged) up to 31 bytes behind the text: only for text inside a Head's store, which has that slack.
+
+/// The lower-case form of each tchar; 0 for every other byte.
+inline constexpr auto kTokenLower = [] {
+  std::array<char, 256> table{};
+  for (unsigned c = '0'; c <= '9'; ++c) table[c] = static_cast<char>(c);
+  for (unsigned c = 'a'; c <= 'z'; ++c) table[c] = table[c - 'a' + 'A'] = static_cast<char>(c);
+  for (const char c : std::string_view("!#$%&'*+-.^_`|~")) table[static_cast<unsigned char>(c)] = c;
+  return table;
+}();
+
+inline bool IsToken(char c) noexcept { return kTokenLower[static_cast<unsigned char>(c)] != 0; }
+inline bool IsDigit(char c) noexcept { return c >= '0' && c <= '9'; }
+inline bool IsBlank(char c) noexcept { return c == ' ' || c == '\t'; }
+
+inline bool IsToken(std::string_view text) noexcept {
+  for (const char c : text) {
+    if (!IsToken(c)) return false;
+  }
+  return !text.empty();
+}
+
+/// `lower` is in lower case already.
+inline bool EqualsIgnoreCase(std::string_view text, std::string_view lower) noexcept {
+  if (text.size() != lower.size()) return false;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    if ((c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c) != lower[i]) return false;
+  }
+  return true;
+}
+
+inline std::string_view TrimBlanks(std::string_view text) noexcept {
+  while (!text.empty() && IsBlank(text.front())) text.remove_prefix(1);
+  while (!text.empty() && IsBlank(text.back())) text.remove_suffix(1);
+  return text;
+}
+
+#if defined(__SSE2__)
+
+inline __m128i Load(const char* p) noexcept { return _mm_loadu_si128(reinterpret_cast<const __m128i*>(p)); }
+inline unsigned Mask(__m128i v) noexcept { return static_cast<unsigned>(_mm_movemask_epi8(v)); }
+inline __m128i InRange(__m128i v, char low, char high) noexcept {  // signed: for ASCII bounds only
+  return _mm_and_si128(_mm_cmpgt_epi8(v, _mm_set1_epi8(static_cast<char>(low - 1))),
+                       _mm_cmplt_epi8(v, _mm_set1_epi8(static_cast<char>(high + 1))));
+}
+inline unsigned ControlMask(__m128i v) noexcept {
+  const __m128i low = _mm_cmpeq_epi8(_mm_min_epu8(v, _mm_set1_epi8(0x1f)), v);
+  const __m128i low_not_tab = _mm_andnot_si128(_mm_cmpeq_epi8(v, _mm_set1_epi8('\t')), low);
+  return Mask(_mm_or_si128(low_not_tab, _mm_cmpeq_epi8(v, _mm_set1_epi8(0x7f))));
+}
+
+/// The first control character other than HTAB; the caller put one behind the text. `eight_bit` is set when a byte
+/// above 0x7f may have been passed (a hint: it may lie a little behind).
+inline const char* FindControl(const char* p, bool& eight_bit) noexcept {
+  __m128i seen = _mm_setzero_si128();
+  for (;; p += 16) {
+    const __m128i v = Load(p);
+    seen = _mm_or_si128(seen, v);
+    const unsigned mask = ControlMask(v);
+    if (mask != 0) {
+      eight_bit |= Mask(seen) != 0;
+      return p + __builtin_ctz(mask);
+    }
+  }
+}
+
+/// Only visible ASCII, no '#'? DEL and the controls were excluded by FindControl.
+inline bool IsTargetText(const char* p, std::size_t size) noexcept {
+  for (std::size_t i = 0; i < size; i += 16) {
+    const __m128i v = Load(p + i);
+    const __m128i good = _mm_andnot_si128(_mm_cmpeq_epi8(v, _mm_set1_epi8('#')), _mm_cmpgt_epi8(v, _mm_set1_epi8(0x20)));
+    const unsigned wanted = size - i >= 16 ? 0xffffu : (1u << (size - i)) - 1u;
+    if ((Mask(good) & wanted) != wanted) return false;
+  }
+  return true;
+}
+
+/// Finds the ':' among the first `size` bytes and turns what precedes it into lower case. Returns its offset, or
+/// `size` when there is none. `plain` is false when the name has other characters than letters, digits and '-'.
+inline std::size_t LowerName(char* p, std::size_t size, bool& plain) noexcept {
+  static constexpr auto kFirst = [] {  // kFirst + 16 - n: a mask of the first n bytes
+    std::array<char, 32> bytes{};
+    for (std::size_t i = 0; i < 16; ++i) bytes[i] = static_cast<char>(0xff);
+    return bytes;
+  }();
+  plain = true;
+  for (std::size_t i = 0; i < size; i += 16) {
+    const __m128i v = Load(p + i);
+    const unsigned colon = Mask(_mm_cmpeq_epi8(v, _mm_set1_epi8(':')));
+    const unsigned n = colon == 0 ? 16u : static_cast<unsigned>(__builtin_ctz(colon));
+    const __m128i upper = _mm_and_si128(InRange(v, 'A', 'Z'), Load(kFirst.data() + 16 - n));
+    const __m128i lower = _mm_or_si128(v, _mm_and_si128(upper, _mm_set1_epi8(0x20)));
+    const __m128i good = _mm_or_si128(_mm_or_si128(InRange(lower, 'a', 'z'), InRange(lower, '0', '9')),
+                                      _mm_cmpeq_epi8(lower, _mm_set1_epi8('-')));
+    const unsigned wanted = n == 16 ? 0xffffu : (1u << n) - 1u;
+    plain &= (Mask(good) & wanted) == wanted;
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(p + i), lower);
+    if (colon != 0) return i + n < size ? i + n : size;
+  }
+  return size;
+}
+
+#else
+
+inline bool IsControl(char c) noexcept { return (static_cast<unsigned char>(c) < 0x20 && c != '\t') || c == 0x7f; }
+
+inline const char* FindControl(const char* p, bool& eight_bit) noexcept {
+  for (;; ++p) {
+    if (IsControl(*p)) return p;
+    eight_bit |= (*p & 0x80) != 0;
+  }
+}
+
+inline bool IsTargetText(const char* p, std::size_t size) noexcept {
+  for (std::size_t i = 0; i < size; ++i) {
+    const auto c = static_cast<unsigned char>(p[i]);
+    if (c <= 0x20 || c >= 0x7f || c == '#') return false;
+  }
+  return true;
+}
+
+inline std::size_t LowerName(char* p, std::size_t size, bool& plain) noexcept {
+  plain = true;
+  for (std::size_t i = 0; i < size; ++i) {
+    if (p[i] == ':') return i;
+    if (p[i] >= 'A' && p[i] <= 'Z') p[i] = static_cast<char>(p[i] | 0x20);
+    plain &= (p[i] >= 'a' && p[i] <= 'z') || IsDigit(p[i]) || p[i] == '-';
+  }
+  return size;
+}
+
+#endif
+
+}  // namespace penstock::http::scan

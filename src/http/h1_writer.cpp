@@ -1,0 +1,225 @@
+#include <charconv>
+#include <cstring>
+
+#include "http/h1_scan.hpp"
+#include "penstock/base/assert.hpp"
+#include "penstock/http/h1_server_codec.hpp"
+
+namespace penstock::http {
+namespace {
+
+constexpr std::size_t kDecimalDigits = 20;
+constexpr std::size_t kHexDigits = 16;
+
+/// Appends to a chain through its reserved room: one copy per piece, one Commit per block.
+class Writer {
+ public:
+  explicit Writer(Chain& out) : out_(out), room_(out.Reserve()) {}
+  ~Writer() { out_.Commit(used_); }
+  Writer(const Writer&) = delete;
+  Writer& operator=(const Writer&) = delete;
+
+  void Put(std::string_view text) {
+    while (text.size() > room_.size() - used_) [[unlikely]] {
+      const std::size_t n = room_.size() - used_;
+      Copy(text.substr(0, n));
+      text.remove_prefix(n);
+      out_.Commit(used_);
+      room_ = out_.Reserve();
+      used_ = 0;
+    }
+    Copy(text);
+  }
+  void PutDecimal(std::uint64_t value) {
+    char digits[kDecimalDigits];
+    const std::to_chars_result end = std::to_chars(digits, digits + sizeof digits, value);
+    Put({digits, static_cast<std::size_t>(end.ptr - digits)});
+  }
+
+ private:
+  void Copy(std::string_view text) {
+    if (text.empty()) return;
+    std::memcpy(room_.data() + used_, text.data(), text.size());
+    used_ += text.size();
+  }
+
+  Chain& out_;
+  std::span<char> room_;
+  std::size_t used_ = 0;
+};
+
+/// Free of whatever could end a line or, with `least` = 0x21, a word. Plain compares over the whole text: the compiler
+/// makes blocks of them.
+bool HasOnly(std::string_view text, unsigned char least) noexcept {
+  bool bad = false;
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    bad |= (byte < least && byte != '\t') || byte == 0x7f;
+  }
+  return !bad;
+}
+bool IsValue(std::string_view text) noexcept { return HasOnly(text, 0x20); }
+bool IsWord(std::string_view text) noexcept { return HasOnly(text, 0x21) && text.find('\t') == std::string_view::npos; }
+
+/// Fields of one connection, and those that the writers make themselves.
+bool IsHopByHop(HeaderId id) noexcept {
+  switch (id) {
+    case HeaderId::kConnection:
+    case HeaderId::kContentLength:
+    case HeaderId::kKeepAlive:
+    case HeaderId::kProxyConnection:
+    case HeaderId::kTe:
+    case HeaderId::kTrailer:
+    case HeaderId::kTransferEncoding:
+    case HeaderId::kUpgrade:
+      return true;
+    default:
+      return false;
+  }
+}
+
+void PutField(Writer& writer, const Head::Field& field) {
+  if (!scan::IsToken(field.name) || !IsValue(field.value)) return;
+  writer.Put(field.name);
+  writer.Put(": ");
+  writer.Put(field.value);
+  writer.Put("\r\n");
+}
+
+void PutLength(Writer& writer, std::uint64_t length) {
+  writer.Put("content-length: ");
+  writer.PutDecimal(length);
+  writer.Put("\r\n");
+}
+
+std::string_view ReasonPhrase(std::uint16_t status) noexcept {
+  switch (status) {
+    case 100: return "Continue";
+    case 200: return "OK";
+    case 201: return "Created";
+    case 202: return "Accepted";
+    case 204: return "No Content";
+    case 206: return "Partial Content";
+    case 301: return "Moved Permanently";
+    case 302: return "Found";
+    case 303: return "See Other";
+    case 304: return "Not Modified";
+    case 307: return "Temporary Redirect";
+    case 308: return "Permanent Redirect";
+    case 400: return "Bad Request";
+    case 401: return "Unauthorized";
+    case 402: return "Payment Required";
+    case 403: return "Forbidden";
+    case 404: return "Not Found";
+    case 405: return "Method Not Allowed";
+    case 406: return "Not Acceptable";
+    case 408: return "Request Timeout";
+    case 409: return "Conflict";
+    case 410: return "Gone";
+    case 411: return "Length Required";
+    case 412: return "Precondition Failed";
+    case 413: return "Content Too Large";
+    case 414: return "URI Too Long";
+    case 415: return "Unsupported Media Type";
+    case 416: return "Range Not Satisfiable";
+    case 417: return "Expectation Failed";
+    case 421: return "Misdirected Request";
+    case 422: return "Unprocessable Content";
+    case 424: return "Failed Dependency";
+    case 425: return "Too Early";
+    case 426: return "Upgrade Required";
+    case 428: return "Precondition Required";
+    case 429: return "Too Many Requests";
+    case 431: return "Request Header Fields Too Large";
+    case 500: return "Internal Server Error";
+    case 501: return "Not Implemented";
+    case 502: return "Bad Gateway";
+    case 503: return "Service Unavailable";
+    case 504: return "Gateway Timeout";
+    case 505: return "HTTP Version Not Supported";
+    case 529: return "Site Overloaded";
+    default: return "Status";
+  }
+}
+
+void PutStatusLine(Writer& writer, std::uint16_t status) {
+  const char digits[] = {static_cast<char>('0' + status / 100 % 10), static_cast<char>('0' + status / 10 % 10),
+                         static_cast<char>('0' + status % 10)};
+  writer.Put("HTTP/1.1 ");
+  writer.Put({digits, sizeof digits});
+  writer.Put(" ");
+  writer.Put(ReasonPhrase(status));
+  writer.Put("\r\n");
+}
+
+}  // namespace
+
+bool WriteH1ResponseHead(Chain& out, const Head& head, Framing framing, Version client_version, bool keep_alive) {
+  Writer writer(out);
+  PutStatusLine(writer, head.status);
+  for (std::size_t i = 0; i < head.size(); ++i) {
+    const Head::Field field = head.field(i);
+    if (!IsHopByHop(field.id)) PutField(writer, field);
+  }
+  const bool no_length = head.status < 200 || head.status == 204;  // RFC 9110 8.6
+  switch (framing) {
+    case Framing::kNone:
+    case Framing::kLength:
+      if (head.content_length.has_value() && !no_length) PutLength(writer, *head.content_length);
+      break;
+    case Framing::kChunked:
+    case Framing::kStream:
+      if (client_version == Version::kHttp10) {
+        keep_alive = false;
+      } else {
+        writer.Put("transfer-encoding: chunked\r\n");
+      }
+      break;
+    case Framing::kUntilClose:
+      keep_alive = false;
+      break;
+  }
+  if (head.status >= 200) {
+    if (!keep_alive) writer.Put("connection: close\r\n");
+    if (keep_alive && client_version == Version::kHttp10) writer.Put("connection: keep-alive\r\n");
+  }
+  writer.Put("\r\n");
+  return keep_alive;
+}
+
+bool WriteH1RequestHead(Chain& out, const Head& head) {
+  if (!scan::IsToken(head.method_text()) || head.target().empty() || !IsWord(head.target()) || !IsWord(head.authority())) return false;
+  Writer writer(out);
+  writer.Put(head.method_text());
+  writer.Put(" ");
+  writer.Put(head.target());
+  writer.Put(" HTTP/1.1\r\nhost: ");
+  writer.Put(head.authority());
+  writer.Put("\r\n");
+  for (std::size_t i = 0; i < head.size(); ++i) {
+    const Head::Field field = head.field(i);
+    if (!IsHopByHop(field.id) && field.id != HeaderId::kHost && field.id != HeaderId::kExpect) PutField(writer, field);
+  }
+  if (head.content_length.has_value()) {
+    PutLength(writer, *head.content_length);
+  } else if (head.framing == Framing::kChunked || head.framing == Framing::kStream) {
+    writer.Put("transfer-encoding: chunked\r\n");
+  }
+  writer.Put("\r\n");
+  return true;
+}
+
+void WriteChunkBegin(Chain& out, std::size_t size) {
+  PENSTOCK_ASSERT(size > 0);
+  char line[kHexDigits + 2];
+  const std::to_chars_result end = std::to_chars(line, line + kHexDigits, size, 16);
+  end.ptr[0] = '\r';
+  end.ptr[1] = '\n';
+  out.Append(std::string_view(line, static_cast<std::size_t>(end.ptr + 2 - line)));
+}
+
+void WriteChunkEnd(Chain& out) { out.Append("\r\n"); }
+
+void WriteLastChunk(Chain& out) { out.Append("0\r\n\r\n"); }
+
+}  // namespace penstock::http

@@ -1,0 +1,259 @@
+// Submitting heads, and nghttp2's sending callbacks.
+#include <algorithm>
+#include <cstring>
+
+#include "http/h2_state.hpp"
+#include "penstock/base/assert.hpp"
+
+namespace penstock::http {
+namespace {
+
+constexpr std::size_t kFrameHeaderBytes = 9;
+/// The least room in the chain's last chunk worth a DATA frame; below it a new chunk begins.
+constexpr std::size_t kPieceMin = 512;
+/// How long after a reset of ours the peer's trailers may still come: far beyond any round trip.
+constexpr std::int64_t kLateHeadersNs = 30'000'000'000;
+
+/// "100" to "599", so that :status can be referred to.
+constexpr auto kStatusTexts = [] {
+  std::array<char, 1500> texts{};
+  for (std::size_t status = 100; status < 600; ++status) {
+    texts[(status - 100) * 3] = static_cast<char>('0' + status / 100);
+    texts[(status - 100) * 3 + 1] = static_cast<char>('0' + status / 10 % 10);
+    texts[(status - 100) * 3 + 2] = static_cast<char>('0' + status % 10);
+  }
+  return texts;
+}();
+
+bool HopByHop(HeaderId id) noexcept {
+  switch (id) {
+    case HeaderId::kConnection:
+    case HeaderId::kKeepAlive:
+    case HeaderId::kProxyConnection:
+    case HeaderId::kTransferEncoding:
+    case HeaderId::kUpgrade:
+    case HeaderId::kTe:
+    case HeaderId::kHost:  // it is :authority
+      return true;
+    default:
+      return false;
+  }
+}
+
+/// Fields with a new value in every message: entering them into the peer's HPACK table would only push others out.
+std::uint8_t IndexingFlag(HeaderId id) noexcept {
+  switch (id) {
+    case HeaderId::kXRequestId:
+    case HeaderId::kRequestId:
+    case HeaderId::kTraceparent:
+    case HeaderId::kXForwardedFor:
+      return NGHTTP2_NV_FLAG_NO_INDEX;
+    default:
+      return NGHTTP2_NV_FLAG_NONE;
+  }
+}
+
+/// The fields of one head as nghttp2 wants them, on the stack; nghttp2 copies what is not marked as lasting.
+class FieldList {
+ public:
+  void AddPseudo(std::string_view name, std::string_view value, std::uint8_t flags = NGHTTP2_NV_FLAG_NONE) noexcept {
+    Push(name, value, static_cast<std::uint8_t>(flags | NGHTTP2_NV_FLAG_NO_COPY_NAME));
+  }
+
+  /// False: more fields than kFieldsMax.
+  bool AddFields(const Head& head) noexcept {
+    for (std::size_t i = 0; i < head.size(); ++i) {
+      const Head::Field field = head.field(i);
+      if (HopByHop(field.id)) continue;
+      if (size_ == fields_.size()) return false;
+      Push(field.name, field.value, IndexingFlag(field.id));
+    }
+    return true;
+  }
+
+  const nghttp2_nv* data() const noexcept { return fields_.data(); }
+  std::size_t size() const noexcept { return size_; }
+
+ private:
+  static constexpr std::size_t kPseudoMax = 4;
+  static std::uint8_t* Bytes(std::string_view text) noexcept {
+    return reinterpret_cast<std::uint8_t*>(const_cast<char*>(text.data()));  // nghttp2 only reads
+  }
+  void Push(std::string_view name, std::string_view value, std::uint8_t flags) noexcept {
+    fields_[size_++] = nghttp2_nv{Bytes(name), Bytes(value), name.size(), value.size(), flags};
+  }
+
+  std::array<nghttp2_nv, H2Codec::kFieldsMax + kPseudoMax> fields_;  // uninitialised on purpose: 10 KiB
+  std::size_t size_ = 0;
+};
+
+ssize_t ReadBody(nghttp2_session* session, std::int32_t id, std::uint8_t*, std::size_t length, std::uint32_t* flags,
+                 nghttp2_data_source* source, void* user_data) {
+  H2State& state = H2State::Of(user_data);
+  H2Stream& stream = *static_cast<H2Stream*>(source->ptr);
+  Chain& out = *state.out;
+  if (stream.handler == nullptr) {  // detached with its body unfinished
+    stream.own_reset = true;
+    return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+  }
+  if (stream.drained) return NGHTTP2_ERR_DEFERRED;
+  std::span<char> room = out.Reserve(kFrameHeaderBytes + std::min(length, kPieceMin));
+  state.frame_begin = room.data();
+  room = room.subspan(kFrameHeaderBytes);
+  std::size_t asked = std::min(room.size(), length);
+  BodyPiece piece = stream.handler->PullBody(room.data(), asked);
+  PENSTOCK_ASSERT(piece.bytes <= asked);
+  if (piece.bytes == 0 && piece.state == BodyState::kMore) return NGHTTP2_ERR_DEFERRED;
+  if (piece.bytes == 0 && piece.state == BodyState::kAbort) {
+    stream.own_reset = true;
+    return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+  }
+  out.Commit(kFrameHeaderBytes + piece.bytes);
+  std::size_t total = piece.bytes;
+  while (piece.state == BodyState::kMore && piece.bytes == asked && total < length && stream.handler != nullptr) {
+    room = out.Reserve();
+    asked = std::min(room.size(), length - total);
+    piece = stream.handler->PullBody(room.data(), asked);
+    PENSTOCK_ASSERT(piece.bytes <= asked);
+    out.Commit(piece.bytes);
+    total += piece.bytes;
+  }
+  if (piece.state == BodyState::kEnd) *flags |= NGHTTP2_DATA_FLAG_EOF;
+  stream.drained = piece.state == BodyState::kMore && piece.bytes < asked;
+  if (piece.state == BodyState::kMore && total == length && !stream.incremental && state.server()) {
+    // A long body takes turns with the other streams; RFC 9218's default would send it to its end first.
+    stream.incremental = true;
+    const nghttp2_extpri share{NGHTTP2_EXTPRI_DEFAULT_URGENCY, 1};
+    nghttp2_session_change_extpri_stream_priority(session, id, &share, 1);
+  }
+  stream.abort = piece.state == BodyState::kAbort;
+  state.sending = &stream;
+  *flags |= NGHTTP2_DATA_FLAG_NO_COPY;
+  return static_cast<ssize_t>(total);
+}
+
+/// The body lies in the chain already; only its frame header is missing.
+int SendData(nghttp2_session*, nghttp2_frame*, const std::uint8_t* frame_header, std::size_t, nghttp2_data_source*,
+             void* user_data) {
+  H2State& state = H2State::Of(user_data);
+  std::memcpy(state.frame_begin, frame_header, kFrameHeaderBytes);
+  return state.out->size() >= state.target ? NGHTTP2_ERR_PAUSE : 0;
+}
+
+/// The answer is complete before the question: the rest of it is of no use (RFC 9113 8.1).
+void EndEarly(H2State& state, H2Stream& stream) {
+  if (!state.server() || stream.peer_ended) return;
+  stream.own_reset = true;
+  state.Note(nghttp2_submit_rst_stream(state.session, NGHTTP2_FLAG_NONE, stream.id, NGHTTP2_NO_ERROR));
+}
+
+void OnDataSent(H2State& state, const nghttp2_frame_hd& header) {
+  state.budget.OnDataSent();
+  H2Stream& stream = *state.sending;
+  if (stream.abort) {
+    stream.own_reset = true;
+    state.Note(nghttp2_submit_rst_stream(state.session, NGHTTP2_FLAG_NONE, stream.id, NGHTTP2_INTERNAL_ERROR));
+  } else if ((header.flags & NGHTTP2_FLAG_END_STREAM) != 0) {
+    EndEarly(state, stream);
+  }
+}
+
+int OnFrameSent(nghttp2_session* session, const nghttp2_frame* frame, void* user_data) {
+  H2State& state = H2State::Of(user_data);
+  switch (frame->hd.type) {
+    case NGHTTP2_DATA:
+      OnDataSent(state, frame->hd);
+      return 0;
+    case NGHTTP2_HEADERS:
+      if (auto* stream = static_cast<H2Stream*>(nghttp2_session_get_stream_user_data(session, frame->hd.stream_id))) {
+        stream->head_sent = true;
+        if ((frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0) EndEarly(state, *stream);
+      }
+      return 0;
+    case NGHTTP2_RST_STREAM: {
+      state.late_headers_until = TimePoint{state.now.ns + kLateHeadersNs};
+      auto* stream = static_cast<H2Stream*>(nghttp2_session_get_stream_user_data(session, frame->hd.stream_id));
+      return stream == nullptr ? 0 : state.CountProvokedReset(stream);
+    }
+    case NGHTTP2_SETTINGS:
+      state.preface_sent = true;
+      return 0;
+    case NGHTTP2_GOAWAY:
+      state.OnGoawaySent(frame->goaway.error_code);
+      return 0;
+    default:
+      return 0;
+  }
+}
+
+/// A head that nghttp2 could not send (too large for it) must not leave its stream hanging. A request's stream is
+/// closed by nghttp2 itself.
+int OnFrameNotSent(nghttp2_session* session, const nghttp2_frame* frame, int, void* user_data) {
+  if (frame->hd.type != NGHTTP2_HEADERS || frame->headers.cat == NGHTTP2_HCAT_REQUEST) return 0;
+  H2State& state = H2State::Of(user_data);
+  auto* stream = static_cast<H2Stream*>(nghttp2_session_get_stream_user_data(session, frame->hd.stream_id));
+  if (stream == nullptr) return 0;
+  stream->own_reset = true;
+  state.Note(nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, frame->hd.stream_id, NGHTTP2_INTERNAL_ERROR));
+  return 0;
+}
+
+}  // namespace
+
+void H2Codec::SubmitResponse(std::int32_t id, const Head& head, bool end) {
+  H2State& state = *state_;
+  H2Stream* stream = state.Find(id);
+  if (stream == nullptr || state.session == nullptr) return;
+  PENSTOCK_ASSERT(head.status >= 100 && head.status < 600);
+  FieldList fields;
+  fields.AddPseudo(":status", {kStatusTexts.data() + (head.status - 100) * 3, 3}, NGHTTP2_NV_FLAG_NO_COPY_VALUE);
+  if (!fields.AddFields(head)) {
+    Reset(id, H2Error::kInternalError);
+    return;
+  }
+  if (head.status < 200) {
+    state.Note(nghttp2_submit_headers(state.session, NGHTTP2_FLAG_NONE, id, nullptr, fields.data(), fields.size(), nullptr));
+    return;
+  }
+  nghttp2_data_provider body{};
+  body.source.ptr = stream;
+  body.read_callback = ReadBody;
+  state.Note(nghttp2_submit_response(state.session, id, fields.data(), fields.size(), end ? nullptr : &body));
+}
+
+std::int32_t H2Codec::SubmitRequest(const Head& head, bool end, H2StreamHandler& handler) {
+  H2State& state = *state_;
+  if (state.session == nullptr || state.killed != nullptr || nghttp2_session_check_request_allowed(state.session) == 0) {
+    return -1;
+  }
+  FieldList fields;
+  fields.AddPseudo(":method", head.method_text());
+  fields.AddPseudo(":scheme", head.scheme());
+  fields.AddPseudo(":authority", head.authority());
+  fields.AddPseudo(":path", head.target());
+  if (!fields.AddFields(head)) return -1;
+  H2Stream* stream = state.OpenStream(0);
+  if (stream == nullptr) return -1;
+  stream->handler = &handler;
+  nghttp2_data_provider body{};
+  body.source.ptr = stream;
+  body.read_callback = ReadBody;
+  const std::int32_t id =
+      nghttp2_submit_request(state.session, nullptr, fields.data(), fields.size(), end ? nullptr : &body, stream);
+  if (id < 0) {
+    state.Note(id);
+    state.DropStream(*stream);
+    return id;
+  }
+  stream->id = id;
+  state.budget.OnStreamOpened();
+  return id;
+}
+
+void SetSendCallbacks(nghttp2_session_callbacks* callbacks) {
+  nghttp2_session_callbacks_set_send_data_callback(callbacks, SendData);
+  nghttp2_session_callbacks_set_on_frame_send_callback(callbacks, OnFrameSent);
+  nghttp2_session_callbacks_set_on_frame_not_send_callback(callbacks, OnFrameNotSent);
+}
+
+}  // namespace penstock::http

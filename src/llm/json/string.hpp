@@ -1,0 +1,28 @@
+#pragma once
+
+#include <cstddef>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace penstock::llm::json {
+
+/// What a raw string (the bytes between the quotes, known to be free of raw control characters) may contain.
+/// kGrammar: RFC 8259's escapes. kText: also no lone surrogate, so that it decodes to UTF-8.
+enum class Escapes : unsigned char { kGrammar, kText };
+
+/// The first wrong escape of raw[from, size), npos when there is none. Linear.
+std::size_t FindBadEscape(std::string_view raw, std::size_t from, Escapes rule) noexcept;
+
+/// Decodes a raw string that passed FindBadEscape(kText) into `out`; returns the decoded size, which never
+/// exceeds raw.size(), or npos when `out` is too small. A lone surrogate (kGrammar only) becomes U+FFFD.
+std::size_t Unescape(std::string_view raw, std::span<char> out) noexcept;
+
+/// Appends `text` with quotes, escaping what JSON requires: quote, backslash, controls. Bytes that are not
+/// UTF-8 become U+FFFD, so that the result is always valid JSON.
+void AppendQuoted(std::string& out, std::string_view text);
+
+/// The offset of the first byte that is not part of well-formed UTF-8 (RFC 3629), or size.
+std::size_t FindInvalidUtf8(std::string_view text) noexcept;
+
+}  // namespace penstock::llm::json

@@ -1,0 +1,36 @@
+#include "llm/json/workspace.hpp"
+
+namespace penstock::llm {
+namespace {
+
+/// An upstream answers with what it likes; this bound only keeps the stack of open containers small.
+constexpr std::uint32_t kAnswerDepthMax = json::Validator::kDepthMax;
+
+}  // namespace
+
+JsonParser::JsonParser(std::uint64_t seed, std::uint32_t depth_max)
+    : workspace_(std::make_unique<Workspace>(seed, depth_max)) {}
+
+JsonParser::~JsonParser() = default;
+
+json::Fault JsonParser::Workspace::ParseRequest(std::string_view text) {
+  if (json::Fault fault = index.Build(text, document)) return fault;
+  return validator.Check(document, {.depth_max = depth_max});
+}
+
+std::optional<json::Cursor> JsonParser::Workspace::ParseAnswer(std::string_view text) {
+  if (index.Build(text, document)) return std::nullopt;
+  const json::Strictness lenient{.depth_max = kAnswerDepthMax,
+                                 .unique_keys = false,
+                                 .finite_numbers = false,
+                                 .escapes = json::Escapes::kGrammar};
+  if (validator.Check(document, lenient)) return std::nullopt;
+  return json::Cursor(document);
+}
+
+void JsonParser::Workspace::Trim() {
+  index.Trim();
+  validator.Trim();
+}
+
+}  // namespace penstock::llm

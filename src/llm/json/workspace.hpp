@@ -1,0 +1,31 @@
+#pragma once
+
+#include <optional>
+#include <string_view>
+
+#include "llm/json/cursor.hpp"
+#include "llm/json/document.hpp"
+#include "llm/json/structural_index.hpp"
+#include "llm/json/validator.hpp"
+#include "penstock/llm/json_parser.hpp"
+
+namespace penstock::llm {
+
+/// Owned by one Worker. What a JsonParser holds.
+struct JsonParser::Workspace {
+  Workspace(std::uint64_t seed, std::uint32_t depth) : validator(seed), depth_max(depth) {}
+
+  /// A client's text: everything is checked. `document` is valid until the next call.
+  json::Fault ParseRequest(std::string_view text);
+  /// An upstream's text: the grammar alone, as SDKs' parsers would take it; nothing when it is not JSON. The
+  /// cursor is at the root.
+  std::optional<json::Cursor> ParseAnswer(std::string_view text);
+  void Trim();
+
+  json::StructuralIndex index;
+  json::Validator validator;
+  json::Document document;
+  std::uint32_t depth_max;
+};
+
+}  // namespace penstock::llm

@@ -1,0 +1,132 @@
+#include "proxy/answer.hpp"
+
+#include "penstock/base/assert.hpp"
+#include "proxy/header_rules.hpp"
+#include "proxy/text.hpp"
+
+namespace penstock::proxy {
+
+Answer::Answer(RequestContext& context) : context_(context), held_(context.worker.worker.chunks()) {}
+
+void Answer::Append(std::string_view bytes) {
+  if (!committed_) {
+    held_.Append(bytes);
+    return;
+  }
+  if (context_.client == nullptr) return;
+  context_.record.bytes_out += bytes.size();
+  context_.client->body().Append(bytes);
+  context_.client->BodyReady();
+}
+
+void Answer::Commit(std::optional<std::uint64_t> content_length) {
+  PENSTOCK_ASSERT(!committed_ && upstream_head_ != nullptr);
+  committed_ = true;
+  if (context_.client == nullptr) return;
+  http::HeadPtr head = context_.worker.heads.Take();
+  head->status = upstream_head_->status;
+  CopyResponseFields(*upstream_head_, *head);
+  if (content_length.has_value()) SetContentLength(*head, *content_length);
+  AddOwnFields(*head);
+  const bool empty = content_length.has_value() && *content_length == 0;
+  Send(*head, empty);
+  context_.record.bytes_out += held_.size();
+  if (!held_.empty()) {
+    context_.client->body().Append(std::move(held_));
+    context_.client->BodyReady();
+  }
+}
+
+std::string_view Answer::HeldBytes(std::string& scratch) const {
+  std::array<iovec, 2> parts;
+  if (held_.Peek(parts) <= 1) return held_.Front();
+  scratch.reserve(held_.size());
+  held_.ForEach([&scratch](std::string_view piece) { scratch += piece; });
+  return scratch;
+}
+
+void Answer::End() {
+  if (context_.client != nullptr) context_.client->EndBody();
+}
+
+void Answer::Cut(std::string_view last_words) {
+  if (context_.client == nullptr) return;
+  if (!last_words.empty()) {
+    context_.record.bytes_out += last_words.size();
+    context_.client->body().Append(last_words);
+  }
+  context_.client->CutBody();
+}
+
+void Answer::Discard() {
+  PENSTOCK_ASSERT(!committed_);
+  upstream_head_.reset();
+  held_.Clear();
+}
+
+void Answer::Reset() {
+  upstream_head_.reset();
+  held_.Clear();
+  committed_ = false;
+}
+
+std::size_t Answer::backlog() const noexcept {
+  return held_.size() + (committed_ && context_.client != nullptr ? context_.client->unsent() : 0);
+}
+
+void Answer::Reply(std::uint16_t status, std::string_view content_type, std::string_view body, Duration retry_after) {
+  if (context_.client == nullptr) return;
+  committed_ = true;
+  http::HeadPtr head = context_.worker.heads.Take();
+  head->status = status;
+  head->Add("content-type", content_type, http::HeaderId::kContentType);
+  SetContentLength(*head, body.size());
+  if (retry_after > Duration::zero()) AddRetryAfter(*head, retry_after);
+  AddOwnFields(*head);
+  Send(*head, body.empty());
+  context_.record.bytes_out += body.size();
+  if (body.empty()) return;
+  context_.client->body().Append(body);
+  context_.client->EndBody();
+}
+
+void Answer::ReplyUpstream(const http::Head& upstream_head, std::string_view content_type, std::string_view body, bool retried) {
+  if (context_.client == nullptr) return;
+  committed_ = true;
+  http::HeadPtr head = context_.worker.heads.Take();
+  head->status = upstream_head.status;
+  CopyResponseFields(upstream_head, *head);
+  head->Remove(http::HeaderId::kContentType);
+  head->Add("content-type", content_type, http::HeaderId::kContentType);
+  SetContentLength(*head, body.size());
+  if (retried) head->Add("x-should-retry", "false");
+  AddOwnFields(*head);
+  Send(*head, body.empty());
+  context_.record.bytes_out += body.size();
+  if (body.empty()) return;
+  context_.client->body().Append(body);
+  context_.client->EndBody();
+}
+
+/// What every answer carries; CONTRACT section 4.
+void Answer::AddOwnFields(http::Head& head) {
+  const RequestRecord& record = context_.record;
+  head.Add("x-request-id", record.id(), http::HeaderId::kXRequestId);
+  if (context_.family() == llm::Family::kMessages) head.Add("request-id", record.id(), http::HeaderId::kRequestId);
+  if (context_.model != nullptr) head.Add("x-penstock-model", context_.model->name);
+  const Duration upstream = record.upstream_time + (record.forwarded != TimePoint{} ? context_.now() - record.forwarded : Duration{});
+  const Duration total = context_.now() - record.began;
+  ServerTiming timing(total - upstream, upstream);
+  head.Add("server-timing", timing.view());
+  if (context_.view != nullptr && context_.snapshot().config.server.expose_upstream && record.endpoint != nullptr) {
+    head.Add("x-penstock-endpoint", record.endpoint->name());
+    head.Add("x-penstock-attempts", Decimal(record.attempts).view());
+  }
+}
+
+void Answer::Send(http::Head& head, bool end) {
+  context_.record.status = head.status;
+  context_.client->SendHead(head, end);
+}
+
+}  // namespace penstock::proxy

@@ -1,0 +1,52 @@
+#pragma once
+
+#include <optional>
+#include <string_view>
+
+#include "penstock/mem/chain.hpp"
+#include "proxy/request_context.hpp"
+
+namespace penstock::proxy {
+
+/// Owned by one Worker. The client's side of an exchange: holds an upstream's answer back until it is committed, then lets
+/// it through. Until then nothing was sent and everything may begin anew.
+class Answer {
+ public:
+  explicit Answer(RequestContext& context);
+
+  // An upstream's answer.
+  void Hold(http::HeadPtr upstream_head) { upstream_head_ = std::move(upstream_head); }
+  void Append(std::string_view bytes);
+  std::size_t held() const noexcept { return held_.size(); }
+  /// What is held, in one piece; `scratch` is used when it is not.
+  std::string_view HeldBytes(std::string& scratch) const;
+  /// From here on the status and what was held are the client's. `content_length`: when the whole body is known.
+  void Commit(std::optional<std::uint64_t> content_length);
+  bool committed() const noexcept { return committed_; }
+  void End();
+  /// The committed answer cannot be completed: `last_words` (an error event, or nothing), then broken framing.
+  void Cut(std::string_view last_words);
+  /// The attempt came to nothing: as if it had not been.
+  void Discard();
+
+  // An answer of our own. `retry_after` > 0 goes into retry-after and retry-after-ms.
+  void Reply(std::uint16_t status, std::string_view content_type, std::string_view body, Duration retry_after = {});
+  /// A refused request's answer, as the upstream gave it.
+  void ReplyUpstream(const http::Head& upstream_head, std::string_view content_type, std::string_view body, bool retried);
+
+  /// Bytes on their way to the client that have not left.
+  std::size_t backlog() const noexcept;
+  const http::Head* upstream_head() const noexcept { return upstream_head_.get(); }
+  void Reset();
+
+ private:
+  void AddOwnFields(http::Head& head);
+  void Send(http::Head& head, bool end);
+
+  RequestContext& context_;
+  http::HeadPtr upstream_head_;
+  Chain held_;
+  bool committed_ = false;
+};
+
+}  // namespace penstock::proxy

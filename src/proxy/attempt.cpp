@@ -1,0 +1,258 @@
+#include "proxy/attempt.hpp"
+
+#include "penstock/base/assert.hpp"
+#include "proxy/error_reply.hpp"
+#include "proxy/header_rules.hpp"
+
+namespace penstock::proxy {
+namespace {
+
+constexpr std::size_t kWatermarkMax = 64 * 1024;  // a reader that keeps up may have this much under way
+constexpr std::string_view kKeepaliveComment = ": keep-alive\n\n";
+
+bool IsEventStream(const http::Head& head) noexcept {
+  return head.Find(http::HeaderId::kContentType).starts_with("text/event-stream");
+}
+
+/// Kinds that refuse stream_options, or cannot be trusted to know it.
+bool TakesStreamOptions(config::EndpointKind kind) noexcept { return kind != config::EndpointKind::kTriton; }
+
+telemetry::AttemptOutcome OutcomeOf(const AttemptResult& result) noexcept {
+  using telemetry::AttemptOutcome;
+  if (result.kind == AttemptResult::Kind::kDelivered) return AttemptOutcome::kOk;
+  if (result.kind == AttemptResult::Kind::kRefused) {
+    if (result.status == 429) return AttemptOutcome::kThrottled;
+    return result.status >= 500 ? AttemptOutcome::kStatus5xx : AttemptOutcome::kStatus4xx;
+  }
+  if (result.kind == AttemptResult::Kind::kInterrupted) return AttemptOutcome::kTruncated;
+  switch (result.error.code) {
+    case ErrorCode::kUpstreamConnect:
+    case ErrorCode::kUpstreamTls:
+    case ErrorCode::kUpstreamDns: return AttemptOutcome::kConnect;
+    case ErrorCode::kUpstreamTimeout:
+    case ErrorCode::kDeadlineExceeded: return AttemptOutcome::kTimeout;
+    case ErrorCode::kUpstreamProtocol: return AttemptOutcome::kProtocol;
+    default: return AttemptOutcome::kReset;
+  }
+}
+
+}  // namespace
+
+Attempt::Attempt(RequestContext& context, Answer& answer)
+    : context_(context), answer_(answer), stream_(*this), timer_(this, [](void* self) { static_cast<Attempt*>(self)->OnTimer(); }) {}
+
+const std::string& Attempt::refusal_body() const noexcept {
+  if (const auto* refusal = std::get_if<RefusalRelay>(&relay_)) return refusal->body();
+  return std::get<StreamRelay>(relay_).refusal();
+}
+
+void Attempt::Begin(EndpointPool& pool, policy::LoadLease lease, std::uint32_t number) {
+  pool_ = &pool;
+  lease_ = std::move(lease);
+  result_ = {};
+  done_.Reset();
+  cancelled_ = false;
+  paused_ = false;
+  due_ = keepalive_due_ = TimePoint::Max();
+  relay_.emplace<std::monostate>();
+  begun_ = context_.now();
+  high_watermark_ = context_.snapshot().config.server.limits.stream_buffer;
+
+  upstream::Endpoint& endpoint = pool.endpoint();
+  RequestRecord& record = context_.record;
+  record.endpoint = &endpoint;
+  record.attempts = number;
+  record.forwarded = begun_;
+  endpoint.metrics.inflight.Add(context_.worker.metrics.slab);
+
+  const llm::RequestView& request = *context_.request;
+  streamed_ = request.stream && llm::CanStream(request.family);
+  llm::SpliceRules rules;
+  if (request.model_token && request.model() != context_.model->upstream_name) rules.model_json = context_.model->upstream_json;
+  rules.include_usage = streamed_ && llm::HasDone(request.family) && !request.include_usage && TakesStreamOptions(endpoint.kind());
+  body_.emplace(request, rules);
+  request_head_ = context_.worker.heads.Take();
+  BuildUpstreamHead(context_, endpoint, body_->size(), number, *request_head_);
+  pool.connections().Submit(stream_, {request_head_.get(), body_->segments(), body_->size()});
+}
+
+void Attempt::OnRequestSent() {
+  if (streamed_) Await(context_.cluster->route->config->timeouts.headers, "no response head in time");
+}
+
+void Attempt::OnHead(http::HeadPtr head) {
+  pool_->endpoint().load.NoteProgress(context_.now());
+  if (head->status >= 400) {
+    refusal_head_ = std::move(head);
+    relay_.emplace<RefusalRelay>();
+    return;
+  }
+  if (head->status != 200 || head->Find(http::HeaderId::kContentType).starts_with("text/html")) {
+    Fail(UpstreamError(ErrorCode::kUpstreamProtocol, Retry::kUnproven, "the upstream's answer is none of this API's"));
+    return;
+  }
+  const bool events = IsEventStream(*head);
+  answer_.Hold(std::move(head));
+  if (events) {
+    relay_.emplace<StreamRelay>(context_, answer_);
+    if (streamed_) Await(context_.cluster->route->config->timeouts.first_token, "no first token in time");
+  } else {
+    relay_.emplace<PlainRelay>(context_, answer_);
+  }
+}
+
+void Attempt::OnBody(std::string_view bytes) {
+  pool_->endpoint().load.NoteProgress(context_.now());
+  if (auto* stream = std::get_if<StreamRelay>(&relay_)) {
+    Handle(stream->OnBytes(bytes));
+  } else if (auto* plain = std::get_if<PlainRelay>(&relay_)) {
+    Handle(plain->OnBytes(bytes));
+  } else if (auto* refusal = std::get_if<RefusalRelay>(&relay_)) {
+    refusal->OnBytes(bytes);
+  }
+}
+
+void Attempt::OnEnd() {
+  if (auto* stream = std::get_if<StreamRelay>(&relay_)) {
+    Handle(stream->OnEnd());
+  } else if (auto* plain = std::get_if<PlainRelay>(&relay_)) {
+    Handle(plain->OnEnd());
+  } else if (std::holds_alternative<RefusalRelay>(relay_)) {
+    result_.status = refusal_head_->status;
+    Finish(AttemptResult::Kind::kRefused, UpstreamError(ErrorCode::kUpstreamStatus, Retry::kSafe, "the upstream refused the request"));
+  }
+}
+
+void Attempt::OnFailed(const Error& error) { Fail(error); }
+
+void Attempt::Handle(const RelayStep& step) {
+  switch (step.kind) {
+    case RelayStep::Kind::kGoOn:
+      if (step.progress) Progress();
+      Backpressure();
+      return;
+    case RelayStep::Kind::kComplete: Finish(AttemptResult::Kind::kDelivered, {}); return;
+    case RelayStep::Kind::kFailed: Fail(step.error); return;
+    case RelayStep::Kind::kRefused:
+      refusal_head_ = context_.worker.heads.Take();
+      refusal_head_->status = step.status;
+      refusal_head_->Add("content-type", "application/json", http::HeaderId::kContentType);
+      result_.status = step.status;
+      Finish(AttemptResult::Kind::kRefused, UpstreamError(ErrorCode::kUpstreamStatus, Retry::kSafe, "the upstream refused the request"));
+      return;
+  }
+}
+
+void Attempt::Fail(const Error& error) {
+  if (!answer_.committed()) {
+    answer_.Discard();
+    Finish(AttemptResult::Kind::kFailed, error);
+    return;
+  }
+  const bool events = std::holds_alternative<StreamRelay>(relay_);
+  answer_.Cut(events ? ErrorEvent(context_.family(), error, context_.record.id()) : std::string());
+  Finish(AttemptResult::Kind::kInterrupted, error);
+}
+
+void Attempt::Finish(AttemptResult::Kind kind, const Error& error) {
+  timer_.Cancel();
+  stream_.Cancel();
+  result_.kind = kind;
+  result_.error = error;
+  CountOutcome();
+  lease_.Release();
+  if (kind == AttemptResult::Kind::kRefused) answer_.Discard();
+  done_.Set();
+}
+
+void Attempt::CountOutcome() {
+  telemetry::Slab& slab = context_.worker.metrics.slab;
+  const telemetry::EndpointMetrics& metrics = pool_->endpoint().metrics;
+  metrics.inflight.Sub(slab);
+  const auto outcome = cancelled_ ? telemetry::AttemptOutcome::kCancelled : OutcomeOf(result_);
+  metrics.attempts[static_cast<std::size_t>(outcome)].Add(slab);
+  context_.record.upstream_time += context_.now() - begun_;
+  context_.record.forwarded = TimePoint{};
+}
+
+void Attempt::Cancel() {
+  timer_.Cancel();
+  if (!lease_) return;
+  cancelled_ = true;
+  stream_.Cancel();
+  CountOutcome();
+  lease_.Release();
+}
+
+void Attempt::Expire(const Error& error) {
+  if (lease_) Fail(error);
+}
+
+void Attempt::Reset() {
+  PENSTOCK_ASSERT(!lease_);
+  relay_.emplace<std::monostate>();
+  refusal_head_.reset();
+  request_head_.reset();
+  pool_.reset();
+  done_.Reset();
+}
+
+// --- time ---
+
+void Attempt::Await(Duration limit, const char* what) {
+  due_ = context_.now() + limit;
+  awaited_ = what;
+  if (!timer_.armed() || timer_.deadline() > due_) context_.worker.worker.timers().Arm(timer_, due_);
+}
+
+/// An event came. The timer is left where it is and looks at due_ when it fires: no work per token.
+void Attempt::Progress() {
+  if (!streamed_ || !answer_.committed()) return;
+  Await(context_.cluster->route->config->timeouts.idle, "the stream stood still");
+  const Duration keepalive = context_.snapshot().config.server.sse_keepalive;
+  if (keepalive > Duration::zero() && std::holds_alternative<StreamRelay>(relay_)) {
+    keepalive_due_ = context_.now() + keepalive;
+    if (timer_.deadline() > keepalive_due_) context_.worker.worker.timers().Arm(timer_, keepalive_due_);
+  }
+}
+
+void Attempt::OnTimer() {
+  const TimePoint now = context_.now();
+  if (paused_) {
+    // Waiting for the client, not for the upstream.
+    due_ = now + context_.cluster->route->config->timeouts.idle;
+    keepalive_due_ = TimePoint::Max();
+  }
+  if (now >= due_) {
+    Fail(UpstreamError(ErrorCode::kUpstreamTimeout, Retry::kUnproven, awaited_));
+    return;
+  }
+  if (now >= keepalive_due_) {
+    answer_.Append(kKeepaliveComment);
+    keepalive_due_ = now + context_.snapshot().config.server.sse_keepalive;
+  }
+  context_.worker.worker.timers().Arm(timer_, std::min(due_, keepalive_due_));
+}
+
+// --- backpressure ---
+
+void Attempt::Backpressure() {
+  if (paused_ || !answer_.committed() || answer_.backlog() < high_watermark_) return;
+  paused_ = true;
+  stream_.SetPaused(true);
+}
+
+void Attempt::OnSent() {
+  const std::size_t backlog = answer_.backlog();
+  // A reader that empties its buffer keeps up: it may have more under way, as long as all together have not too much.
+  const WorkerContext& worker = context_.worker;
+  if (backlog == 0 && high_watermark_ < kWatermarkMax && worker.buffered_bytes < worker.buffered_bytes_max) {
+    high_watermark_ = std::min(2 * high_watermark_, kWatermarkMax);
+  }
+  if (!paused_ || backlog > high_watermark_ / 2) return;
+  paused_ = false;
+  if (streamed_) Await(context_.cluster->route->config->timeouts.idle, "the stream stood still");
+  stream_.SetPaused(false);
+}
+
+}  // namespace penstock::proxy

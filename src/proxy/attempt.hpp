@@ -1,0 +1,90 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <variant>
+
+#include "penstock/llm/splice.hpp"
+#include "penstock/policy/endpoint_load.hpp"
+#include "penstock/rt/task.hpp"
+#include "penstock/upstream/stream.hpp"
+#include "proxy/relay.hpp"
+
+namespace penstock::proxy {
+
+/// How an attempt ended, for the loop around it.
+struct AttemptResult {
+  enum class Kind : std::uint8_t {
+    kDelivered,    ///< the whole answer went to the client
+    kRefused,      ///< the upstream said no, with `status`; nothing was committed
+    kFailed,       ///< `error`; nothing was committed
+    kInterrupted,  ///< `error` after commit; the client was told in-band
+  };
+  Kind kind = Kind::kFailed;
+  Error error{};
+  std::uint16_t status = 0;
+};
+
+/// Owned by one Worker. One try at one endpoint: sends the request, runs the timeout ladder (headers, first token, idle;
+/// the deadline is the exchange's), feeds the answer to a relay. Reused for the next try.
+class Attempt final : public upstream::StreamHandler {
+ public:
+  Attempt(RequestContext& context, Answer& answer);
+
+  /// Begins. The result comes through Done().
+  void Begin(EndpointPool& pool, policy::LoadLease lease, std::uint32_t number);
+  rt::Signal& Done() noexcept { return done_; }
+  const AttemptResult& result() const noexcept { return result_; }
+  /// A refused attempt's answer.
+  const http::Head& refusal_head() const noexcept { return *refusal_head_; }
+  const std::string& refusal_body() const noexcept;
+
+  /// The client is gone, or the deadline came: at once, without a result.
+  void Cancel();
+  /// The deadline came (or a drain's end): as if the upstream had failed with `error`.
+  void Expire(const Error& error);
+  /// The client took bytes.
+  void OnSent();
+  bool running() const noexcept { return stream_.active(); }
+  /// Forgets the last try: before the exchange goes back to its pool.
+  void Reset();
+
+ private:
+  void OnRequestSent() override;
+  void OnHead(http::HeadPtr head) override;
+  void OnBody(std::string_view bytes) override;
+  void OnEnd() override;
+  void OnFailed(const Error& error) override;
+
+  void Handle(const RelayStep& step);
+  void Fail(const Error& error);
+  void Finish(AttemptResult::Kind kind, const Error& error);
+  void Await(Duration limit, const char* what);
+  void Progress();
+  void OnTimer();
+  void Backpressure();
+  void CountOutcome();
+
+  RequestContext& context_;
+  Answer& answer_;
+  upstream::Stream stream_;
+  rt::Timer timer_;
+  rt::Signal done_;
+  EndpointPoolPtr pool_;
+  policy::LoadLease lease_;
+  http::HeadPtr request_head_;
+  std::optional<llm::SplicedBody> body_;
+  std::variant<std::monostate, PlainRelay, StreamRelay, RefusalRelay> relay_;
+  http::HeadPtr refusal_head_;
+  AttemptResult result_;
+  TimePoint begun_{};
+  TimePoint due_ = TimePoint::Max();    ///< when the current wait is over; the timer may fire earlier and look again
+  const char* awaited_ = "";
+  TimePoint keepalive_due_ = TimePoint::Max();
+  std::size_t high_watermark_ = 0;
+  bool streamed_ = false;               ///< the upstream was asked for a stream
+  bool paused_ = false;
+  bool cancelled_ = false;
+};
+
+}  // namespace penstock::proxy

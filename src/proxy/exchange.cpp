@@ -1,0 +1,203 @@
+#include "proxy/exchange.hpp"
+
+#include <algorithm>
+
+#include "penstock/proxy/gateway.hpp"
+#include "proxy/error_reply.hpp"
+#include "proxy/header_rules.hpp"
+#include "proxy/local_answers.hpp"
+#include "proxy/pipeline.hpp"
+#include "proxy/stages/stages.hpp"
+#include "proxy/text.hpp"
+
+namespace penstock::proxy {
+namespace {
+
+constexpr std::size_t kBodyReserveMax = 64 * 1024;  // announced sizes are believed up to here
+constexpr std::size_t kBodyKeepMax = 16 * 1024;     // a recycled exchange keeps a buffer of this size at most
+
+}  // namespace
+
+void RequestContext::Clear(std::size_t body_keep_max) {
+  client = nullptr;
+  head.reset();
+  route_index = 0;
+  route = nullptr;
+  argument = {};
+  if (body.capacity() > body_keep_max) {
+    body = std::string();
+  } else {
+    body.clear();
+  }
+  request.reset();
+  model = nullptr;
+  cluster = nullptr;
+  deadline = {};
+  record = {};
+  peer.clear();
+  view.reset();  // last: the pointers above lead into it
+}
+
+Exchange::Exchange(Gateway& gateway, WorkerContext& worker)
+    : gateway_(gateway),
+      context_(worker),
+      answer_(context_),
+      attempt_(context_, answer_),
+      deadline_timer_(this, [](void* self) { static_cast<Exchange*>(self)->OnDeadline(); }) {}
+
+void Exchange::Begin(server::ResponseStream& client, http::HeadPtr head, bool body_follows, bool expect_continue, const Error* reject) {
+  context_.client = &client;
+  context_.view = context_.worker.view;
+  context_.head = std::move(head);
+  context_.record.began = context_.now();
+  context_.protocol = client.protocol();
+  if (context_.worker.access_log.enabled()) {
+    context_.record.wall = context_.worker.worker.Wall();
+    context_.peer = client.peer().ToString();
+  }
+  ChooseRequestId();
+  context_.worker.metrics.gateway.inflight.Add(context_.worker.metrics.slab);
+
+  if (reject != nullptr) {
+    Refuse(*reject);
+    return;
+  }
+  if (const std::optional<Error> error = CheckHead(context_)) {
+    Refuse(*error);
+    return;
+  }
+  if (!body_follows) {
+    Run();
+    return;
+  }
+  if (expect_continue) client.SendContinue();
+  if (context_.head->content_length.has_value()) context_.body.reserve(std::min<std::size_t>(*context_.head->content_length, kBodyReserveMax));
+}
+
+void Exchange::ChooseRequestId() {
+  RequestRecord& record = context_.record;
+  const std::string_view offered = context_.head->Find(http::HeaderId::kXRequestId);
+  if (IsValidRequestId(offered)) {
+    std::copy(offered.begin(), offered.end(), record.request_id.begin());
+    record.request_id_size = static_cast<std::uint8_t>(offered.size());
+  } else {
+    WriteRandomId(context_.worker.worker.prng(), record.request_id.data());
+    record.request_id_size = 32;
+  }
+}
+
+void Exchange::Refuse(const Error& error) {
+  answered_early_ = true;
+  context_.body.clear();
+  AnswerError(context_, answer_, error);
+}
+
+void Exchange::OnBody(std::string_view bytes) {
+  if (answered_early_) return;
+  context_.record.bytes_in += bytes.size();
+  if (context_.route->kind != RouteKind::kInference) return;  // a GET's body is drained, nobody asked for it
+  if (context_.body.size() + bytes.size() > context_.snapshot().config.server.limits.request_body) {
+    context_.client->CloseAfter();
+    Refuse(DownstreamError(ErrorCode::kBodyTooLarge, "the request body is larger than the gateway takes"));
+    return;
+  }
+  context_.body.append(bytes);
+}
+
+void Exchange::OnEnd() {
+  if (!answered_early_) Run();
+}
+
+void Exchange::OnRequestFailed(const Error& error) {
+  if (!answered_early_) Refuse(error);
+}
+
+void Exchange::Run() {
+  pipeline_ = RunPipeline(context_, answer_, attempt_);
+  pipeline_.Start();
+  if (!pipeline_.done() && !context_.deadline.never()) context_.worker.worker.timers().Arm(deadline_timer_, context_.deadline.at);
+}
+
+void Exchange::OnDeadline() { attempt_.Expire(InternalError(ErrorCode::kDeadlineExceeded, "the request's time is over")); }
+
+void Exchange::End() {
+  if (attempt_.running()) {
+    attempt_.Expire(InternalError(ErrorCode::kDraining, "the gateway is shutting down"));
+  } else if (!answer_.committed()) {
+    Refuse(InternalError(ErrorCode::kDraining, "the gateway is shutting down"));
+  }
+}
+
+void Exchange::OnSent() { attempt_.OnSent(); }
+
+void Exchange::OnFinished() {
+  context_.client = nullptr;
+  Account();
+  Recycle();
+}
+
+void Exchange::OnGone(server::Departure departure) {
+  context_.client = nullptr;
+  attempt_.Cancel();
+  pipeline_.Destroy();
+  context_.record.status = 499;
+  context_.record.term = departure == server::Departure::kSlowReader ? telemetry::Term::kClientSlow
+                         : departure == server::Departure::kProtocolError ? telemetry::Term::kConnectionKilled
+                                                                          : telemetry::Term::kClientGone;
+  Account();
+  Recycle();
+}
+
+/// Everything that is told of a request, in one place.
+void Exchange::Account() {
+  const RequestRecord& record = context_.record;
+  telemetry::WorkerMetrics& metrics = context_.worker.metrics;
+  const telemetry::GatewayMetrics& gateway = metrics.gateway;
+  const Duration duration = context_.now() - record.began;
+  const Duration overhead = duration - record.upstream_time;
+  const telemetry::LabelId model = context_.model != nullptr ? context_.model->metrics->label.id() : gateway.other();
+  const std::size_t route = context_.route != nullptr ? context_.route_index : Routes().size();
+  gateway.inflight.Sub(metrics.slab);
+  gateway.overhead.Observe(metrics.slab, overhead);
+  metrics.CountRequest(route, model, gateway.anonymous(), record.status, duration);
+  if (record.usage.known) {
+    metrics.CountTokens(model, gateway.anonymous(), record.usage.prompt_tokens, record.usage.completion_tokens);
+  }
+  if (!context_.worker.access_log.enabled()) return;
+
+  telemetry::AccessRecord line;
+  line.ts = record.wall;
+  line.request_id = record.id();
+  line.client = context_.peer;
+  line.protocol = context_.protocol == server::Protocol::kHttp2 ? telemetry::Protocol::kHttp2 : telemetry::Protocol::kHttp1;
+  line.method = context_.head->method_text();
+  line.route = context_.route != nullptr ? context_.route->name : kNoRouteName;
+  if (context_.request.has_value()) line.model = context_.request->model();
+  if (context_.model != nullptr && record.attempts > 0) line.model_answered = context_.model->name;
+  if (record.endpoint != nullptr) line.endpoint = record.endpoint->name();
+  line.attempts = record.attempts;
+  line.status = record.status;
+  line.term = record.term;
+  line.bytes_in = record.bytes_in;
+  line.bytes_out = record.bytes_out;
+  if (record.usage.known) {
+    line.tokens_in = record.usage.prompt_tokens;
+    line.tokens_out = record.usage.completion_tokens;
+  }
+  line.ttft = record.ttft;
+  line.duration = duration;
+  line.gateway = overhead;
+  context_.worker.access_log.Write(line);
+}
+
+void Exchange::Recycle() {
+  deadline_timer_.Cancel();
+  pipeline_.Destroy();
+  attempt_.Reset();
+  answer_.Reset();
+  answered_early_ = false;
+  context_.Clear(kBodyKeepMax);
+  gateway_.Recycle(*this);
+}
+
+}  // namespace penstock::proxy

@@ -1,0 +1,48 @@
+#pragma once
+
+#include "penstock/rt/task.hpp"
+#include "proxy/answer.hpp"
+#include "proxy/attempt.hpp"
+#include "proxy/request_context.hpp"
+
+namespace penstock::proxy {
+
+class Gateway;
+
+/// Owned by one Worker. One request from its head to its last byte: gathers the body, runs the pipeline, keeps the
+/// deadline, and accounts for it exactly once, when the session says that it is over. Recycled.
+class Exchange final : public rt::Mortal, public server::RequestHandler {
+ public:
+  Exchange(Gateway& gateway, WorkerContext& worker);
+
+  void Begin(server::ResponseStream& client, http::HeadPtr head, bool body_follows, bool expect_continue, const Error* reject);
+  /// The drain's time is over: what runs ends now, in-band where it is committed.
+  void End();
+
+  std::size_t place = 0;  ///< in the worker's list of live exchanges
+
+ private:
+  void OnBody(std::string_view bytes) override;
+  void OnEnd() override;
+  void OnRequestFailed(const Error& error) override;
+  void OnSent() override;
+  void OnFinished() override;
+  void OnGone(server::Departure departure) override;
+
+  void ChooseRequestId();
+  void Refuse(const Error& error);
+  void Run();
+  void OnDeadline();
+  void Account();
+  void Recycle();
+
+  Gateway& gateway_;
+  RequestContext context_;
+  Answer answer_;
+  Attempt attempt_;
+  rt::Timer deadline_timer_;
+  rt::Task<void> pipeline_;
+  bool answered_early_ = false;  ///< refused before the body was complete: what still comes of it is dropped
+};
+
+}  // namespace penstock::proxy

@@ -1,0 +1,112 @@
+#include "penstock/proxy/gateway.hpp"
+
+#include "proxy/exchange.hpp"
+
+namespace penstock::proxy {
+namespace {
+
+constexpr std::size_t kFreeExchangesMax = 1024;
+
+}  // namespace
+
+const ModelRoute* Snapshot::FindModel(std::string_view name) const noexcept {
+  const auto found = by_name.find(name);
+  return found == by_name.end() ? nullptr : &models[found->second];
+}
+
+Gateway::Gateway(rt::Worker& worker, telemetry::WorkerMetrics& metrics, telemetry::AccessLog& access_log, server::ConnectionCount& count,
+                 std::shared_ptr<const Snapshot> snapshot)
+    : context_(std::make_unique<WorkerContext>(worker, metrics, access_log)) {
+  server_ = std::make_unique<server::Server>(worker, *this, count, snapshot->server_options);
+  Apply(std::move(snapshot));
+}
+
+Gateway::~Gateway() {
+  server_.reset();  // connections first: they end the exchanges
+}
+
+void Gateway::Apply(std::shared_ptr<const Snapshot> snapshot) {
+  ViewPtr view(new View);
+  std::unordered_map<const upstream::Endpoint*, EndpointPoolPtr> pools;
+  for (const ClusterRoute& route : snapshot->clusters) {
+    ClusterView& cluster = view->clusters.emplace_back();
+    cluster.route = &route;
+    std::vector<policy::EndpointView> endpoints;
+    for (std::size_t i = 0; i < route.endpoints.size(); ++i) {
+      const std::shared_ptr<upstream::Endpoint>& endpoint = route.endpoints[i];
+      const auto known = context_->pools.find(endpoint.get());
+      EndpointPoolPtr pool = known != context_->pools.end()
+                                 ? known->second
+                                 : EndpointPoolPtr(new EndpointPool(context_->worker, context_->heads, context_->h2_memory, context_->metrics,
+                                                                    endpoint, route.pools[i]));
+      pools.emplace(endpoint.get(), pool);
+      cluster.pools.push_back(std::move(pool));
+      endpoints.push_back({&endpoint->load, endpoint->spec().weight});
+    }
+    cluster.balancer = route.balancer->make(endpoints, context_->worker.prng());
+  }
+  for (auto& [endpoint, pool] : context_->pools) {
+    if (!pools.contains(endpoint)) pool->connections().Retire();
+  }
+  context_->pools = std::move(pools);
+  server_->SetOptions(snapshot->server_options);
+  context_->buffered_bytes_max = snapshot->config.server.limits.buffered_bytes;
+  view->snapshot = std::move(snapshot);
+  context_->view = std::move(view);
+  context_->metrics.ForgetSeries();
+}
+
+server::RequestHandler& Gateway::OnRequest(server::ResponseStream& stream, http::HeadPtr head, bool body_follows, bool expect_continue,
+                                           const Error* reject) {
+  if (context_->free_exchanges.empty()) context_->free_exchanges.push_back(std::make_unique<Exchange>(*this, *context_));
+  auto& live = static_cast<Exchange&>(*context_->free_exchanges.back().release());
+  context_->free_exchanges.pop_back();
+  live.place = context_->live.size();
+  context_->live.push_back(&live);
+  live.Begin(stream, std::move(head), body_follows, expect_continue, reject);
+  return live;
+}
+
+void Gateway::Recycle(Exchange& exchange) {
+  std::vector<Exchange*>& live = context_->live;
+  live[exchange.place] = live.back();
+  live[exchange.place]->place = exchange.place;
+  live.pop_back();
+  std::unique_ptr<rt::Mortal> owned(&exchange);
+  if (context_->free_exchanges.size() < kFreeExchangesMax) {
+    context_->free_exchanges.push_back(std::move(owned));
+  } else {
+    context_->worker.Bury(std::move(owned));
+  }
+}
+
+std::size_t Gateway::exchanges() const noexcept { return context_->live.size(); }
+
+void Gateway::BeginDrain() {
+  context_->draining = true;
+  server_->BeginDrain();
+}
+
+void Gateway::EndAll() {
+  const std::vector<Exchange*> live = context_->live;
+  for (Exchange* exchange : live) exchange->End();
+}
+
+void Gateway::OnProtocolReject(server::Protocol protocol, const char* reason) {
+  context_->metrics.CountProtocolReject(protocol == server::Protocol::kHttp2 ? telemetry::Protocol::kHttp2 : telemetry::Protocol::kHttp1,
+                                        reason);
+}
+
+void Gateway::OnConnectionKilled(const char* reason) { context_->metrics.CountConnectionKilled(reason); }
+
+EndpointPool::EndpointPool(rt::Worker& worker, http::HeadPool& heads, http::H2Memory& memory, telemetry::WorkerMetrics& metrics,
+                           std::shared_ptr<upstream::Endpoint> endpoint, const upstream::PoolOptions& options)
+    : metrics_(metrics), endpoint_(std::move(endpoint)), connections_(worker, heads, memory, options, *this) {
+  if (const auto address = rt::Address::FromIp(endpoint_->spec().url.host, endpoint_->spec().url.port)) connections_.SetAddresses({*address});
+}
+
+void EndpointPool::OnConnected(Duration took) { endpoint_->metrics.connect.Observe(metrics_.slab, took); }
+
+void EndpointPool::OnConnectFailed(const Error&) {}
+
+}  // namespace penstock::proxy

@@ -1,0 +1,24 @@
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+#include "penstock/http/head.hpp"
+#include "proxy/request_context.hpp"
+
+namespace penstock::proxy {
+
+/// Copies what an upstream may tell the client: everything but what belongs to the connection or to us.
+void CopyResponseFields(const http::Head& from, http::Head& to);
+
+/// Builds the upstream's request head: an allow-list of the client's fields (CONTRACT section 4), ours beside them.
+void BuildUpstreamHead(const RequestContext& context, const upstream::Endpoint& endpoint, std::size_t body_size, std::uint32_t attempt,
+                       http::Head& to);
+
+void SetContentLength(http::Head& head, std::uint64_t size);
+/// retry-after in whole seconds (at least 1, at most 60) and retry-after-ms.
+void AddRetryAfter(http::Head& head, Duration wait);
+/// 1 to 128 of [A-Za-z0-9._-].
+bool IsValidRequestId(std::string_view id) noexcept;
+
+}  // namespace penstock::proxy

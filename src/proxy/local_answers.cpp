@@ -1,0 +1,74 @@
+#include "proxy/local_answers.hpp"
+
+#include "proxy/error_reply.hpp"
+
+namespace penstock::proxy {
+namespace {
+
+constexpr std::string_view kJson = "application/json";
+constexpr Duration kRetryAfterUnavailable = std::chrono::seconds(1);
+
+/// "llama%2F3" -> "llama/3"; a bad escape stays as it is and names no model.
+std::string DecodePercent(std::string_view text) {
+  const auto digit = [](char c) {
+    if (c >= '0' && c <= '9') return c - '0';
+    if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+    if (c >= 'A' && c <= 'F') return c - 'A' + 10;
+    return -1;
+  };
+  std::string out;
+  out.reserve(text.size());
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (text[i] == '%' && i + 2 < text.size() && digit(text[i + 1]) >= 0 && digit(text[i + 2]) >= 0) {
+      out += static_cast<char>(digit(text[i + 1]) * 16 + digit(text[i + 2]));
+      i += 2;
+    } else {
+      out += text[i];
+    }
+  }
+  return out;
+}
+
+}  // namespace
+
+void AnswerLocally(RequestContext& context, Answer& answer) {
+  switch (context.route->kind) {
+    case RouteKind::kModels: answer.Reply(200, kJson, context.snapshot().models_json); return;
+    case RouteKind::kModel: {
+      const ModelRoute* model = context.snapshot().FindModel(DecodePercent(context.argument));
+      if (model == nullptr) {
+        AnswerError(context, answer, DownstreamError(ErrorCode::kModelNotFound, "the model does not exist"));
+        return;
+      }
+      context.model = model;
+      std::string body;
+      WriteModelJson(body, model->name);
+      answer.Reply(200, kJson, body);
+      return;
+    }
+    case RouteKind::kHealth:
+      if (context.worker.draining) {
+        answer.Reply(503, kJson, R"({"status":"draining"})", kRetryAfterUnavailable);
+      } else {
+        answer.Reply(200, kJson, R"({"status":"ok"})");
+      }
+      return;
+    case RouteKind::kInference: return;
+  }
+}
+
+void AnswerError(RequestContext& context, Answer& answer, const Error& error) {
+  const ErrorRow row = RowOf(error);
+  if (context.record.term == telemetry::Term::kWell) context.record.term = row.term;
+  const bool wait = row.status == 503 || row.status == 429;
+  answer.Reply(row.status, kJson, ErrorBody(context.family(), error, context.record.id()), wait ? kRetryAfterUnavailable : Duration{});
+}
+
+void WriteModelJson(std::string& out, std::string_view name) {
+  // Model names are visible ASCII without quotes and backslashes (config::Model), so nothing needs escaping.
+  out += R"({"id":")";
+  out += name;
+  out += R"(","object":"model","created":0,"owned_by":"penstock"})";
+}
+
+}  // namespace penstock::proxy

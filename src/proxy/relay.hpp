@@ -1,0 +1,71 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <variant>
+
+#include "penstock/llm/sse_decoder.hpp"
+#include "penstock/llm/stream_tap.hpp"
+#include "proxy/answer.hpp"
+
+namespace penstock::proxy {
+
+/// What a relay makes of an upstream's bytes.
+struct RelayStep {
+  enum class Kind : std::uint8_t {
+    kGoOn,
+    kComplete,  ///< the answer was delivered to its end; what may still come is of no interest
+    kFailed,    ///< the answer is no good: `error`
+    kRefused,   ///< an error came inside the stream before any content: it stands for `status`
+  };
+  Kind kind = Kind::kGoOn;
+  bool progress = false;      ///< content or another event came: the upstream lives
+  Error error{};
+  std::uint16_t status = 0;
+};
+
+/// Owned by one Worker. An answer that is no event stream: held until complete or `response_hold`, then passed on.
+class PlainRelay {
+ public:
+  PlainRelay(RequestContext& context, Answer& answer);
+  RelayStep OnBytes(std::string_view bytes);
+  RelayStep OnEnd();
+
+ private:
+  RequestContext& context_;
+  Answer& answer_;
+  std::uint64_t received_ = 0;
+};
+
+/// Owned by one Worker. An event stream: each event is looked at and passed on as it came; the first content commits.
+class StreamRelay {
+ public:
+  StreamRelay(RequestContext& context, Answer& answer);
+  RelayStep OnBytes(std::string_view bytes);
+  RelayStep OnEnd();
+  /// The body of an error that came inside the stream.
+  const std::string& refusal() const noexcept { return refusal_; }
+
+ private:
+  RelayStep Take(const llm::SseEvent& event);
+  void NoteContent();
+
+  RequestContext& context_;
+  Answer& answer_;
+  llm::SseDecoder decoder_;
+  llm::StreamTap tap_;
+  std::string refusal_;
+  TimePoint last_content_{};
+};
+
+/// Owned by one Worker. An error status: its body is gathered (bounded) for whoever decides what becomes of it.
+class RefusalRelay {
+ public:
+  RelayStep OnBytes(std::string_view bytes);
+  const std::string& body() const noexcept { return body_; }
+
+ private:
+  std::string body_;
+};
+
+}  // namespace penstock::proxy

@@ -1,0 +1,67 @@
+#pragma once
+
+#include <array>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "penstock/http/head.hpp"
+#include "penstock/llm/request_view.hpp"
+#include "penstock/llm/usage.hpp"
+#include "penstock/policy/deadline.hpp"
+#include "penstock/proxy/routes.hpp"
+#include "penstock/server/request_handler.hpp"
+#include "penstock/telemetry/term.hpp"
+#include "proxy/worker_context.hpp"
+
+namespace penstock::proxy {
+
+/// What is told of a request when it is over: metrics and the access line.
+struct RequestRecord {
+  TimePoint began{};
+  WallTime wall{};
+  std::array<char, 128> request_id;
+  std::uint8_t request_id_size = 0;
+  std::uint16_t status = 0;
+  telemetry::Term term = telemetry::Term::kWell;
+  std::uint32_t attempts = 0;
+  const upstream::Endpoint* endpoint = nullptr;   ///< of the last attempt; pinned by the exchange's view
+  std::uint64_t bytes_in = 0;
+  std::uint64_t bytes_out = 0;
+  llm::Usage usage;
+  TimePoint forwarded{};                          ///< first attempt submitted
+  Duration upstream_time{};                       ///< waited for upstreams before commit
+  std::optional<Duration> ttft;
+
+  std::string_view id() const noexcept { return {request_id.data(), request_id_size}; }
+};
+
+/// Owned by one Worker. What the pipeline's stages work on.
+struct RequestContext {
+  explicit RequestContext(WorkerContext& w) : worker(w) {}
+
+  WorkerContext& worker;
+  server::ResponseStream* client = nullptr;       ///< null once the client is gone or served
+  ViewPtr view;
+  http::HeadPtr head;
+  std::size_t route_index = 0;
+  const Route* route = nullptr;                   ///< null: no such route
+  std::string_view argument;                      ///< of a route that ends with "/"
+  std::string body;
+  std::optional<llm::RequestView> request;
+  const ModelRoute* model = nullptr;
+  const ClusterView* cluster = nullptr;
+  policy::Deadline deadline;
+  RequestRecord record;
+  server::Protocol protocol = server::Protocol::kHttp1;
+  std::string peer;                               ///< for the access line; filled only while that is on
+
+  /// For the next request; keeps a body buffer of at most `body_keep_max` bytes.
+  void Clear(std::size_t body_keep_max);
+
+  const Snapshot& snapshot() const noexcept { return *view->snapshot; }
+  llm::Family family() const noexcept { return route == nullptr ? llm::Family::kChat : route->family; }
+  TimePoint now() const noexcept { return worker.worker.Now(); }
+};
+
+}  // namespace penstock::proxy

@@ -1,0 +1,76 @@
+#include "penstock/proxy/routes.hpp"
+
+#include <algorithm>
+#include <array>
+
+namespace penstock::proxy {
+namespace {
+
+using http::Method;
+using llm::Family;
+
+constexpr Route kRoutes[] = {
+    {Method::kPost, "/v1/chat/completions", "chat_completions", RouteKind::kInference, Family::kChat},
+    {Method::kPost, "/v1/completions", "completions", RouteKind::kInference, Family::kCompletions},
+    {Method::kPost, "/v1/embeddings", "embeddings", RouteKind::kInference, Family::kEmbeddings},
+    {Method::kPost, "/v1/responses", "responses", RouteKind::kInference, Family::kResponses},
+    {Method::kPost, "/v1/messages", "messages", RouteKind::kInference, Family::kMessages},
+    {Method::kPost, "/v1/messages/count_tokens", "count_tokens", RouteKind::kInference, Family::kCountTokens},
+    {Method::kPost, "/v1/rerank", "rerank", RouteKind::kInference, Family::kRerank},
+    {Method::kPost, "/v1/score", "score", RouteKind::kInference, Family::kScore},
+    {Method::kPost, "/tokenize", "tokenize", RouteKind::kInference, Family::kTokenize},
+    {Method::kPost, "/detokenize", "detokenize", RouteKind::kInference, Family::kDetokenize},
+    {Method::kGet, "/v1/models", "models", RouteKind::kModels, Family::kChat},
+    {Method::kGet, "/v1/models/", "model", RouteKind::kModel, Family::kChat},
+    {Method::kGet, "/health", "health", RouteKind::kHealth, Family::kChat},
+};
+
+bool Matches(const Route& route, std::string_view path) noexcept {
+  if (!route.path.ends_with('/')) return path == route.path;
+  return path.size() > route.path.size() && path.starts_with(route.path);
+}
+
+/// Path forms on which a proxy and the server behind it may disagree. None of our routes needs them.
+bool IsSuspicious(std::string_view path) noexcept {
+  if (path.find("//") != path.npos || path.find("/.") != path.npos) return true;
+  return path.find_first_of(";\\#") != path.npos || path.find('%') != path.npos;
+}
+
+/// Percent escapes are taken only in the argument of /v1/models/{id}, where names may hold any visible character.
+bool IsSuspiciousEscape(std::string_view text) noexcept {
+  for (std::size_t at = text.find('%'); at != text.npos; at = text.find('%', at + 1)) {
+    const std::string_view code = text.substr(at + 1, 2);
+    constexpr std::array<std::string_view, 8> kForbidden = {"00", "2e", "2E", "5c", "5C", "25", "3b", "3B"};
+    if (code.size() < 2 || std::find(kForbidden.begin(), kForbidden.end(), code) != kForbidden.end()) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+std::span<const Route> Routes() noexcept { return kRoutes; }
+
+Result<std::size_t> FindRoute(http::Method method, std::string_view target, std::string_view& argument) noexcept {
+  const std::string_view path = target.substr(0, target.find('?'));
+  if (!path.starts_with('/')) return DownstreamError(ErrorCode::kBadRequest, "the request target is no path");
+  const std::string_view models = "/v1/models/";
+  const bool named = path.starts_with(models) && path.size() > models.size();
+  if (named ? IsSuspiciousEscape(path) || path.find("/.") != path.npos : IsSuspicious(path)) {
+    return DownstreamError(ErrorCode::kBadRequest, "the path holds dot segments, empty segments or escapes");
+  }
+  bool path_known = false;
+  for (std::size_t i = 0; i < std::size(kRoutes); ++i) {
+    if (!Matches(kRoutes[i], path)) continue;
+    path_known = true;
+    if (kRoutes[i].method != method) continue;
+    argument = kRoutes[i].path.ends_with('/') ? path.substr(kRoutes[i].path.size()) : std::string_view{};
+    return i;
+  }
+  if (path_known) return DownstreamError(ErrorCode::kMethodNotAllowed, "this path has no such method");
+  if (method == http::Method::kConnect || method == http::Method::kTrace) {
+    return DownstreamError(ErrorCode::kMethodNotAllowed, "CONNECT and TRACE are not served");
+  }
+  return DownstreamError(ErrorCode::kNotFound, "no such path");
+}
+
+}  // namespace penstock::proxy

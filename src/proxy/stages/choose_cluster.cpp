@@ -1,0 +1,26 @@
+#include "proxy/stages/stages.hpp"
+
+namespace penstock::proxy {
+
+std::optional<Error> ChooseCluster(RequestContext& context) {
+  const Snapshot& snapshot = context.snapshot();
+  const std::string_view name = context.request->model();
+  if (context.request->model_token) {
+    context.model = snapshot.FindModel(name);
+  } else if (snapshot.models.size() == 1) {
+    context.model = &snapshot.models.front();  // /tokenize and its like may leave the model out
+  }
+  if (context.model == nullptr) {
+    Error error = DownstreamError(ErrorCode::kModelNotFound, "the model does not exist");
+    error.param = "model";
+    return error;
+  }
+  context.cluster = &context.view->clusters[context.model->cluster];
+
+  const Duration total = context.cluster->route->config->timeouts.total;
+  const auto wish = policy::ParseTimeoutMs(context.head->Find(http::HeaderId::kXPenstockTimeoutMs));
+  context.deadline = policy::RequestDeadline(context.record.began, total, wish);
+  return std::nullopt;
+}
+
+}  // namespace penstock::proxy

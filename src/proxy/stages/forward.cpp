@@ -1,0 +1,100 @@
+#include "penstock/llm/error_shapes.hpp"
+#include "proxy/attempt.hpp"
+#include "proxy/error_reply.hpp"
+#include "proxy/stages/stages.hpp"
+
+namespace penstock::proxy {
+namespace {
+
+/// A place to go: an endpoint that is usable and has room.
+struct Choice {
+  EndpointPool* pool = nullptr;
+  policy::LoadLease lease;
+  bool someone_usable = false;  ///< none was free, but somebody is alive
+};
+
+Choice Choose(const ClusterView& cluster, policy::Candidates& candidates) {
+  Choice choice;
+  while (const std::optional<std::uint32_t> index = candidates.Next()) {
+    EndpointPool& pool = *cluster.pools[*index];
+    upstream::Endpoint& endpoint = pool.endpoint();
+    if (!endpoint.usable()) continue;
+    choice.someone_usable = true;
+    std::optional<policy::LoadLease> lease = endpoint.load.TryLease(endpoint.spec().max_concurrency);
+    if (!lease.has_value()) continue;
+    choice.pool = &pool;
+    choice.lease = std::move(*lease);
+    return choice;
+  }
+  return choice;
+}
+
+policy::AttemptFailure FailureOf(const Attempt& attempt) {
+  policy::AttemptFailure failure;
+  failure.error = attempt.result().error;
+  failure.status = attempt.result().status;
+  if (attempt.result().kind == AttemptResult::Kind::kRefused) {
+    failure.asked_to_wait = attempt.refusal_head().Has(http::HeaderId::kRetryAfter);
+  }
+  return failure;
+}
+
+/// The upstream's own error, in the client's family's shape.
+void ReplyRefusal(RequestContext& context, Answer& answer, const Attempt& attempt, bool retries_used) {
+  const http::Head& head = attempt.refusal_head();
+  const std::string& body = attempt.refusal_body();
+  std::string wrapped;
+  const llm::UpstreamErrorBody shape =
+      llm::NormaliseError(context.family(), head.status, body, context.record.id(), context.worker.json, wrapped);
+  if (retries_used) context.record.term = telemetry::Term::kRetriesUsed;
+  answer.ReplyUpstream(head, "application/json", shape.pass ? body : wrapped, retries_used);
+}
+
+}  // namespace
+
+rt::Task<std::optional<Error>> Forward(RequestContext& context, Answer& answer, Attempt& attempt) {
+  const ClusterView& cluster = *context.cluster;
+  const policy::PickContext pick{context.worker.worker.prng()};
+  policy::Candidates candidates(*cluster.balancer, pick);
+  policy::RetryProgress progress;
+  progress.attempts = 0;
+  bool same_endpoint = false;
+  while (true) {
+    Choice choice = Choose(cluster, candidates);
+    if (choice.pool == nullptr && same_endpoint) {
+      // No other endpoint is left; one that answered badly may be asked again.
+      candidates = policy::Candidates(*cluster.balancer, pick);
+      choice = Choose(cluster, candidates);
+    }
+    if (choice.pool == nullptr) {
+      if (progress.attempts == 0) {
+        co_return InternalError(choice.someone_usable ? ErrorCode::kOverloaded : ErrorCode::kNoHealthyUpstream,
+                                choice.someone_usable ? "every backend is at its limit" : "no backend is healthy");
+      }
+      break;
+    }
+    ++progress.attempts;
+    attempt.Begin(*choice.pool, std::move(choice.lease), progress.attempts);
+    co_await attempt.Done();
+    const AttemptResult& result = attempt.result();
+    if (result.kind == AttemptResult::Kind::kDelivered) co_return std::nullopt;
+    if (result.kind == AttemptResult::Kind::kInterrupted) {
+      context.record.term = RowOf(result.error).term;
+      context.worker.metrics.CountStreamInterruption(CodeName(result.error.code).data());
+      co_return std::nullopt;
+    }
+    if (context.deadline.Expired(context.now())) break;
+    const policy::RetryVerdict verdict = policy::DecideRetry(cluster.route->retry, progress, FailureOf(attempt));
+    if (verdict.action == policy::RetryAction::kGiveUp) break;
+    if (verdict.unproven) ++progress.unproven_retries;
+    same_endpoint = verdict.same_endpoint;
+    context.worker.metrics.gateway.retries[static_cast<std::size_t>(verdict.reason)].Add(context.worker.metrics.slab);
+  }
+  if (attempt.result().kind == AttemptResult::Kind::kRefused) {
+    ReplyRefusal(context, answer, attempt, progress.attempts > 1);
+    co_return std::nullopt;
+  }
+  co_return attempt.result().error;
+}
+
+}  // namespace penstock::proxy

@@ -1,0 +1,24 @@
+#pragma once
+
+#include <optional>
+
+#include "penstock/base/error.hpp"
+#include "penstock/rt/task.hpp"
+#include "proxy/request_context.hpp"
+
+/// The pipeline's stages: each takes the request's context and either lets it pass or says what is wrong. None calls another.
+namespace penstock::proxy {
+
+class Answer;
+class Attempt;
+
+/// At the head, before a body is asked for: route, media type, announced size.
+std::optional<Error> CheckHead(RequestContext& context);
+/// The body becomes a view of what it says; every byte of it is checked.
+std::optional<Error> ParseBody(RequestContext& context);
+/// The model names a cluster.
+std::optional<Error> ChooseCluster(RequestContext& context);
+/// Attempts at endpoints until one delivers, the rules say no, or the deadline comes. Nothing = the answer is under way or out.
+rt::Task<std::optional<Error>> Forward(RequestContext& context, Answer& answer, Attempt& attempt);
+
+}  // namespace penstock::proxy

@@ -1,0 +1,36 @@
+#pragma once
+
+#include <memory>
+#include <unordered_map>
+#include <vector>
+
+#include "penstock/llm/json_parser.hpp"
+#include "penstock/server/server.hpp"
+#include "penstock/telemetry/access_log.hpp"
+#include "proxy/cluster_view.hpp"
+
+namespace penstock::proxy {
+
+class Exchange;
+
+/// Owned by one Worker. What the exchanges of one worker share.
+struct WorkerContext {
+  WorkerContext(rt::Worker& w, telemetry::WorkerMetrics& m, telemetry::AccessLog& log)
+      : worker(w), metrics(m), access_log(log), json(w.prng().Next()) {}
+
+  rt::Worker& worker;
+  telemetry::WorkerMetrics& metrics;
+  telemetry::AccessLog& access_log;
+  http::HeadPool heads;
+  http::H2Memory h2_memory;
+  llm::JsonParser json;
+  ViewPtr view;                      ///< what new exchanges begin with
+  std::unordered_map<const upstream::Endpoint*, EndpointPoolPtr> pools;
+  std::vector<std::unique_ptr<rt::Mortal>> free_exchanges;  ///< Exchanges, whose type is not complete here
+  std::vector<Exchange*> live;       ///< each knows its place
+  std::size_t buffered_bytes = 0;    ///< answer bytes held for clients on this worker
+  std::size_t buffered_bytes_max = 0;
+  bool draining = false;
+};
+
+}  // namespace penstock::proxy

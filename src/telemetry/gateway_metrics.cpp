@@ -1,0 +1,115 @@
+#include "penstock/telemetry/gateway_metrics.hpp"
+
+#include "penstock/telemetry/log_sink.hpp"
+#include "penstock/telemetry/status_label.hpp"
+#include "telemetry/process_stats.hpp"
+
+namespace penstock::telemetry {
+
+namespace {
+
+constexpr FamilyId Id(Metric metric) { return static_cast<FamilyId>(metric); }
+
+std::string_view OutcomeName(AttemptOutcome outcome) noexcept {
+  switch (outcome) {
+    case AttemptOutcome::kOk: return "ok";
+    case AttemptOutcome::kConnect: return "connect";
+    case AttemptOutcome::kReset: return "reset";
+    case AttemptOutcome::kTimeout: return "timeout";
+    case AttemptOutcome::kProtocol: return "protocol";
+    case AttemptOutcome::kStatus4xx: return "4xx";
+    case AttemptOutcome::kThrottled: return "throttled";
+    case AttemptOutcome::kStatus5xx: return "5xx";
+    case AttemptOutcome::kTruncated: return "truncated";
+    case AttemptOutcome::kCancelled: return "cancelled";
+  }
+  return "other";
+}
+
+std::string_view StateName(ConnectionState state) noexcept {
+  switch (state) {
+    case ConnectionState::kConnecting: return "connecting";
+    case ConnectionState::kActive: return "active";
+    case ConnectionState::kIdle: return "idle";
+  }
+  return "other";
+}
+
+void PullProcess(const MetricRegistry::PullSink& sink) {
+  const ProcessStats stats = ReadProcessStats();
+  sink(Id(Metric::kProcessCpu), stats.cpu_seconds);
+  sink(Id(Metric::kProcessStartTime), stats.start_time_seconds);
+  sink(Id(Metric::kProcessResidentMemory), static_cast<double>(stats.resident_bytes));
+  sink(Id(Metric::kProcessVirtualMemory), static_cast<double>(stats.virtual_bytes));
+  sink(Id(Metric::kProcessOpenFds), static_cast<double>(stats.open_fds));
+  sink(Id(Metric::kProcessMaxFds), static_cast<double>(stats.max_fds));
+}
+
+}  // namespace
+
+std::string_view ProtocolName(Protocol protocol) noexcept {
+  switch (protocol) {
+    case Protocol::kHttp1: return "http1";
+    case Protocol::kHttp2: return "http2";
+    case Protocol::kGrpc: return "grpc";
+  }
+  return "other";
+}
+
+GatewayMetrics::GatewayMetrics(MetricRegistry& registry, std::span<const std::string_view> routes,
+                               const BuildLabels& build, Slab& slab)
+    : registry_(registry), other_(registry.Pin("other")), anonymous_(registry.Pin("anonymous")) {
+  overhead = registry.HistogramOf({Id(Metric::kOverhead)});
+  inflight = registry.GaugeOf({Id(Metric::kInflight)});
+  for (std::size_t i = 0; i < kRetryReasons; ++i) {
+    const LabelId reason = registry.Pin(RetryReasonName(static_cast<RetryReason>(i)));
+    retries[i] = registry.CounterOf({Id(Metric::kRetries), {reason}});
+  }
+  cancel_latency = registry.HistogramOf({Id(Metric::kCancelLatency)});
+  sse_malformed = registry.CounterOf({Id(Metric::kSseMalformed)});
+  config_reloads = {registry.CounterOf({Id(Metric::kConfigReloads), {registry.Pin("ok")}}),
+                    registry.CounterOf({Id(Metric::kConfigReloads), {registry.Pin("failed")}})};
+  config_last_reload_ok = registry.GaugeOf({Id(Metric::kConfigLastReloadOk)});
+  buffered_bytes = registry.GaugeOf({Id(Metric::kBufferedBytes)});
+  loop = registry.HistogramOf({Id(Metric::kLoop)});
+
+  for (const std::string_view route : routes) routes_.push_back(registry.Pin(route));
+  for (std::size_t i = 0; i < kStatusLabels; ++i) statuses_.push_back(registry.Pin(StatusLabelText(i)));
+  directions_ = {registry.Pin("input"), registry.Pin("output")};
+  for (std::size_t i = 0; i < kProtocols; ++i) protocols_[i] = registry.Pin(ProtocolName(static_cast<Protocol>(i)));
+
+  registry.GaugeOf({Id(Metric::kBuild), {registry.Pin(build.version), registry.Pin(build.revision)}}).Set(slab, 1);
+  registry.AddSource([&registry](const MetricRegistry::PullSink& sink) {
+    sink(Id(Metric::kMetricsDropped), static_cast<double>(registry.dropped()));
+  });
+  registry.AddSource(PullProcess);
+}
+
+void AddLogSource(MetricRegistry& registry, const LogSink& log) {
+  registry.AddSource([&log](const MetricRegistry::PullSink& sink) {
+    sink(Id(Metric::kLogDropped), static_cast<double>(log.dropped()));
+  });
+}
+
+ModelMetrics::ModelMetrics(MetricRegistry& registry, std::string_view model)
+    : label(registry.Hold(model)),
+      time_to_first_token(registry.HistogramOf({Id(Metric::kTimeToFirstToken), {label.id()}})),
+      inter_token_latency(registry.HistogramOf({Id(Metric::kInterTokenLatency), {label.id()}})) {}
+
+EndpointMetrics::EndpointMetrics(MetricRegistry& registry, std::string_view cluster, std::string_view endpoint)
+    : cluster_label(registry.Hold(cluster)), endpoint_label(registry.Hold(endpoint)) {
+  const LabelId name = endpoint_label.id();
+  for (std::size_t i = 0; i < kAttemptOutcomes; ++i) {
+    const LabelId outcome = registry.Pin(OutcomeName(static_cast<AttemptOutcome>(i)));
+    attempts[i] = registry.CounterOf({Id(Metric::kUpstreamAttempts), {cluster_label.id(), name, outcome}});
+  }
+  for (std::size_t i = 0; i < kConnectionStates; ++i) {
+    const LabelId state = registry.Pin(StateName(static_cast<ConnectionState>(i)));
+    connections[i] = registry.GaugeOf({Id(Metric::kUpstreamConnections), {name, state}});
+  }
+  inflight = registry.GaugeOf({Id(Metric::kUpstreamInflight), {name}});
+  connect = registry.HistogramOf({Id(Metric::kUpstreamConnect), {name}});
+  healthy = registry.GaugeOf({Id(Metric::kEndpointHealthy), {name}});
+}
+
+}  // namespace penstock::telemetry
