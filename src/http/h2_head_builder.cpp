@@ -15,6 +15,11 @@ bool EqualIgnoringCase(std::string_view a, std::string_view b) noexcept {
   return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](char x, char y) { return Lower(x) == Lower(y); });
 }
 
+/// Within the brackets of an IPv6 address (RFC 3986 3.2.2; zones are not for the wire).
+bool IsAddressCharacter(char c) noexcept {
+  return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F') || c == ':' || c == '.';
+}
+
 bool ValidPort(std::string_view text) noexcept {
   unsigned port = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), port);
@@ -24,17 +29,21 @@ bool ValidPort(std::string_view text) noexcept {
 }  // namespace
 
 bool ValidAuthority(std::string_view authority) noexcept {
-  if (authority.find_first_of("@,") != std::string_view::npos) return false;
-  std::size_t host_end = 0;
+  std::size_t at = 0;
   if (authority.starts_with('[')) {
-    host_end = authority.find(']');
-    if (host_end == std::string_view::npos) return false;
-    ++host_end;
+    do {
+      if (++at == authority.size()) return false;
+    } while (IsAddressCharacter(authority[at]));
+    if (authority[at] != ']' || at == 1) return false;
+    ++at;
   } else {
-    host_end = std::min(authority.find(':'), authority.size());
+    while (at < authority.size() && authority[at] != ':') {
+      if (authority[at] == '@' || authority[at] == ',') return false;
+      ++at;
+    }
+    if (at == 0) return false;
   }
-  if (host_end == 0) return false;
-  return host_end == authority.size() || (authority[host_end] == ':' && ValidPort(authority.substr(host_end + 1)));
+  return at == authority.size() || (authority[at] == ':' && ValidPort(authority.substr(at + 1)));
 }
 
 void H2HeadBuilder::Begin(Kind kind, HeadPool& heads) {

@@ -5,10 +5,15 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "penstock/base/assert.hpp"
+
 namespace penstock::http {
 namespace {
 
 constexpr std::size_t kSmallestClass = 32;
+constexpr std::size_t kLargePlus = 64;  ///< what classes above 512 B have on top of their power of two: nghttp2 asks
+                                        ///< for 1024, 4096 and 16394 bytes per session
+constexpr std::size_t kLargeFrom = 512;
 constexpr std::uint32_t kOversize = 0xff;
 
 /// In front of every block; 16 bytes keep what follows aligned as malloc would.
@@ -18,8 +23,14 @@ struct alignas(16) Header {
 };
 constexpr std::size_t kHeaderBytes = sizeof(Header);
 
-std::uint32_t ClassOf(std::size_t total) noexcept {
-  return total <= kSmallestClass ? 0 : static_cast<std::uint32_t>(std::bit_width((total - 1) / kSmallestClass));
+std::uint32_t ClassOf(std::size_t size) noexcept {
+  if (size > kLargeFrom) size = std::max(size - kLargePlus, kLargeFrom + 1);
+  return size <= kSmallestClass ? 0 : static_cast<std::uint32_t>(std::bit_width((size - 1) / kSmallestClass));
+}
+
+std::size_t CapacityOf(std::uint32_t size_class) noexcept {
+  const std::size_t power = kSmallestClass << size_class;
+  return power > kLargeFrom ? power + kLargePlus : power;
 }
 
 Header* HeaderOf(void* block) noexcept { return static_cast<Header*>(block) - 1; }
@@ -29,6 +40,7 @@ Header* HeaderOf(void* block) noexcept { return static_cast<Header*>(block) - 1;
 H2Memory::H2Memory(std::size_t free_bytes_max) : free_bytes_max_(free_bytes_max) {}
 
 H2Memory::~H2Memory() {
+  PENSTOCK_ASSERT(used_bytes_ == 0);
   for (FreeBlock* block : free_) {
     while (block != nullptr) {
       FreeBlock* next = block->next;
@@ -40,8 +52,7 @@ H2Memory::~H2Memory() {
 
 void* H2Memory::Allocate(std::size_t size) noexcept {
   if (size > kBlockMax) return nullptr;
-  const std::size_t total = size + kHeaderBytes;
-  const std::uint32_t size_class = ClassOf(total);
+  const std::uint32_t size_class = ClassOf(size);
   if (size_class < kClasses && free_[size_class] != nullptr) {
     FreeBlock* block = free_[size_class];
     free_[size_class] = block->next;
@@ -50,14 +61,14 @@ void* H2Memory::Allocate(std::size_t size) noexcept {
     used_bytes_ += capacity;
     return block;
   }
-  return FromSystem(size_class, size_class < kClasses ? kSmallestClass << size_class : total);
+  return FromSystem(size_class, size_class < kClasses ? CapacityOf(size_class) : size);
 }
 
-void* H2Memory::FromSystem(std::uint32_t size_class, std::size_t total) noexcept {
+void* H2Memory::FromSystem(std::uint32_t size_class, std::size_t capacity) noexcept {
   if (++system_allocations_ == fail_at_) return nullptr;
-  auto* header = static_cast<Header*>(std::malloc(total));
+  auto* header = static_cast<Header*>(std::malloc(kHeaderBytes + capacity));
   if (header == nullptr) return nullptr;
-  header->capacity = total - kHeaderBytes;
+  header->capacity = capacity;
   header->size_class = size_class < kClasses ? size_class : kOversize;
   used_bytes_ += header->capacity;
   return header + 1;

@@ -66,7 +66,12 @@ class FieldList {
       const Head::Field field = head.field(i);
       if (HopByHop(field.id)) continue;
       if (size_ == fields_.size()) return false;
-      Push(field.name, field.value, IndexingFlag(field.id));
+      if (field.id == HeaderId::kOther) {
+        Push(field.name, field.value, NGHTTP2_NV_FLAG_NONE);
+      } else {
+        Push(HeaderName(field.id), field.value,
+             static_cast<std::uint8_t>(IndexingFlag(field.id) | NGHTTP2_NV_FLAG_NO_COPY_NAME));
+      }
     }
     return true;
   }

@@ -28,11 +28,11 @@ class H2Memory {
   void FailAt(std::uint64_t nth) noexcept { fail_at_ = nth; }
 
  private:
-  static constexpr std::size_t kClasses = 12;  ///< 32 B doubling to 64 KiB, the 16-byte header included
+  static constexpr std::size_t kClasses = 12;  ///< 32 B doubling to 64 KiB
   struct FreeBlock {
     FreeBlock* next;
   };
-  void* FromSystem(std::uint32_t size_class, std::size_t total) noexcept;
+  void* FromSystem(std::uint32_t size_class, std::size_t capacity) noexcept;
 
   FreeBlock* free_[kClasses] = {};
   std::size_t free_bytes_ = 0;

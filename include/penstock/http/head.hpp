@@ -23,6 +23,8 @@ inline constexpr std::size_t kHeaderIds = static_cast<std::size_t>(HeaderId::kXP
 
 /// `name` must be in lower case. One hash and one compare.
 HeaderId LookupHeader(std::string_view name) noexcept;
+/// Its lower-case name, which lasts for ever; empty for kOther.
+std::string_view HeaderName(HeaderId id) noexcept;
 Method LookupMethod(std::string_view text) noexcept;  ///< case-sensitive (RFC 9110 9.1)
 
 /// How the body that follows a head is delimited on the wire it came from or goes to.
