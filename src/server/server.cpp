@@ -52,6 +52,7 @@ void Server::Accepted(std::unique_ptr<rt::Socket> socket, const Port& port) {
     }
     ++held;
   }
+  count_.accepted.fetch_add(1, std::memory_order_relaxed);
   auto* connection = new Connection(*this, options_);
   connection->next_ = first_;
   connection->link_ = &first_;

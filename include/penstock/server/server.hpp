@@ -17,9 +17,10 @@ namespace penstock::server {
 
 class Connection;
 
-/// Shared: one atomic for all workers' servers, so that `limits.connections` holds for the process.
+/// Shared: atomics for all workers' servers, so that `limits.connections` holds for the process.
 struct ConnectionCount {
   std::atomic<std::size_t> open{0};
+  std::atomic<std::uint64_t> accepted{0};  ///< ever
 };
 
 /// Owned by one Worker. The downstream side: accepts on the worker's listening descriptors, owns the connections, enforces
