@@ -9,10 +9,8 @@ namespace penstock::sim {
 /// Who waits for a slot.
 class SlotWaiter {
  public:
+  virtual ~SlotWaiter() = default;
   virtual void OnSlot() = 0;  ///< the slot is yours
-
- protected:
-  ~SlotWaiter() = default;
 
  private:
   friend class Slots;
