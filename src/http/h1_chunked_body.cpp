@@ -98,6 +98,18 @@ const H1Verdict* H1ChunkedBody::SizeByte(char c, const H1Limits& limits, std::ui
 }
 
 const H1Verdict* H1ChunkedBody::SizeLine(std::string_view& bytes, const H1Limits& limits, std::uint64_t body_max) noexcept {
+  if (step_ == Step::kSizeFirst) {  // the usual line, digits and CRLF, all of it at hand
+    std::uint64_t size = 0;
+    std::size_t n = 0;
+    for (; n < bytes.size() && n < kSizeDigits && kHex[static_cast<unsigned char>(bytes[n])] >= 0; ++n) {
+      size = size << 4 | static_cast<unsigned>(kHex[static_cast<unsigned char>(bytes[n])]);
+    }
+    if (n > 0 && bytes.substr(n, 2) == "\r\n") {
+      bytes.remove_prefix(n + 2);
+      size_ = size;
+      return SizeLineDone(body_max);
+    }
+  }
   const H1Verdict* wrong = nullptr;
   std::size_t i = 0;
   while (i < bytes.size() && wrong == nullptr && step_ < Step::kBytes) wrong = SizeByte(bytes[i++], limits, body_max);

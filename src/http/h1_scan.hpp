@@ -113,6 +113,31 @@ inline std::size_t LowerName(char* p, std::size_t size, bool& plain) noexcept {
   return size;
 }
 
+/// Copies text out of a Head's store and tells whether it is free of controls other than HTAB. Writes up to 15 bytes
+/// behind the copy as well.
+inline bool CopyText(char* to, const char* from, std::size_t size) noexcept {
+  unsigned controls = 0;
+  for (std::size_t i = 0; i < size; i += 16) {
+    const __m128i v = Load(from + i);
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(to + i), v);
+    const unsigned within = size - i >= 16 ? 0xffffu : (1u << (size - i)) - 1u;
+    controls |= ControlMask(v) & within;
+  }
+  return controls == 0;
+}
+
+/// Only lower-case letters, digits and '-'? A name inside a Head's store.
+inline bool IsPlainName(const char* p, std::size_t size) noexcept {
+  unsigned others = 0;
+  for (std::size_t i = 0; i < size; i += 16) {
+    const __m128i v = Load(p + i);
+    const __m128i good = _mm_or_si128(_mm_or_si128(InRange(v, 'a', 'z'), InRange(v, '0', '9')), _mm_cmpeq_epi8(v, _mm_set1_epi8('-')));
+    const unsigned within = size - i >= 16 ? 0xffffu : (1u << (size - i)) - 1u;
+    others |= ~Mask(good) & within;
+  }
+  return others == 0 && size != 0;
+}
+
 #else
 
 inline bool IsControl(char c) noexcept { return (static_cast<unsigned char>(c) < 0x20 && c != '\t') || c == 0x7f; }
@@ -130,6 +155,22 @@ inline bool IsTargetText(const char* p, std::size_t size) noexcept {
     if (c <= 0x20 || c >= 0x7f || c == '#') return false;
   }
   return true;
+}
+
+inline bool CopyText(char* to, const char* from, std::size_t size) noexcept {
+  bool controls = false;
+  for (std::size_t i = 0; i < size; ++i) {
+    controls |= IsControl(from[i]);
+    to[i] = from[i];
+  }
+  return !controls;
+}
+
+inline bool IsPlainName(const char* p, std::size_t size) noexcept {
+  for (std::size_t i = 0; i < size; ++i) {
+    if (!(p[i] >= 'a' && p[i] <= 'z') && !IsDigit(p[i]) && p[i] != '-') return false;
+  }
+  return size != 0;
 }
 
 inline std::size_t LowerName(char* p, std::size_t size, bool& plain) noexcept {

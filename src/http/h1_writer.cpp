@@ -11,6 +11,17 @@ namespace {
 constexpr std::size_t kDecimalDigits = 20;
 constexpr std::size_t kHexDigits = 16;
 
+bool IsFreeOf(std::string_view text, unsigned char below, bool tab) noexcept {
+  bool bad = false;
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    bad |= byte == 0x7f || (byte < below && !(tab && byte == '\t'));
+  }
+  return !bad;
+}
+bool IsValue(std::string_view text) noexcept { return IsFreeOf(text, 0x20, true); }   ///< ends no line
+bool IsWord(std::string_view text) noexcept { return IsFreeOf(text, 0x21, false); }  ///< ends no word of a request line
+
 /// Appends to a chain through its reserved room: one copy per piece, one Commit per block.
 class Writer {
  public:
@@ -35,6 +46,20 @@ class Writer {
     const std::to_chars_result end = std::to_chars(digits, digits + sizeof digits, value);
     Put({digits, static_cast<std::size_t>(end.ptr - digits)});
   }
+  /// A field of a Head, unless it holds what could end its line or its name.
+  void PutField(const Head::Field& field) {
+    constexpr std::size_t kSlack = 16;  // CopyText writes whole blocks
+    const std::size_t size = field.name.size() + field.value.size() + 4;
+    if (!scan::IsPlainName(field.name.data(), field.name.size()) && !scan::IsToken(field.name)) [[unlikely]] return;
+    if (room_.size() - used_ < size + kSlack) [[unlikely]] return PutFieldInPieces(field);
+    char* to = room_.data() + used_;
+    scan::CopyText(to, field.name.data(), field.name.size());
+    to += field.name.size();
+    std::memcpy(to, ": ", 2);
+    if (!scan::CopyText(to + 2, field.value.data(), field.value.size())) [[unlikely]] return;
+    std::memcpy(to + 2 + field.value.size(), "\r\n", 2);
+    used_ += size;
+  }
 
  private:
   void Copy(std::string_view text) {
@@ -42,24 +67,18 @@ class Writer {
     std::memcpy(room_.data() + used_, text.data(), text.size());
     used_ += text.size();
   }
+  void PutFieldInPieces(const Head::Field& field) {
+    if (!IsValue(field.value)) return;
+    Put(field.name);
+    Put(": ");
+    Put(field.value);
+    Put("\r\n");
+  }
 
   Chain& out_;
   std::span<char> room_;
   std::size_t used_ = 0;
 };
-
-/// Free of whatever could end a line or, with `least` = 0x21, a word. Plain compares over the whole text: the compiler
-/// makes blocks of them.
-bool HasOnly(std::string_view text, unsigned char least) noexcept {
-  bool bad = false;
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    bad |= (byte < least && byte != '\t') || byte == 0x7f;
-  }
-  return !bad;
-}
-bool IsValue(std::string_view text) noexcept { return HasOnly(text, 0x20); }
-bool IsWord(std::string_view text) noexcept { return HasOnly(text, 0x21) && text.find('\t') == std::string_view::npos; }
 
 /// Fields of one connection, and those that the writers make themselves.
 bool IsHopByHop(HeaderId id) noexcept {
@@ -76,14 +95,6 @@ bool IsHopByHop(HeaderId id) noexcept {
     default:
       return false;
   }
-}
-
-void PutField(Writer& writer, const Head::Field& field) {
-  if (!scan::IsToken(field.name) || !IsValue(field.value)) return;
-  writer.Put(field.name);
-  writer.Put(": ");
-  writer.Put(field.value);
-  writer.Put("\r\n");
 }
 
 void PutLength(Writer& writer, std::uint64_t length) {
@@ -159,7 +170,7 @@ bool WriteH1ResponseHead(Chain& out, const Head& head, Framing framing, Version 
   PutStatusLine(writer, head.status);
   for (std::size_t i = 0; i < head.size(); ++i) {
     const Head::Field field = head.field(i);
-    if (!IsHopByHop(field.id)) PutField(writer, field);
+    if (!IsHopByHop(field.id)) writer.PutField(field);
   }
   const bool no_length = head.status < 200 || head.status == 204;  // RFC 9110 8.6
   switch (framing) {
@@ -198,7 +209,7 @@ bool WriteH1RequestHead(Chain& out, const Head& head) {
   writer.Put("\r\n");
   for (std::size_t i = 0; i < head.size(); ++i) {
     const Head::Field field = head.field(i);
-    if (!IsHopByHop(field.id) && field.id != HeaderId::kHost && field.id != HeaderId::kExpect) PutField(writer, field);
+    if (!IsHopByHop(field.id) && field.id != HeaderId::kHost && field.id != HeaderId::kExpect) writer.PutField(field);
   }
   if (head.content_length.has_value()) {
     PutLength(writer, *head.content_length);
