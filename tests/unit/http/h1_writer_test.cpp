@@ -153,6 +153,20 @@ TEST_F(H1Writer, HeadsLargerThanABlockComeOutWhole) {
   EXPECT_EQ(Response(Framing::kUntilClose), "earlier" + expected + "connection: close\r\n\r\n");
 }
 
+TEST_F(H1Writer, A_08_WhereverABlockEnds) {
+  head_.status = 200;
+  head_.content_length = 1;
+  head_.Add("x-first", "one");
+  head_.Add("x-bad", "two\r\nevil: 1");
+  head_.Add("x-long-name-of-last", "a value of more than thirty-two bytes");
+  const std::string expected = "HTTP/1.1 200 OK\r\nx-first: one\r\nx-long-name-of-last: a value of more than thirty-two bytes\r\ncontent-length: 1\r\n\r\n";
+  for (std::size_t filled = ChunkPool::kChunkBytes - 300; filled <= ChunkPool::kChunkBytes; ++filled) {
+    const std::string before(filled, 'x');
+    chain_.Append(before);
+    ASSERT_EQ(Response(Framing::kLength), before + expected) << filled;
+  }
+}
+
 /// H2-38's property for our own two halves: what is written parses to the same list.
 TEST_F(H1Writer, WhatIsWrittenParsesToTheSameHead) {
   head_.set_method_text("POST");
