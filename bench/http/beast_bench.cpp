@@ -1,5 +1,5 @@
-// Beast's parser over the same request, for ADR 0002. It keeps fields in allocated nodes and accepts some of what we
-// must refuse, so it would still need a strict pass before it; neither is counted here.
+// Beast's parser over the same request, for ADR 0002. It keeps fields in allocated nodes and accepts some of
+// what we must refuse, so it would still need a strict pass before it; neither is counted here.
 
 #include <benchmark/benchmark.h>
 

@@ -1,5 +1,5 @@
-// The HTTP/1.1 codec's cost per message, with a checksum of what it delivered (a bench that parses nothing shows) and
-// the number of allocations per message, which must be 0 after warm-up.
+// The HTTP/1.1 codec's cost per message, with a checksum of what it delivered (a bench that parses nothing
+// shows) and the number of allocations per message, which must be 0 after warm-up.
 
 #include <benchmark/benchmark.h>
 
@@ -28,7 +28,10 @@ const std::string kResponseHead =
 /// A stream of 100 events as vLLM writes them, one per chunk.
 const std::string kChunkedBody = [] {
   std::string body;
-  const std::string event = "data: {\"id\":\"cmpl-1\",\"object\":\"chat.completion.chunk\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\" word\"}}]}\n\n";
+  const std::string event =
+      "data: "
+      "{\"id\":\"cmpl-1\",\"object\":\"chat.completion.chunk\",\"choices\":[{\"index\":0,\"delta\":{"
+      "\"content\":\" word\"}}]}\n\n";
   char size[16];
   std::snprintf(size, sizeof size, "%zx\r\n", event.size());
   for (int i = 0; i < 100; ++i) body += size + event + "\r\n";
@@ -36,7 +39,9 @@ const std::string kChunkedBody = [] {
 }();
 
 struct Sink final : H1ServerHandler, H1ClientHandler {
-  void OnRequest(HeadPtr head, bool) override { checksum += head->size() + head->target().size() + head->Find(HeaderId::kAuthorization).size(); }
+  void OnRequest(HeadPtr head, bool) override {
+    checksum += head->size() + head->target().size() + head->Find(HeaderId::kAuthorization).size();
+  }
   void OnResponse(HeadPtr head) override { checksum += head->size() + head->status; }
   void OnBody(std::string_view bytes) override { checksum += bytes.size(); }
   void OnEnd() override { ++checksum; }
