@@ -2,7 +2,9 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <limits.h>
 #include <poll.h>
+#include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -55,6 +57,11 @@ class Pipe {
     }
     text.resize(got);
     return text;
+  }
+  std::size_t Held() const {
+    int bytes = 0;
+    EXPECT_EQ(ioctl(ends_[0], FIONREAD, &bytes), 0);
+    return static_cast<std::size_t>(bytes);
   }
   std::string ReadAvailable() {
     std::string text;
@@ -163,6 +170,18 @@ TEST(LogSink, P_10_AnEndBehindABlockedPipeDoesNotHang) {
   auto sink = Open({.stderr_fd = out.writer()});
   LogChannel& channel = sink->OpenChannel();
   for (int i = 0; i < 10; ++i) channel.Push(LogTarget::kDaemon, "never read");
+  sink.reset();
+}
+
+// Room for one page, then none: a write larger than poll() promised would hang in the kernel, out of reach.
+TEST(LogSink, P_10_AnEndBehindAPipeThatFillsUpDoesNotHang) {
+  Pipe out;
+  const std::size_t filled = out.Fill();
+  auto sink = Open({.stderr_fd = out.writer()});
+  LogChannel& channel = sink->OpenChannel();
+  for (int i = 0; i < 50; ++i) channel.Push(LogTarget::kDaemon, std::string(1000, 'x'));
+  out.ReadExactly(2 * PIPE_BUF);
+  while (out.Held() < filled) std::this_thread::yield();
   sink.reset();
 }
 
