@@ -42,8 +42,8 @@ class SimWorker final : public server::RequestSink, public WireSink {
                                     const Error* reject) override;
   server::RequestHandler& OnWireRequest(server::ResponseStream& stream, Wire& wire, http::HeadPtr head, bool body_follows,
                                         bool expect_continue, const Error* reject) override;
-  void OnProtocolReject(server::Protocol, std::string_view) override { stats().ProtocolReject(); }
-  void OnConnectionKilled(std::string_view) override { stats().ConnectionKilled(); }
+  void OnProtocolReject(server::Protocol, const char*) override { stats().ProtocolReject(); }
+  void OnConnectionKilled(const char*) override { stats().ConnectionKilled(); }
   bool RefusesConnections() override;
 
   // For the exchanges.

@@ -13,8 +13,6 @@ class SlotWaiter {
 
  protected:
   ~SlotWaiter() = default;
-
- private:
   friend class Slots;
   std::optional<std::list<SlotWaiter*>::iterator> place_;
 };
