@@ -1,6 +1,7 @@
 # The third-party libraries, each met by one module only (DESIGN: walls; tests/tree enforces them).
 find_package(Threads REQUIRED)
 find_package(OpenSSL 3.0 REQUIRED)
+set(Boost_NO_WARN_NEW_VERSIONS ON)
 find_package(Boost 1.81 EXACT REQUIRED COMPONENTS json)
 find_package(yaml-cpp REQUIRED)
 find_package(simdjson REQUIRED)

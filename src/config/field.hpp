@@ -32,7 +32,7 @@ std::string ReadScalar(const Scalar& scalar, const Rules& rules, const ReadConte
   }
   if (!problem.empty()) return problem;
   if constexpr (requires { Format::Measure(read); }) {
-    problem = CheckBounds(Format::Measure(read), rules, Format::SpellBound);
+    problem = CheckBounds(Format::Measure(read), rules, Format::kBound);
     if (!problem.empty()) return problem;
   }
   if (rules.text != nullptr && !scalar.text.empty() && !rules.text->matches(scalar.text)) return rules.text->message;
@@ -49,7 +49,7 @@ template <class Format>
 const ScalarType& ScalarOf() {
   static const ScalarType type = [] {
     ScalarType scalar{Format::Describe, ReadScalar<Format>, SpellScalar<Format>, nullptr};
-    if constexpr (requires { Format::SpellBound(0); }) scalar.spell_bound = Format::SpellBound;
+    if constexpr (requires { Format::kBound; }) scalar.bound = &Format::kBound;
     return scalar;
   }();
   return type;

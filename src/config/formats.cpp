@@ -24,11 +24,11 @@ constexpr const char* kNoQuotes = "must be written without quotes";
 
 }  // namespace
 
-std::string CheckBounds(std::optional<std::int64_t> measure, const Rules& rules, std::string (*spell_bound)(std::int64_t)) {
+std::string CheckBounds(std::optional<std::int64_t> measure, const Rules& rules, const BoundSpelling& spelling) {
   if (!measure || (*measure >= rules.min && *measure <= rules.max)) return {};
-  if (rules.max == Rules::kNoMax) return "must be at least " + spell_bound(rules.min);
-  if (rules.min == Rules::kNoMin) return "must be at most " + spell_bound(rules.max);
-  return "must be between " + spell_bound(rules.min) + " and " + spell_bound(rules.max);
+  if (rules.max == Rules::kNoMax) return "must be at least " + spelling.spell(rules.min) + spelling.unit;
+  if (rules.min == Rules::kNoMin) return "must be at most " + spelling.spell(rules.max) + spelling.unit;
+  return "must be between " + spelling.spell(rules.min) + " and " + spelling.spell(rules.max) + spelling.unit;
 }
 
 std::string OneOf(const std::vector<std::string_view>& words) {
@@ -52,7 +52,7 @@ std::string CountFormat::Read(const Scalar& scalar, Value& value) {
   return problem.empty() && scalar.quoted ? kNoQuotes : problem;
 }
 Spelling CountFormat::Spell(const Value& value) { return {std::to_string(value), Style::kLiteral}; }
-std::string CountFormat::SpellBound(std::int64_t bound) { return std::to_string(bound); }
+const BoundSpelling CountFormat::kBound = {[](std::int64_t bound) { return std::to_string(bound); }};
 
 Facts NumberFormat::Describe() { return {.name = "number", .json = Json::kNumber}; }
 std::string NumberFormat::Read(const Scalar& scalar, Value& value) {
@@ -61,28 +61,28 @@ std::string NumberFormat::Read(const Scalar& scalar, Value& value) {
 }
 Spelling NumberFormat::Spell(const Value& value) { return {PrintNumber(value), Style::kLiteral}; }
 std::int64_t NumberFormat::Measure(const Value& value) { return static_cast<std::int64_t>(std::ceil(std::min(value, 1e15))); }
-std::string NumberFormat::SpellBound(std::int64_t bound) { return std::to_string(bound); }
+const BoundSpelling NumberFormat::kBound = {[](std::int64_t bound) { return std::to_string(bound); }};
 
 Facts DurationFormat::Describe() {
   return {.name = "duration", .pattern = "^(0|[1-9][0-9]*)(us|ms|s|m|h)$", .zero_without_unit = true};
 }
 std::string DurationFormat::Read(const Scalar& scalar, Value& value) { return Take(ParseDuration(scalar.text), value); }
 Spelling DurationFormat::Spell(const Value& value) { return {PrintDuration(value)}; }
-std::string DurationFormat::SpellBound(std::int64_t bound) { return PrintDuration(Duration(bound)); }
+const BoundSpelling DurationFormat::kBound = {[](std::int64_t bound) { return PrintDuration(Duration(bound)); }};
 
 Facts SizeFormat::Describe() {
   return {.name = "size", .pattern = "^(0|[1-9][0-9]*)(B|KiB|MiB|GiB)$", .zero_without_unit = true};
 }
 std::string SizeFormat::Read(const Scalar& scalar, Value& value) { return Take(ParseSize(scalar.text), value); }
 Spelling SizeFormat::Spell(const Value& value) { return {PrintSize(value)}; }
-std::string SizeFormat::SpellBound(std::int64_t bound) { return PrintSize(static_cast<std::uint64_t>(bound)); }
+const BoundSpelling SizeFormat::kBound = {[](std::int64_t bound) { return PrintSize(static_cast<std::uint64_t>(bound)); }};
 
 Facts RateFormat::Describe() {
   return {.name = "rate", .pattern = "^(0|[1-9][0-9]*)(B|KiB|MiB|GiB)/s$", .zero_without_unit = true};
 }
 std::string RateFormat::Read(const Scalar& scalar, Value& value) { return Take(ParseRate(scalar.text), value); }
 Spelling RateFormat::Spell(const Value& value) { return {PrintRate(value)}; }
-std::string RateFormat::SpellBound(std::int64_t bound) { return PrintRate(static_cast<std::uint64_t>(bound)); }
+const BoundSpelling RateFormat::kBound = {[](std::int64_t bound) { return PrintRate(static_cast<std::uint64_t>(bound)); }};
 
 Facts TextFormat::Describe() { return {.name = "text"}; }
 std::string TextFormat::Read(const Scalar& scalar, Value& value) {
@@ -90,7 +90,7 @@ std::string TextFormat::Read(const Scalar& scalar, Value& value) {
   return {};
 }
 Spelling TextFormat::Spell(const Value& value) { return {value, Style::kString}; }
-std::string TextFormat::SpellBound(std::int64_t bound) { return std::to_string(bound) + " bytes"; }
+const BoundSpelling TextFormat::kBound = {[](std::int64_t bound) { return std::to_string(bound); }, " bytes"};
 
 Facts HeaderNameFormat::Describe() { return {.name = "header name"}; }
 std::string HeaderNameFormat::Read(const Scalar& scalar, Value& value) {

@@ -15,11 +15,11 @@ namespace penstock::config {
 
 // How each kind of scalar is read, spelled and described. A format has
 //   Value, Describe() -> Facts, Read(scalar, [context,] value) -> problem or empty, Spell(value) -> Spelling,
-// and, when rows may bound it, Measure(value) and SpellBound(bound).
+// and, when rows may bound it, Measure(value) and kBound.
 
 /// "must be between 1s and 10s" when `measure` is outside the rules, else empty.
 /// Without a measure (`auto`) there is nothing to check.
-std::string CheckBounds(std::optional<std::int64_t> measure, const Rules& rules, std::string (*spell_bound)(std::int64_t));
+std::string CheckBounds(std::optional<std::int64_t> measure, const Rules& rules, const BoundSpelling& spelling);
 
 /// "must be one of a, b, c"
 std::string OneOf(const std::vector<std::string_view>& words);
@@ -37,7 +37,7 @@ struct CountFormat {
   static std::string Read(const Scalar& scalar, Value& value);
   static Spelling Spell(const Value& value);
   static std::int64_t Measure(const Value& value) { return value; }
-  static std::string SpellBound(std::int64_t bound);
+  static const BoundSpelling kBound;
 };
 
 struct NumberFormat {
@@ -46,7 +46,7 @@ struct NumberFormat {
   static std::string Read(const Scalar& scalar, Value& value);
   static Spelling Spell(const Value& value);
   static std::int64_t Measure(const Value& value);
-  static std::string SpellBound(std::int64_t bound);
+  static const BoundSpelling kBound;
 };
 
 struct DurationFormat {
@@ -55,7 +55,7 @@ struct DurationFormat {
   static std::string Read(const Scalar& scalar, Value& value);
   static Spelling Spell(const Value& value);
   static std::int64_t Measure(const Value& value) { return value.count(); }
-  static std::string SpellBound(std::int64_t bound);
+  static const BoundSpelling kBound;
 };
 
 /// Bytes: 64KiB.
@@ -65,7 +65,7 @@ struct SizeFormat {
   static std::string Read(const Scalar& scalar, Value& value);
   static Spelling Spell(const Value& value);
   static std::int64_t Measure(const Value& value) { return static_cast<std::int64_t>(value); }
-  static std::string SpellBound(std::int64_t bound);
+  static const BoundSpelling kBound;
 };
 
 /// Bytes per second: 1KiB/s.
@@ -75,7 +75,7 @@ struct RateFormat {
   static std::string Read(const Scalar& scalar, Value& value);
   static Spelling Spell(const Value& value);
   static std::int64_t Measure(const Value& value) { return static_cast<std::int64_t>(value); }
-  static std::string SpellBound(std::int64_t bound);
+  static const BoundSpelling kBound;
 };
 
 /// Any text; rows bound its bytes and give it a TextRule.
@@ -85,7 +85,7 @@ struct TextFormat {
   static std::string Read(const Scalar& scalar, Value& value);
   static Spelling Spell(const Value& value);
   static std::int64_t Measure(const Value& value) { return static_cast<std::int64_t>(value.size()); }
-  static std::string SpellBound(std::int64_t bound);
+  static const BoundSpelling kBound;
 };
 
 /// Header field names are lower case inside.
@@ -170,12 +170,12 @@ struct AutoFormat {
     if (scalar.text == "auto") return {};
     typename Format::Value inner{};
     std::string problem = Format::Read(scalar, inner);
-    if (!problem.empty()) return problem + " or auto";
+    if (!problem.empty()) return problem.starts_with("must be ") ? problem + " or auto" : problem;
     value = inner;
     return {};
   }
   static Spelling Spell(const Value& value) { return value ? Format::Spell(*value) : Spelling{"auto"}; }
-  static std::string SpellBound(std::int64_t bound) { return Format::SpellBound(bound); }
+  static constexpr const BoundSpelling& kBound = Format::kBound;
   static std::optional<std::int64_t> Measure(const Value& value) {
     return value ? std::optional(Format::Measure(*value)) : std::nullopt;
   }

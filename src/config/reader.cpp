@@ -11,13 +11,21 @@ constexpr std::size_t kQuoteBytesMax = 64;
 
 const char* ProcessEnvironment(const char* name) { return std::getenv(name); }
 
-/// A text for a message: short, on one line, printable.
+/// A text of the file for a message: short and on one line, whatever it holds.
 std::string Quote(std::string_view text, char mark) {
+  const auto control = [](char c) { return static_cast<unsigned char>(c) < ' ' || c == 0x7f; };
   std::string quoted(1, mark);
-  for (const char c : text.substr(0, kQuoteBytesMax)) quoted.push_back(c >= ' ' && c != 0x7f ? c : (c & 0x80) != 0 ? c : '?');
+  for (const char c : text.substr(0, kQuoteBytesMax)) quoted.push_back(control(c) ? '?' : c);
   if (text.size() > kQuoteBytesMax) quoted += "...";
   quoted.push_back(mark);
   return quoted;
+}
+
+/// An unknown key in a path: as it is when it looks like a key.
+std::string PathOf(std::string_view key) {
+  constexpr std::string_view kKeyBytes = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-";
+  const bool plain = !key.empty() && key.size() <= kQuoteBytesMax && key.find_first_not_of(kKeyBytes) == std::string_view::npos;
+  return plain ? std::string(key) : Quote(key, '`');
 }
 
 const char* Describe(YamlTree::Node::Kind kind) {
@@ -35,7 +43,7 @@ class PathStep {
  public:
   PathStep(std::string& path, std::string_view key) : path_(path), size_(path.size()) {
     if (!path.empty()) path.push_back('.');
-    path.append(key.substr(0, kQuoteBytesMax));
+    path.append(key);
   }
   PathStep(std::string& path, std::size_t index) : path_(path), size_(path.size()) {
     path.append("[").append(std::to_string(index)).append("]");
@@ -72,7 +80,7 @@ void Reader::ReadScalar(const Node& node, const Field& field, const ScalarType& 
   std::string problem = type.read({node.text, node.quoted}, field.rules, {environment_, warnings}, value);
   for (std::string& warning : warnings) problems_.Warning(node.mark, path_, std::move(warning));
   if (problem.empty()) return;
-  if (!type.facts().confidential) problem += ", not " + Quote(node.text, '"');
+  if (!type.facts().confidential) problem += ", got " + Quote(node.text, '"');
   Report(node.mark, std::move(problem));
 }
 
@@ -120,7 +128,7 @@ void Reader::UnknownKey(const YamlTree::Entry& entry, const SectionType& section
     const std::string_view nearest = NearestKey(entry.key, section.fields);
     if (!nearest.empty()) message.append("; did you mean `").append(nearest).append("`?");
   }
-  const PathStep step(path_, Quote(entry.key, '`'));
+  const PathStep step(path_, PathOf(entry.key));
   Report(entry.key_mark, std::move(message));
 }
 

@@ -39,10 +39,11 @@ std::string Cell(std::string_view text) {
 }
 
 std::string Bounds(const ScalarType& type, const Rules& rules) {
-  if (type.spell_bound == nullptr || (rules.min == Rules::kNoMin && rules.max == Rules::kNoMax)) return {};
-  const bool from_nothing = rules.min == Rules::kNoMin || (rules.min == 0 && type.facts().name == "text");
-  if (from_nothing) return ", at most " + type.spell_bound(rules.max);
-  return ", " + type.spell_bound(rules.min) + " to " + type.spell_bound(rules.max);
+  if (type.bound == nullptr || (rules.min == Rules::kNoMin && rules.max == Rules::kNoMax)) return {};
+  const bool text = type.facts().json == Facts::Json::kString && *type.bound->unit != '\0';
+  const std::string high = type.bound->spell(rules.max) + type.bound->unit;
+  if (rules.min == Rules::kNoMin || (text && rules.min == 0)) return ", at most " + high;
+  return ", " + type.bound->spell(rules.min) + " to " + high;
 }
 
 std::string TypeText(const Type& type, const Rules& rules) {
@@ -86,7 +87,7 @@ std::string ReferencePage() {
     const bool list = field.type.list != nullptr;
     const SectionType& section = list ? *field.type.list->element.section : *field.type.section;
     const std::string name(field.name);
-    out += "\n## " + name + "\n\n" + (list ? "A list: " : "") + std::string(field.help) + ".\n\n";
+    out += "\n## " + name + "\n\n" + (list ? "A list: " : "A section: ") + std::string(field.help) + ".\n\n";
     out += "| key | type | default | restart | |\n|---|---|---|---|---|\n";
     Rows(section, list ? section.defaults : field.Of(ConfigSection().defaults), name + (list ? "[]." : "."), out);
   }

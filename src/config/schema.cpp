@@ -54,9 +54,11 @@ json::object ScalarSchema(const ScalarType& type, const Rules& rules) {
   if (!facts.words.empty() && !facts.open) return {{"enum", std::move(words)}};
   json::object plain = PlainScalar(facts, rules);
   if (!facts.open && !facts.zero_without_unit) return plain;
-  json::array choices{std::move(plain)};
+  json::array choices;
+  choices.push_back(std::move(plain));
   if (facts.zero_without_unit && rules.min <= 0) choices.push_back(json::object{{"const", 0}});
   if (facts.open) choices.push_back(json::object{{"enum", std::move(words)}});
+  if (choices.size() == 1) return std::move(choices[0].as_object());
   return {{"anyOf", std::move(choices)}};
 }
 

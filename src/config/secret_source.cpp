@@ -53,7 +53,7 @@ std::string ReadSecret(std::string_view text, const ReadContext& context, Secret
   if (from_file) {
     FileText file;
     if (std::string problem = ReadFile(secret, kSecretFileBytesMax, file); !problem.empty()) return "names a file that " + problem;
-    if ((file.mode & 037) != 0) context.warnings.push_back("the file it names can be read or written by more than its owner and group (mode wider than 0640)");
+    if ((file.mode & 037) != 0) context.warnings.push_back("the file it names can be used by more than its owner and reading group (mode wider than 0640)");
     secret = std::move(file.text);
     if (secret.ends_with('\n')) secret.pop_back();
     if (secret.ends_with('\r')) secret.pop_back();

@@ -103,14 +103,19 @@ struct ReadContext {
   std::vector<std::string>& warnings;
 };
 
+/// A bound of Rules for people.
+struct BoundSpelling {
+  std::string (*spell)(std::int64_t bound);
+  const char* unit = "";  ///< once after both bounds
+};
+
 /// One kind of scalar.
 struct ScalarType {
   Facts (*facts)();
   /// Empty: `value` is set. Else what is wrong: "must be ..."; `value` is untouched.
   std::string (*read)(const Scalar& scalar, const Rules& rules, const ReadContext& context, void* value);
   Spelling (*spell)(const void* value);
-  /// A bound of Rules for people; null when there are none.
-  std::string (*spell_bound)(std::int64_t bound);
+  const BoundSpelling* bound = nullptr;  ///< null: rows cannot bound it
 };
 
 struct ListType;

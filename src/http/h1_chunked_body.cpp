@@ -1,9 +1,7 @@
 #include <algorithm>
 #include <array>
 
-#include "http/h1_scan.hpp"
-#include "http/h1_verdict.hpp"
-#include "penstock/http/h1_reading.hpp"
+#include "http/h1_head_reader.hpp"
 #include "penstock/http/h1_server_codec.hpp"
 
 namespace penstock::http {
@@ -109,35 +107,23 @@ const H1Verdict* H1ChunkedBody::SizeLine(std::string_view& bytes, const H1Limits
 
 H1ChunkedBody::Got H1ChunkedBody::Trailers(std::string_view& bytes, const H1Limits& limits, H1HeadReader& reader,
                                            const H1Verdict*& wrong) {
-  constexpr std::size_t kLastLine = 2;  // the empty line is not a field's
   if (!reader.active()) {
     if (bytes.substr(0, 2) == "\r\n") {
       bytes.remove_prefix(2);
       return Got::kEnd;
     }
-    reader.Begin(limits.trailer_bytes + kLastLine);
+    reader.Begin({0, limits.trailer_bytes, limits.trailer_count});
   }
-  const std::string_view before = bytes;
-  while (!bytes.empty()) {
-    bytes.remove_prefix(reader.Fill(bytes));
-    for (;;) {
-      std::string_view line;
-      const H1HeadReader::Line got = reader.NextLine(line);
-      if (got == H1HeadReader::Line::kPartial) break;
-      H1HeadReader::Field field;
-      if (got == H1HeadReader::Line::kWhole && line.empty()) {
-        bytes = before.substr(before.size() - bytes.size() - reader.Unread());
-        reader.TakeHead();
-        return Got::kEnd;
-      }
-      if (got != H1HeadReader::Line::kWhole || reader.ParseField(line, field) != nullptr || IsForbiddenTrailer(field) ||
-          ++trailers_ > limits.trailer_count) {
-        wrong = &verdict::kTrailer;
-        return Got::kRefused;
-      }
-    }
-  }
-  return Got::kMore;
+  std::size_t taken = 0;
+  const H1HeadReader::Got got = reader.Read(
+      bytes, taken, wrong, verdict::kTrailer, [](char*, std::size_t) -> const H1Verdict* { return nullptr; },
+      [](const H1HeadReader::Field& field) { return IsForbiddenTrailer(field) ? &verdict::kTrailer : nullptr; });
+  bytes.remove_prefix(taken);
+  if (got == H1HeadReader::Got::kMore) return Got::kMore;
+  reader.TakeHead();
+  if (got == H1HeadReader::Got::kEnd) return Got::kEnd;
+  wrong = &verdict::kTrailer;
+  return Got::kRefused;
 }
 
 H1ChunkedBody::Got H1ChunkedBody::Next(std::string_view& bytes, std::string_view& piece, const H1Limits& limits,

@@ -2,15 +2,13 @@
 
 #include <algorithm>
 
-#include "http/h1_scan.hpp"
-#include "http/h1_verdict.hpp"
+#include "http/h1_head_reader.hpp"
 #include "penstock/base/assert.hpp"
 
 namespace penstock::http {
 namespace {
 
 constexpr std::size_t kStatusLineMax = 4096;
-constexpr std::size_t kLastLine = 2;
 constexpr H1Limits kChunkLimits{};  // extensions and trailers are bounded as a client's are
 
 bool HasNoBody(Method method, std::uint16_t status) noexcept {
@@ -63,51 +61,36 @@ void H1ClientCodec::OnEof(H1ClientHandler& handler) {
 }
 
 void H1ClientCodec::BeginHead() {
-  reader_.Begin(kStatusLineMax);
+  reader_.Begin({kStatusLineMax, limits_->header_bytes, limits_->header_count});
   facts_ = H1Facts{};
-  lines_ = 0;
 }
 
 std::size_t H1ClientCodec::FeedHead(std::string_view bytes, H1ClientHandler& handler) {
   std::size_t taken = 0;
-  while (taken < bytes.size()) {
-    taken += reader_.Fill(bytes.substr(taken));
-    for (;;) {
-      std::string_view line;
-      const H1HeadReader::Line got = reader_.NextLine(line);
-      if (got == H1HeadReader::Line::kPartial) break;
-      const bool end = got == H1HeadReader::Line::kWhole && line.empty() && lines_ > 0;
-      const H1Verdict* wrong = end ? DecideFraming() : TakeLine(got, line);
-      if (wrong == nullptr && !end) continue;
-      if (end) taken -= reader_.Unread();
-      const bool more = taken < bytes.size();
-      if (wrong == nullptr && reader_.head().status < 200) {
-        wrong = SkipInterim();
-      } else if (wrong == nullptr && more && HasNoBody(method_, reader_.head().status)) {
-        wrong = &verdict::kUnexpectedBody;
-      } else if (wrong == nullptr) {
-        FinishHead(more, handler);
-      }
-      if (wrong != nullptr) Fail(*wrong, handler);
-      return taken;
+  const H1Verdict* wrong = nullptr;
+  const H1HeadReader::Got got = reader_.Read(
+      bytes, taken, wrong, verdict::kStatusLine, [this](char* line, std::size_t size) { return TakeStatusLine({line, size}); },
+      [this](const H1HeadReader::Field& field) -> const H1Verdict* {
+        if (H1Facts::Matters(field.id) && field.id != HeaderId::kHost && field.id != HeaderId::kExpect) {  // requests' only
+          if (const H1Verdict* bad = facts_.Note(field.id, field.value); bad != nullptr) return bad;
+        }
+        if (!field.unclean) reader_.Keep(field);
+        return nullptr;
+      });
+  if (got == H1HeadReader::Got::kEnd) wrong = DecideFraming();
+  const bool more = taken < bytes.size();
+  if (wrong == nullptr && got == H1HeadReader::Got::kEnd) {
+    const std::uint16_t status = reader_.head().status;
+    if (status < 200) {
+      wrong = SkipInterim();
+    } else if (more && HasNoBody(method_, status)) {
+      wrong = &verdict::kUnexpectedBody;
+    } else {
+      FinishHead(more, handler);
     }
   }
+  if (wrong != nullptr) Fail(*wrong, handler);
   return taken;
-}
-
-const H1Verdict* H1ClientCodec::TakeLine(H1HeadReader::Line got, std::string_view line) {
-  switch (got) {
-    case H1HeadReader::Line::kTooLong:
-      return lines_ == 0 ? &verdict::kStatusLine : &verdict::kHeaderBytes;
-    case H1HeadReader::Line::kBadByte:
-      return &verdict::kControlByte;
-    case H1HeadReader::Line::kBadEnding:
-      return &verdict::kLineEnding;
-    case H1HeadReader::Line::kPartial:
-    case H1HeadReader::Line::kWhole:
-      break;
-  }
-  return lines_++ == 0 ? TakeStatusLine(line) : TakeField(line);
 }
 
 /// "HTTP/1.x ddd reason"; the blank before an empty reason may be absent, as many servers have it.
@@ -120,18 +103,6 @@ const H1Verdict* H1ClientCodec::TakeStatusLine(std::string_view line) {
   Head& head = reader_.head();
   head.version = line[7] == '1' ? Version::kHttp11 : Version::kHttp10;
   head.status = static_cast<std::uint16_t>((line[9] - '0') * 100 + (line[10] - '0') * 10 + (line[11] - '0'));
-  reader_.BeginSection(limits_->header_bytes + kLastLine);
-  return nullptr;
-}
-
-const H1Verdict* H1ClientCodec::TakeField(std::string_view line) {
-  if (lines_ > limits_->header_count + 1) return &verdict::kHeaderCount;
-  H1HeadReader::Field field;
-  if (const H1Verdict* wrong = reader_.ParseField(line, field); wrong != nullptr) return wrong;
-  if (field.id != HeaderId::kHost && field.id != HeaderId::kExpect) {  // these mean nothing in a response
-    if (const H1Verdict* wrong = facts_.Note(field.id, field.value); wrong != nullptr) return wrong;
-  }
-  if (!field.unclean) reader_.Keep(field);
   return nullptr;
 }
 

@@ -1,9 +1,6 @@
-#include <algorithm>
-#include <utility>
+#include "http/h1_head_reader.hpp"
 
-#include "http/h1_scan.hpp"
-#include "http/h1_verdict.hpp"
-#include "penstock/http/h1_reading.hpp"
+#include <algorithm>
 
 namespace penstock::http {
 namespace {
@@ -11,8 +8,11 @@ namespace {
 /// A read's bytes are taken over in pieces of this size: a head seldom needs two, and what is copied for nothing when a
 /// body follows in the same read costs less than looking for the head's end first.
 constexpr std::size_t kFillBytes = 1024;
+constexpr std::size_t kLastLine = 2;  // the empty line is not a field's
+constexpr std::size_t kBoundMax = UINT32_MAX / 4;
 
-/// Well-formed UTF-8 (RFC 3629) without C1 control characters? Some peers strip or split at \x85 and \xa0.
+}  // namespace
+
 bool IsCleanUtf8(std::string_view text) noexcept {
   const auto* p = reinterpret_cast<const unsigned char*>(text.data());
   const auto* end = p + text.size();
@@ -34,22 +34,25 @@ bool IsCleanUtf8(std::string_view text) noexcept {
   return true;
 }
 
-}  // namespace
-
-void H1HeadReader::Begin(std::size_t bound) {
+void H1HeadReader::Begin(const Bounds& bounds) {
   if (head_ == nullptr) {
     head_ = heads_->Take();
   } else {
     head_->Clear();
   }
-  line_ = scanned_ = 0;
+  section_ = line_ = scanned_ = 0;
   eight_bit_ = false;
-  BeginSection(bound);
+  fields_bound_ = static_cast<std::uint32_t>(std::min(bounds.fields + kLastLine, kBoundMax));
+  fields_left_ = static_cast<std::uint16_t>(std::min<std::size_t>(bounds.field_count, UINT16_MAX));
+  start_line_ = bounds.start_line != 0;
+  bound_ = start_line_ ? static_cast<std::uint32_t>(std::min(bounds.start_line, kBoundMax)) : fields_bound_;
 }
 
-void H1HeadReader::BeginSection(std::size_t bound) noexcept {
+void H1HeadReader::OpenFields() noexcept {
+  start_line_ = false;
   section_ = line_;
-  bound_ = static_cast<std::uint32_t>(std::min<std::size_t>(bound, UINT32_MAX / 4));
+  bound_ = fields_bound_;
+  eight_bit_ = false;
 }
 
 std::size_t H1HeadReader::Fill(std::string_view bytes) {
@@ -59,54 +62,15 @@ std::size_t H1HeadReader::Fill(std::string_view bytes) {
   return piece.size();
 }
 
-H1HeadReader::Line H1HeadReader::NextLine(std::string_view& line) noexcept {
-  const char* bytes = head_->bytes_.get();
-  const std::size_t end = head_->bytes_size_;
-  const std::size_t bound = std::size_t{section_} + bound_;
-  const auto at = static_cast<std::size_t>(scan::FindControl(bytes + scanned_, eight_bit_) - bytes);
-  if (at >= end) {
-    scanned_ = static_cast<std::uint32_t>(end);
-    return end > bound ? Line::kTooLong : Line::kPartial;
-  }
-  if (bytes[at] != '\r') {
-    if (at >= bound) return Line::kTooLong;
-    return bytes[at] == '\n' ? Line::kBadEnding : Line::kBadByte;
-  }
-  if (at + 1 == end) {
-    scanned_ = static_cast<std::uint32_t>(at);
-    return end > bound ? Line::kTooLong : Line::kPartial;
-  }
-  if (at + 2 > bound) return Line::kTooLong;
-  if (bytes[at + 1] != '\n') return Line::kBadEnding;
-  line = {bytes + line_, at - line_};
-  line_ = scanned_ = static_cast<std::uint32_t>(at + 2);
-  return Line::kWhole;
+H1HeadReader::Cursor H1HeadReader::Open() const noexcept {
+  return {head_->bytes_.get(), head_->bytes_size_, std::size_t{section_} + bound_, line_, scanned_, eight_bit_};
 }
 
-std::size_t H1HeadReader::Unread() noexcept {
-  const std::size_t rest = head_->bytes_size_ - line_;
-  head_->bytes_size_ = line_;
-  scanned_ = line_;
-  eight_bit_ = false;
-  return rest;
-}
-
-const H1Verdict* H1HeadReader::ParseField(std::string_view line, Field& field) noexcept {
-  const bool eight_bit = std::exchange(eight_bit_, false);
-  if (scan::IsBlank(line.front())) return &verdict::kObsFold;
-  bool plain = true;
-  const std::size_t colon = scan::LowerName(Writable(line), line.size(), plain);
-  if (colon == 0 || colon == line.size()) return &verdict::kFieldName;
-  field.name = line.substr(0, colon);
-  field.value = scan::TrimBlanks(line.substr(colon + 1));
-  field.unclean = false;
-  if (!plain) [[unlikely]] {
-    if (!scan::IsToken(field.name)) return &verdict::kFieldName;
-    field.unclean = field.name.find('_') != std::string_view::npos;
-  }
-  if (eight_bit) [[unlikely]] field.unclean |= !IsCleanUtf8(field.value);
-  field.id = LookupHeader(field.name);
-  return nullptr;
+void H1HeadReader::Close(const Cursor& cursor) noexcept {
+  head_->bytes_size_ = static_cast<std::uint32_t>(cursor.end);
+  line_ = static_cast<std::uint32_t>(cursor.line);
+  scanned_ = static_cast<std::uint32_t>(cursor.scanned);
+  eight_bit_ = cursor.eight_bit;
 }
 
 }  // namespace penstock::http

@@ -46,9 +46,11 @@ inline bool EqualsIgnoreCase(std::string_view text, std::string_view lower) noex
 }
 
 inline std::string_view TrimBlanks(std::string_view text) noexcept {
-  while (!text.empty() && IsBlank(text.front())) text.remove_prefix(1);
-  while (!text.empty() && IsBlank(text.back())) text.remove_suffix(1);
-  return text;
+  const char* begin = text.data();
+  const char* end = begin + text.size();
+  while (begin != end && IsBlank(*begin)) ++begin;
+  while (begin != end && IsBlank(end[-1])) --end;
+  return {begin, static_cast<std::size_t>(end - begin)};
 }
 
 #if defined(__SSE2__)
@@ -68,15 +70,12 @@ inline unsigned ControlMask(__m128i v) noexcept {
 /// The first control character other than HTAB; the caller put one behind the text. `eight_bit` is set when a byte
 /// above 0x7f may have been passed (a hint: it may lie a little behind).
 inline const char* FindControl(const char* p, bool& eight_bit) noexcept {
-  __m128i seen = _mm_setzero_si128();
   for (;; p += 16) {
     const __m128i v = Load(p);
-    seen = _mm_or_si128(seen, v);
-    const unsigned mask = ControlMask(v);
-    if (mask != 0) {
-      eight_bit |= Mask(seen) != 0;
-      return p + __builtin_ctz(mask);
-    }
+    const __m128i odd = _mm_or_si128(_mm_cmpgt_epi8(_mm_set1_epi8(0x20), v), _mm_cmpeq_epi8(v, _mm_set1_epi8(0x7f)));
+    if (Mask(odd) == 0) continue;  // signed: HTAB and what is above 0x7f are among the odd
+    eight_bit |= Mask(v) != 0;
+    if (const unsigned mask = ControlMask(v); mask != 0) return p + __builtin_ctz(mask);
   }
 }
 
@@ -94,24 +93,22 @@ inline bool IsTargetText(const char* p, std::size_t size) noexcept {
 /// Finds the ':' among the first `size` bytes and turns what precedes it into lower case. Returns its offset, or
 /// `size` when there is none. `plain` is false when the name has other characters than letters, digits and '-'.
 inline std::size_t LowerName(char* p, std::size_t size, bool& plain) noexcept {
-  static constexpr auto kFirst = [] {  // kFirst + 16 - n: a mask of the first n bytes
+  static constexpr auto kFirst = [] {  // at kFirst + 16 - n: the bit of lower case in each of the first n bytes
     std::array<char, 32> bytes{};
-    for (std::size_t i = 0; i < 16; ++i) bytes[i] = static_cast<char>(0xff);
+    for (std::size_t i = 0; i < 16; ++i) bytes[i] = 0x20;
     return bytes;
   }();
   plain = true;
   for (std::size_t i = 0; i < size; i += 16) {
     const __m128i v = Load(p + i);
-    const unsigned colon = Mask(_mm_cmpeq_epi8(v, _mm_set1_epi8(':')));
-    const unsigned n = colon == 0 ? 16u : static_cast<unsigned>(__builtin_ctz(colon));
-    const __m128i upper = _mm_and_si128(InRange(v, 'A', 'Z'), Load(kFirst.data() + 16 - n));
-    const __m128i lower = _mm_or_si128(v, _mm_and_si128(upper, _mm_set1_epi8(0x20)));
-    const __m128i good = _mm_or_si128(_mm_or_si128(InRange(lower, 'a', 'z'), InRange(lower, '0', '9')),
-                                      _mm_cmpeq_epi8(lower, _mm_set1_epi8('-')));
-    const unsigned wanted = n == 16 ? 0xffffu : (1u << n) - 1u;
-    plain &= (Mask(good) & wanted) == wanted;
-    _mm_storeu_si128(reinterpret_cast<__m128i*>(p + i), lower);
-    if (colon != 0) return i + n < size ? i + n : size;
+    const unsigned colon = Mask(_mm_cmpeq_epi8(v, _mm_set1_epi8(':'))) | 0x10000u;
+    const auto n = static_cast<unsigned>(__builtin_ctz(colon));
+    const __m128i letters = InRange(_mm_or_si128(v, _mm_set1_epi8(0x20)), 'a', 'z');
+    const __m128i others = _mm_or_si128(InRange(v, '0', '9'), _mm_cmpeq_epi8(v, _mm_set1_epi8('-')));
+    const __m128i raise = _mm_and_si128(letters, Load(kFirst.data() + 16 - n));
+    plain &= (~Mask(_mm_or_si128(letters, others)) & ((1u << n) - 1u)) == 0;
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(p + i), _mm_or_si128(v, raise));
+    if (n != 16) return i + n < size ? i + n : size;
   }
   return size;
 }

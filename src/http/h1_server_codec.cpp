@@ -3,14 +3,13 @@
 #include <algorithm>
 #include <array>
 
-#include "http/h1_verdict.hpp"
+#include "http/h1_head_reader.hpp"
 #include "penstock/base/assert.hpp"
 
 namespace penstock::http {
 namespace {
 
 constexpr std::size_t kRequestLineExtra = 64;  // method, version, blanks and line end around the target
-constexpr std::size_t kLastLine = 2;           // the empty line at a section's end is not a field's
 
 }  // namespace
 
@@ -48,9 +47,8 @@ void H1ServerCodec::NextMessage() {
 /// The first byte decides: it begins a request line, or the one empty line allowed, or what is no HTTP.
 std::size_t H1ServerCodec::SkipBlankLine(char first, H1ServerHandler& handler) {
   if (blank_ != BlankLine::kCr && first >= 'A' && first <= 'Z') {
-    reader_.Begin(limits_->uri + kRequestLineExtra);
+    reader_.Begin({limits_->uri + kRequestLineExtra, limits_->header_bytes, limits_->header_count});
     facts_ = H1Facts{};
-    lines_ = 0;
     absolute_ = false;
     keep_alive_ = true;
     state_ = State::kHead;
@@ -71,41 +69,29 @@ std::size_t H1ServerCodec::SkipBlankLine(char first, H1ServerHandler& handler) {
 
 std::size_t H1ServerCodec::FeedHead(std::string_view bytes, H1ServerHandler& handler) {
   std::size_t taken = 0;
-  while (taken < bytes.size()) {
-    taken += reader_.Fill(bytes.substr(taken));
-    for (;;) {
-      std::string_view line;
-      const H1HeadReader::Line got = reader_.NextLine(line);
-      if (got == H1HeadReader::Line::kPartial) break;
-      const bool end = got == H1HeadReader::Line::kWhole && line.empty() && lines_ > 0;
-      const H1Verdict* wrong = end ? DecideFraming() : TakeLine(got, line);
-      if (end) taken -= reader_.Unread();
-      if (wrong != nullptr) Reject(*wrong, handler);
-      if (wrong == nullptr && end) FinishHead(handler);
-      if (wrong != nullptr || end) return taken;
-    }
+  const H1Verdict* wrong = nullptr;
+  const H1HeadReader::Got got = reader_.Read(
+      bytes, taken, wrong, verdict::kUriLength, [this](char* line, std::size_t size) { return TakeRequestLine(line, size); },
+      [this](const H1HeadReader::Field& field) -> const H1Verdict* {
+        if (H1Facts::Matters(field.id)) {
+          if (const H1Verdict* bad = facts_.Note(field.id, field.value); bad != nullptr) return bad;
+          if (field.id == HeaderId::kHost && !absolute_) reader_.KeepAuthority(field.value);
+        }
+        if (!field.unclean) reader_.Keep(field);
+        return nullptr;
+      });
+  if (got == H1HeadReader::Got::kEnd) wrong = DecideFraming();
+  if (wrong != nullptr) {
+    Reject(*wrong, handler);
+  } else if (got == H1HeadReader::Got::kEnd) {
+    FinishHead(handler);
   }
   return taken;
 }
 
-const H1Verdict* H1ServerCodec::TakeLine(H1HeadReader::Line got, std::string_view line) {
-  switch (got) {
-    case H1HeadReader::Line::kTooLong:
-      return lines_ == 0 ? &verdict::kUriLength : &verdict::kHeaderBytes;
-    case H1HeadReader::Line::kBadByte:
-      return &verdict::kControlByte;
-    case H1HeadReader::Line::kBadEnding:
-      return &verdict::kLineEnding;
-    case H1HeadReader::Line::kPartial:
-    case H1HeadReader::Line::kWhole:
-      break;
-  }
-  return lines_++ == 0 ? TakeRequestLine(line) : TakeField(line);
-}
-
-const H1Verdict* H1ServerCodec::TakeRequestLine(std::string_view line) {
+const H1Verdict* H1ServerCodec::TakeRequestLine(char* line, std::size_t size) {
   H1RequestLine parsed;
-  const H1Verdict* wrong = parsed.Parse(reader_.Writable(line), line.size(), limits_->uri);
+  const H1Verdict* wrong = parsed.Parse(line, size, limits_->uri);
   Head& head = reader_.head();
   head.version = parsed.version;
   head.method = parsed.method;
@@ -115,18 +101,6 @@ const H1Verdict* H1ServerCodec::TakeRequestLine(std::string_view line) {
   if (!parsed.scheme.empty()) reader_.KeepScheme(parsed.scheme);
   absolute_ = !parsed.authority.empty();
   if (absolute_) reader_.KeepAuthority(parsed.authority);
-  reader_.BeginSection(limits_->header_bytes + kLastLine);
-  return nullptr;
-}
-
-const H1Verdict* H1ServerCodec::TakeField(std::string_view line) {
-  if (lines_ > limits_->header_count + 1) return &verdict::kHeaderCount;
-  H1HeadReader::Field field;
-  if (const H1Verdict* wrong = reader_.ParseField(line, field); wrong != nullptr) return wrong;
-  if (const H1Verdict* wrong = facts_.Note(field.id, field.value); wrong != nullptr) return wrong;
-  if (field.unclean) return nullptr;
-  reader_.Keep(field);
-  if (field.id == HeaderId::kHost && !absolute_) reader_.KeepAuthority(field.value);
   return nullptr;
 }
 

@@ -1,94 +1,17 @@
 #include "penstock/http/head.hpp"
 
 #include <algorithm>
-#include <array>
 #include <cstring>
 #include <utility>
 
+#include "http/header_table.hpp"
 #include "penstock/base/assert.hpp"
 
 namespace penstock::http {
-namespace {
-
-struct KnownHeader {
-  std::string_view name;
-  HeaderId id;
-};
-
-constexpr KnownHeader kKnown[] = {
-    {"accept", HeaderId::kAccept},
-    {"accept-encoding", HeaderId::kAcceptEncoding},
-    {"age", HeaderId::kAge},
-    {"authorization", HeaderId::kAuthorization},
-    {"cache-control", HeaderId::kCacheControl},
-    {"connection", HeaderId::kConnection},
-    {"content-encoding", HeaderId::kContentEncoding},
-    {"content-length", HeaderId::kContentLength},
-    {"content-type", HeaderId::kContentType},
-    {"cookie", HeaderId::kCookie},
-    {"date", HeaderId::kDate},
-    {"expect", HeaderId::kExpect},
-    {"forwarded", HeaderId::kForwarded},
-    {"host", HeaderId::kHost},
-    {"keep-alive", HeaderId::kKeepAlive},
-    {"proxy-connection", HeaderId::kProxyConnection},
-    {"request-id", HeaderId::kRequestId},
-    {"retry-after", HeaderId::kRetryAfter},
-    {"retry-after-ms", HeaderId::kRetryAfterMs},
-    {"server", HeaderId::kServer},
-    {"set-cookie", HeaderId::kSetCookie},
-    {"te", HeaderId::kTe},
-    {"traceparent", HeaderId::kTraceparent},
-    {"tracestate", HeaderId::kTracestate},
-    {"trailer", HeaderId::kTrailer},
-    {"transfer-encoding", HeaderId::kTransferEncoding},
-    {"upgrade", HeaderId::kUpgrade},
-    {"user-agent", HeaderId::kUserAgent},
-    {"x-api-key", HeaderId::kXApiKey},
-    {"x-forwarded-for", HeaderId::kXForwardedFor},
-    {"x-request-id", HeaderId::kXRequestId},
-    {"x-penstock-cache", HeaderId::kXPenstockCache},
-    {"x-penstock-priority", HeaderId::kXPenstockPriority},
-    {"x-penstock-timeout-ms", HeaderId::kXPenstockTimeoutMs},
-};
-
-constexpr std::size_t kSlots = 256;
-
-constexpr std::size_t Hash(std::string_view name) {
-  const auto first = static_cast<unsigned char>(name.front());
-  const auto last = static_cast<unsigned char>(name.back());
-  const auto middle = static_cast<unsigned char>(name[name.size() / 2]);
-  return (name.size() * 7 + first * 31 + last * 131 + middle * 17) % kSlots;
-}
-
-/// Open addressing, at most `kProbes` steps; built at compile time.
-constexpr std::size_t kProbes = 4;
-constexpr auto kTable = [] {
-  std::array<std::int8_t, kSlots> table{};
-  table.fill(-1);
-  for (std::size_t i = 0; i < std::size(kKnown); ++i) {
-    std::size_t slot = Hash(kKnown[i].name);
-    std::size_t steps = 0;
-    while (table[slot] != -1) {
-      slot = (slot + 1) % kSlots;
-      if (++steps >= kProbes) throw "header table: a cluster longer than kProbes; change Hash";
-    }
-    table[slot] = static_cast<std::int8_t>(i);
-  }
-  return table;
-}();
-
-}  // namespace
-
 HeaderId LookupHeader(std::string_view name) noexcept {
-  if (name.empty()) return HeaderId::kOther;
-  std::size_t slot = Hash(name);
-  for (std::size_t step = 0; step < kProbes; ++step, slot = (slot + 1) % kSlots) {
-    if (kTable[slot] < 0) return HeaderId::kOther;
-    const KnownHeader& known = kKnown[kTable[slot]];
-    if (known.name == name) return known.id;
-  }
-  return HeaderId::kOther;
+  return header_table::Lookup(name.data(), name.size(), [name](const header_table::Slot& slot) {
+    return std::memcmp(name.data(), slot.name, name.size()) == 0;
+  });
 }
 
 std::string_view HeaderName(HeaderId id) noexcept {
@@ -162,13 +85,6 @@ void Head::Add(std::string_view name, std::string_view value, HeaderId id) {
   const Slice name_slice = Store(name);
   const Slice value_slice = Store(value);
   AddWithin(At(name_slice), At(value_slice), id);
-}
-
-void Head::AddWithin(std::string_view name, std::string_view value, HeaderId id) {
-  fields_.push_back(Entry{Within(name), Within(value), id});
-  list_bytes_ += name.size() + value.size() + 32;
-  std::uint16_t& first = first_[static_cast<std::size_t>(id)];
-  if (first == 0) first = static_cast<std::uint16_t>(fields_.size());
 }
 
 Head::Field Head::field(std::size_t i) const noexcept {

@@ -1,6 +1,7 @@
 #include "penstock/net/transport.hpp"
 
 #include <array>
+#include <cstring>
 
 #include "net/tls_stream.hpp"
 #include "penstock/base/assert.hpp"
@@ -14,9 +15,11 @@ constexpr std::size_t kPartsPerWrite = 64;
 
 Transport::Transport(rt::Worker& worker, TransportHandler& handler) noexcept
     : worker_(worker), handler_(handler), out_(worker.chunks()) {}
+
 Transport::~Transport() = default;
 
 void Transport::Accept(std::unique_ptr<rt::Socket> socket, const TlsServerContext* tls) {
+  accepted_ = true;
   socket_ = std::move(socket);
   if (tls != nullptr) tls_ = std::make_unique<TlsStream>(*this, *tls);
   socket_->Start(*this);
@@ -33,45 +36,54 @@ void Transport::Connect(const rt::Address& address, const rt::ConnectOptions& op
 void Transport::Flush() {
   if (!open() || connecting_) return;
   if (tls_ != nullptr) {
-    tls_->Flush(out_);
+    tls_->FlushPlain(out_);
   } else {
-    FlushPlain();
+    WriteOut(out_);
   }
 }
 
-void Transport::FlushPlain() {
-  if (stuck_) return;
+/// One write of `size` bytes. A short one means that OnWritable will come.
+std::size_t Transport::Offer(std::span<const iovec> parts, std::size_t size) {
+  const std::size_t taken = socket_->Write(parts);
+  stuck_ = taken < size;
+  return taken;
+}
+
+/// Writes what the kernel takes; true when that was all.
+bool Transport::WriteOut(Chain& chain) {
   std::array<iovec, kPartsPerWrite> parts;
-  while (!out_.empty()) {
-    const std::size_t count = out_.Peek(parts);
+  while (!stuck_ && !chain.empty()) {
+    const std::size_t count = chain.Peek(parts);
     std::size_t offered = 0;
     for (std::size_t i = 0; i < count; ++i) offered += parts[i].iov_len;
-    const std::size_t taken = socket_->Write(std::span(parts.data(), count));
-    out_.Consume(taken);
-    if (taken < offered) {
-      stuck_ = true;
-      return;
-    }
+    chain.Consume(Offer(std::span(parts.data(), count), offered));
   }
+  return chain.empty();
 }
 
 void Transport::PauseRead() {
-  if (open()) socket_->PauseRead();
+  if (!open()) return;
+  if (tls_ != nullptr) tls_->PauseRead();
+  socket_->PauseRead();
 }
 
 void Transport::ResumeRead() {
-  if (open()) socket_->ResumeRead();
+  if (!open()) return;
+  if (tls_ == nullptr || tls_->ResumeRead()) socket_->ResumeRead();
 }
 
 void Transport::ShutdownWrite() {
   if (!open()) return;
-  if (tls_ != nullptr) tls_->CloseNotify();
-  socket_->ShutdownWrite();
+  if (tls_ != nullptr) {
+    tls_->ShutdownWrite();
+  } else {
+    socket_->ShutdownWrite();
+  }
 }
 
 void Transport::Close() {
   if (!open()) return;
-  if (tls_ != nullptr && !stuck_) tls_->CloseNotify();
+  if (tls_ != nullptr && !stuck_ && !connecting_) tls_->CloseNotify();
   socket_->Close();
 }
 
@@ -113,9 +125,18 @@ void Transport::OnWritable() {
   if (open() && !stuck_) handler_.OnRoom();
 }
 
-void Transport::OnError(int) {
-  Fail(connecting_ ? UpstreamError(ErrorCode::kUpstreamConnect, Retry::kIfUnprocessed, "connect failed")
-                   : UpstreamError(ErrorCode::kUpstreamReset, Retry::kUnproven, "connection reset"));
+void Transport::OnError(int error) {
+  const char* text = ::strerrordesc_np(error);  // "Connection refused": static, never translated
+  if (text == nullptr) text = "unknown error";
+  if (accepted_) {
+    Fail(DownstreamError(ErrorCode::kClientGone, text));
+  } else if (connecting_) {
+    Fail(UpstreamError(ErrorCode::kUpstreamConnect, Retry::kIfUnprocessed, text));
+  } else if (tls_ != nullptr && !tls_->open()) {
+    Fail(UpstreamError(ErrorCode::kUpstreamTls, Retry::kIfUnprocessed, text));
+  } else {
+    Fail(UpstreamError(ErrorCode::kUpstreamReset, Retry::kUnproven, text));
+  }
 }
 
 void Transport::Fail(const Error& error) {

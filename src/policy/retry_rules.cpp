@@ -9,7 +9,9 @@ namespace {
 constexpr std::uint16_t kStatusMin = 100;
 constexpr std::uint16_t kStatusMax = 599;
 
-RetryVerdict GiveUp(GiveUpReason why) noexcept { return {.action = RetryAction::kGiveUp, .gave_up = why}; }
+RetryVerdict GiveUp(GiveUpReason why) noexcept {
+  return {.action = RetryAction::kGiveUp, .gave_up = why};
+}
 
 /// The class of `retry.on` a failure belongs to; none for what no second attempt can mend.
 std::optional<RetryReason> Classify(const Error& error) noexcept {
@@ -86,7 +88,8 @@ RetryOn RetryOn::Default() noexcept {
   return on;
 }
 
-RetryVerdict DecideRetry(const RetryRules& rules, const RetryProgress& progress, const AttemptFailure& failure) noexcept {
+RetryVerdict DecideRetry(const RetryRules& rules, const RetryProgress& progress,
+                         const AttemptFailure& failure) noexcept {
   if (progress.committed) return GiveUp(GiveUpReason::kCommitted);
   const std::optional<RetryReason> reason = Classify(failure.error);
   if (!reason || failure.error.retry == Retry::kNever || !Wanted(rules.on, *reason, failure.status)) {

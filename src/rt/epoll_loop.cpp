@@ -1,323 +1,22 @@
-#include <fcntl.h>
+#include "rt/epoll_loop.hpp"
+
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <climits>
-#include <memory>
-#include <vector>
 
 #include "penstock/base/assert.hpp"
-#include "penstock/rt/event_loop.hpp"
 
 namespace penstock::rt {
-namespace {
-
-constexpr int kEventsPerTurn = 256;
-constexpr std::size_t kAcceptsPerTurn = 64;
-constexpr Duration kAcceptRest = std::chrono::milliseconds(100);  // FAULTS P-06: no spin when descriptors run out
-
-class EpollLoop;
-
-/// Anything registered in the epoll set.
-class Watched {
- public:
-  virtual void OnEvents(std::uint32_t events) = 0;
-
- protected:
-  ~Watched() = default;
-};
-
-class EpollSocket final : public Socket, public Watched {
- public:
-  EpollSocket(EpollLoop& loop, int fd, const Address& peer, bool connecting) noexcept
-      : loop_(loop), fd_(fd), connecting_(connecting), peer_(peer) {}
-  ~EpollSocket() override { Close(); }
-
-  void Start(SocketHandler& handler) override;
-  std::size_t Write(std::span<const iovec> parts) override;
-  void PauseRead() override { paused_ = true; }
-  void ResumeRead() override;
-  void ShutdownWrite() override {
-    if (fd_ >= 0) ::shutdown(fd_, SHUT_WR);
-  }
-  void Close() override;
-  void Abort() override;
-  bool open() const noexcept override { return fd_ >= 0; }
-  const Address& peer() const noexcept override { return peer_; }
-
-  void OnEvents(std::uint32_t events) override;
-  void ReadAvailable();
-  void FailLater(int error);
-
- private:
-  friend class EpollLoop;
-  void FinishConnect();
-  void DeliverFailure();
-
-  EpollLoop& loop_;
-  SocketHandler* handler_ = nullptr;
-  int fd_;
-  int failure_ = 0;          // an error to be delivered outside the call that met it
-  bool connecting_;
-  bool paused_ = false;
-  bool readable_ = false;    // edge seen, not yet read to its end
-  bool peer_ended_ = false;  // EPOLLRDHUP seen: a read must go on until it returns 0
-  bool ended_ = false;       // OnEnd was delivered
-  bool want_write_ = false;
-  bool listed_ = false;      // in the loop's ready list
-  Address peer_;
-};
-
-class EpollAcceptor final : public Acceptor, public Watched {
- public:
-  EpollAcceptor(EpollLoop& loop, int fd, bool shared, AcceptHandler& handler);
-  ~EpollAcceptor() override;
-  void Pause() override { Watch(false); }
-  void Resume() override { Watch(true); }
-  void DrainBacklog(std::size_t budget) override { AcceptUpTo(budget); }
-  void OnEvents(std::uint32_t) override { AcceptUpTo(kAcceptsPerTurn); }
-
- private:
-  friend class EpollLoop;
-  void AcceptUpTo(std::size_t budget);
-  void Watch(bool on);
-
-  EpollLoop& loop_;
-  AcceptHandler& handler_;
-  int fd_;
-  bool shared_;
-  bool watched_ = false;
-  TimePoint rest_until_{};
-};
-
-class EpollLoop final : public EventLoop {
- public:
-  EpollLoop();
-  ~EpollLoop() override;
-
-  std::unique_ptr<Socket> Connect(const Address& address, const ConnectOptions& options, SocketHandler& handler) override;
-  std::unique_ptr<Acceptor> Listen(int fd, bool shared, AcceptHandler& handler) override {
-    return std::make_unique<EpollAcceptor>(*this, fd, shared, handler);
-  }
-  void Poll(TimePoint deadline) override;
-  TimePoint Now() const noexcept override { return now_; }
-  void Wake() noexcept override;
-  std::string_view name() const noexcept override { return "epoll"; }
-
-  void Watch(int fd, Watched* watched, std::uint32_t events);
-  void Forget(int fd, Watched* watched) noexcept;
-  void ReadSoon(EpollSocket* socket);
-  void DropReady(EpollSocket* socket) noexcept;
-  void RestAcceptor(EpollAcceptor* acceptor) { resting_.push_back(acceptor); }
-  void DropResting(EpollAcceptor* acceptor) noexcept { std::erase(resting_, acceptor); }
-  std::span<char> scratch() noexcept { return {scratch_.get(), EventLoop::kReadBytesMax}; }
-
- private:
-  int WaitMilliseconds(TimePoint deadline) const noexcept;
-  void ServeReady();
-  void WakeAcceptors();
-
-  int epoll_;
-  int wake_;
-  TimePoint now_;
-  std::unique_ptr<char[]> scratch_{new char[EventLoop::kReadBytesMax]};
-  std::array<epoll_event, kEventsPerTurn> events_;
-  int event_count_ = 0;
-  int event_index_ = 0;
-  std::vector<EpollSocket*> ready_;    // sockets with bytes left after their turn, resumed ones, failed ones
-  std::vector<EpollSocket*> serving_;  // ready_ of the turn being served
-  std::vector<EpollAcceptor*> resting_;
-};
-
-// --- EpollSocket ---
-
-void EpollSocket::Start(SocketHandler& handler) {
-  handler_ = &handler;
-  loop_.Watch(fd_, this, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET);
-}
-
-std::size_t EpollSocket::Write(std::span<const iovec> parts) {
-  if (fd_ < 0 || connecting_ || failure_ != 0) return 0;
-  std::size_t offered = 0;
-  for (const iovec& part : parts) offered += part.iov_len;
-  msghdr message{};
-  message.msg_iov = const_cast<iovec*>(parts.data());
-  message.msg_iovlen = parts.size();
-  ssize_t n = 0;
-  do {
-    n = parts.size() == 1 ? ::send(fd_, parts[0].iov_base, parts[0].iov_len, MSG_NOSIGNAL) : ::sendmsg(fd_, &message, MSG_NOSIGNAL);
-  } while (n < 0 && errno == EINTR);
-  if (n < 0) {
-    if (errno != EAGAIN && errno != EWOULDBLOCK) {
-      FailLater(errno);
-      return 0;
-    }
-    n = 0;
-  }
-  want_write_ = static_cast<std::size_t>(n) < offered;
-  return static_cast<std::size_t>(n);
-}
-
-void EpollSocket::ResumeRead() {
-  if (!paused_) return;
-  paused_ = false;
-  if (readable_ || (peer_ended_ && !ended_)) loop_.ReadSoon(this);
-}
-
-void EpollSocket::Close() {
-  if (fd_ < 0) return;
-  loop_.Forget(fd_, this);
-  loop_.DropReady(this);
-  ::close(fd_);
-  fd_ = -1;
-}
-
-void EpollSocket::Abort() {
-  if (fd_ < 0) return;
-  const linger reset{1, 0};
-  ::setsockopt(fd_, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
-  Close();
-}
-
-void EpollSocket::FailLater(int error) {
-  if (failure_ != 0) return;
-  failure_ = error;
-  loop_.ReadSoon(this);
-}
-
-void EpollSocket::DeliverFailure() {
-  const int error = failure_;
-  SocketHandler* handler = handler_;
-  Close();
-  if (handler != nullptr) handler->OnError(error);
-}
-
-void EpollSocket::FinishConnect() {
-  int error = 0;
-  socklen_t size = sizeof error;
-  ::getsockopt(fd_, SOL_SOCKET, SO_ERROR, &error, &size);
-  connecting_ = false;
-  if (error != 0) {
-    failure_ = error;
-    DeliverFailure();
-    return;
-  }
-  handler_->OnConnected();
-}
-
-void EpollSocket::OnEvents(std::uint32_t events) {
-  constexpr std::uint32_t kReadEvents = EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR;
-  if ((events & kReadEvents) != 0) readable_ = true;
-  if (connecting_) {
-    if ((events & (EPOLLIN | EPOLLRDHUP)) != 0) loop_.ReadSoon(this);
-    if ((events & (EPOLLOUT | EPOLLERR | EPOLLHUP)) != 0) FinishConnect();
-    return;
-  }
-  // After a FIN or a reset, reads go on until they say so: what the peer sent before it is still delivered first.
-  if ((events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0) peer_ended_ = true;
-  if ((events & EPOLLERR) != 0 && paused_) {
-    int error = 0;
-    socklen_t size = sizeof error;
-    ::getsockopt(fd_, SOL_SOCKET, SO_ERROR, &error, &size);
-    failure_ = error == 0 ? ECONNRESET : error;
-    DeliverFailure();
-    return;
-  }
-  if ((events & EPOLLOUT) != 0 && want_write_) {
-    want_write_ = false;
-    if (readable_ && !paused_) loop_.ReadSoon(this);  // the handler may destroy this socket: read from the list
-    handler_->OnWritable();
-    return;
-  }
-  if (readable_ && !paused_) ReadAvailable();
-}
-
-/// One read. A short one ends the edge unless the peer's FIN was announced (epoll(7)): no second read just to learn
-/// that there is nothing. After a full one the socket comes back from the ready list, when the others had their turn.
-void EpollSocket::ReadAvailable() {
-  const std::span<char> scratch = loop_.scratch();
-  ssize_t n = 0;
-  do {
-    n = ::recv(fd_, scratch.data(), scratch.size(), 0);
-  } while (n < 0 && errno == EINTR);
-  if (n > 0) {
-    const auto size = static_cast<std::size_t>(n);
-    if (size < scratch.size() && !peer_ended_) {
-      readable_ = false;
-    } else {
-      loop_.ReadSoon(this);
-    }
-    handler_->OnRead({scratch.data(), size});
-    return;
-  }
-  readable_ = false;
-  if (n == 0) {
-    ended_ = true;
-    handler_->OnEnd();
-  } else if (errno != EAGAIN && errno != EWOULDBLOCK) {
-    failure_ = errno;
-    DeliverFailure();
-  }
-}
-
-// --- EpollAcceptor ---
-
-EpollAcceptor::EpollAcceptor(EpollLoop& loop, int fd, bool shared, AcceptHandler& handler)
-    : loop_(loop), handler_(handler), fd_(fd), shared_(shared) {
-  Watch(true);
-}
-
-EpollAcceptor::~EpollAcceptor() {
-  loop_.DropResting(this);
-  Watch(false);
-}
-
-void EpollAcceptor::Watch(bool on) {
-  if (on == watched_) return;
-  watched_ = on;
-  if (on) {
-    loop_.Watch(fd_, this, EPOLLIN | (shared_ ? static_cast<std::uint32_t>(EPOLLEXCLUSIVE) : 0u));
-  } else {
-    loop_.Forget(fd_, this);
-  }
-}
-
-void EpollAcceptor::AcceptUpTo(std::size_t budget) {
-  for (std::size_t i = 0; i < budget; ++i) {
-    sockaddr_storage storage;
-    socklen_t size = sizeof storage;
-    const int fd = ::accept4(fd_, reinterpret_cast<sockaddr*>(&storage), &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
-    if (fd < 0) {
-      if (errno == EAGAIN || errno == EWOULDBLOCK) return;
-      if (errno == EINTR || errno == ECONNABORTED || errno == EPROTO) continue;
-      const int error = errno;
-      Watch(false);
-      rest_until_ = loop_.Now() + kAcceptRest;
-      loop_.RestAcceptor(this);
-      handler_.OnAcceptError(error);
-      return;
-    }
-    if (storage.ss_family != AF_UNIX) {
-      const int on = 1;
-      ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    }
-    const Address peer(reinterpret_cast<const sockaddr*>(&storage), size);
-    handler_.OnAccept(std::make_unique<EpollSocket>(loop_, fd, peer, false));
-  }
-}
-
-// --- EpollLoop ---
 
 EpollLoop::EpollLoop() : epoll_(::epoll_create1(EPOLL_CLOEXEC)), wake_(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)), now_(ReadMonotonicClock()) {
   PENSTOCK_ASSERT(epoll_ >= 0 && wake_ >= 0);
-  Watch(wake_, nullptr, EPOLLIN | EPOLLET);
+  PENSTOCK_ASSERT(Watch(wake_, nullptr, EPOLLIN | EPOLLET) == 0);
 }
 
 EpollLoop::~EpollLoop() {
@@ -325,16 +24,20 @@ EpollLoop::~EpollLoop() {
   ::close(epoll_);
 }
 
-void EpollLoop::Watch(int fd, Watched* watched, std::uint32_t events) {
+int EpollLoop::Watch(int fd, Watched* watched, std::uint32_t events) noexcept {
   epoll_event event{};
   event.events = events;
   event.data.ptr = watched;
-  PENSTOCK_ASSERT(::epoll_ctl(epoll_, EPOLL_CTL_ADD, fd, &event) == 0);
+  return ::epoll_ctl(epoll_, EPOLL_CTL_ADD, fd, &event) == 0 ? 0 : errno;
 }
 
 void EpollLoop::Forget(int fd, Watched* watched) noexcept {
   ::epoll_ctl(epoll_, EPOLL_CTL_DEL, fd, nullptr);
-  // Events of this turn that were not served yet must not reach a closed socket.
+  DropEvents(watched);
+}
+
+/// Events of this turn that were not served yet must not reach what is gone.
+void EpollLoop::DropEvents(Watched* watched) noexcept {
   for (int i = event_index_; i < event_count_; ++i) {
     if (events_[static_cast<std::size_t>(i)].data.ptr == watched) events_[static_cast<std::size_t>(i)].events = 0;
   }
@@ -398,25 +101,29 @@ void EpollLoop::ServeReady() {
     if (socket == nullptr) continue;
     socket->listed_ = false;
     serving_[i] = nullptr;
-    if (socket->failure_ != 0) {
-      socket->DeliverFailure();
-    } else if ((socket->readable_ || socket->peer_ended_) && !socket->ended_ && !socket->paused_) {
+    if (!socket->wants_service()) continue;
+    // A failed write does not eat what the peer had sent; nobody reads a paused or ended socket, so that is told at once.
+    const bool readable = socket->fd_ >= 0 && !socket->connecting_ && !socket->paused_ && !socket->ended_;
+    if (readable) {
       socket->ReadAvailable();
+    } else {
+      socket->DeliverFailure();
     }
   }
   serving_.clear();
 }
 
 void EpollLoop::WakeAcceptors() {
-  std::vector<EpollAcceptor*> still;
-  for (EpollAcceptor* acceptor : resting_) {
-    if (acceptor->rest_until_ <= now_) {
-      acceptor->Watch(true);
-    } else {
-      still.push_back(acceptor);
-    }
+  std::vector<EpollAcceptor*> rested;
+  std::erase_if(resting_, [&](EpollAcceptor* acceptor) {
+    if (acceptor->rest_until_ > now_) return false;
+    rested.push_back(acceptor);
+    return true;
+  });
+  for (EpollAcceptor* acceptor : rested) {
+    acceptor->resting_ = false;
+    acceptor->Watch();
   }
-  resting_ = std::move(still);
 }
 
 std::unique_ptr<Socket> EpollLoop::Connect(const Address& address, const ConnectOptions& options, SocketHandler& handler) {
@@ -440,14 +147,14 @@ std::unique_ptr<Socket> EpollLoop::Connect(const Address& address, const Connect
       ::setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &seconds, sizeof seconds);
     }
   }
-  const int result = ::connect(fd, address.get(), address.size());
-  const int error = errno;
+  if (::connect(fd, address.get(), address.size()) < 0 && errno != EINPROGRESS) {
+    socket->handler_ = &handler;
+    socket->FailLater(errno);
+    return socket;
+  }
   socket->Start(handler);
-  if (result < 0 && error != EINPROGRESS) socket->FailLater(error);
   return socket;
 }
-
-}  // namespace
 
 std::unique_ptr<EventLoop> MakeEpollLoop() { return std::make_unique<EpollLoop>(); }
 

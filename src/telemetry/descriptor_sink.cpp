@@ -23,7 +23,7 @@ int OpenForAppend(const std::string& path) {
 }
 
 bool IsRegular(int fd) {
-  struct stat status{};
+  struct stat status {};
   return fstat(fd, &status) == 0 && S_ISREG(status.st_mode);
 }
 
@@ -95,7 +95,8 @@ void DescriptorSink::flush() {
     if (ready == Ready::kNever) break;
     const std::size_t left = batch_.size() - done;
     // poll() on a pipe promises room for PIPE_BUF bytes; a larger write could block in the kernel.
-    const ssize_t wrote = write(fd_, batch_.data() + done, regular_ ? left : std::min<std::size_t>(left, PIPE_BUF));
+    const ssize_t wrote =
+        write(fd_, batch_.data() + done, regular_ ? left : std::min<std::size_t>(left, PIPE_BUF));
     if (wrote > 0) {
       done += static_cast<std::size_t>(wrote);
     } else if (wrote == 0 || (errno != EINTR && errno != EAGAIN)) {
@@ -108,7 +109,8 @@ void DescriptorSink::flush() {
 
 void DescriptorSink::Lose(std::size_t from) {
   const auto unwritten = batch_.begin() + static_cast<std::ptrdiff_t>(from);
-  lost_.fetch_add(static_cast<std::uint64_t>(std::count(unwritten, batch_.end(), '\n')), std::memory_order_relaxed);
+  lost_.fetch_add(static_cast<std::uint64_t>(std::count(unwritten, batch_.end(), '\n')),
+                  std::memory_order_relaxed);
   batch_.clear();
 }
 

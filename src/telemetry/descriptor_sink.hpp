@@ -11,22 +11,25 @@
 
 namespace penstock::telemetry {
 
-/// Owned by the log thread; lost() is for anybody. A spdlog sink over a descriptor: lines are gathered and written
-/// when flush() is called or 64 KiB have come together.
+/// Owned by the log thread; lost() is for anybody. A spdlog sink over a descriptor: lines are gathered and
+/// written when flush() is called or 64 KiB have come together.
 ///
-/// spdlog's own file and stderr sinks sit on stdio: one that hangs in fwrite() on a blocked pipe cannot be told to end,
-/// and one that meets a full disk throws for each line and leaves half a line behind. This one waits in poll(), where
-/// the doorbell reaches it, writes to a pipe no more than poll() promised, and after a torn line begins a new one.
+/// spdlog's own file and stderr sinks sit on stdio: one that hangs in fwrite() on a blocked pipe cannot be
+/// told to end, and one that meets a full disk throws for each line and leaves half a line behind. This one
+/// waits in poll(), where the doorbell reaches it, writes to a pipe no more than poll() promised, and after a
+/// torn line begins a new one.
 class DescriptorSink final : public spdlog::sinks::sink {
  public:
-  /// What to do while the reader of a pipe takes nothing: stand still, so that the rings do the buffering; or hold
-  /// back one batch, drop what comes on top, and let the other sink go on.
+  /// What to do while the reader of a pipe takes nothing: stand still, so that the rings do the buffering; or
+  /// hold back one batch, drop what comes on top, and let the other sink go on.
   enum class Blocked : std::uint8_t { kWait, kHoldBack };
 
-  /// A descriptor that somebody else owns. `stopping`: when set and rung for, a wait ends after half a second.
+  /// A descriptor that somebody else owns. `stopping`: when set and rung for, a wait ends after half a
+  /// second.
   DescriptorSink(int fd, Blocked blocked, LogDoorbell& bell, const std::atomic<bool>& stopping);
   /// A file, appended to; nullptr with errno when it cannot be opened.
-  static std::unique_ptr<DescriptorSink> OpenFile(std::string path, LogDoorbell& bell, const std::atomic<bool>& stopping);
+  static std::unique_ptr<DescriptorSink> OpenFile(std::string path, LogDoorbell& bell,
+                                                  const std::atomic<bool>& stopping);
   ~DescriptorSink() override;
 
   void log(const spdlog::details::log_msg& message) override;  ///< the payload and an end of line

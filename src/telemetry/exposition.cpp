@@ -28,15 +28,17 @@ void SetScalar(prometheus::ClientMetric& metric, MetricKind kind, double value) 
   }
 }
 
-/// The count is the sum of the buckets read, never a slot of its own: a scrape in the middle of an Observe() must not
-/// show a count that its +Inf bucket contradicts.
-void SetHistogram(prometheus::ClientMetric& metric, std::span<const std::int64_t> bounds_ns, const std::uint64_t* slots) {
+/// The count is the sum of the buckets read, never a slot of its own: a scrape in the middle of an Observe()
+/// must not show a count that its +Inf bucket contradicts.
+void SetHistogram(prometheus::ClientMetric& metric, std::span<const std::int64_t> bounds_ns,
+                  const std::uint64_t* slots) {
   prometheus::ClientMetric::Histogram& histogram = metric.histogram;
   histogram.bucket.reserve(bounds_ns.size() + 1);
   std::uint64_t cumulative = 0;
   for (std::size_t i = 0; i <= bounds_ns.size(); ++i) {
     cumulative += slots[i];
-    const double bound = i < bounds_ns.size() ? static_cast<double>(bounds_ns[i]) / 1e9 : std::numeric_limits<double>::infinity();
+    const double bound = i < bounds_ns.size() ? static_cast<double>(bounds_ns[i]) / 1e9
+                                              : std::numeric_limits<double>::infinity();
     histogram.bucket.push_back({cumulative, bound});
   }
   histogram.sample_count = cumulative;
@@ -61,12 +63,14 @@ class SlabCollectable final : public prometheus::Collectable {
       const MetricFamily& row = rows[key.family];
       prometheus::ClientMetric& metric = families[key.family].metric.emplace_back();
       for (std::size_t i = 0; i < kLabelsMax && key.labels[i] != 0; ++i) {
-        metric.label.push_back({std::string(row.labels[i]), reading.labels.at(key.labels[i])});
+        metric.label.push_back({std::string(row.labels[i]), reading.TextOf(key.labels[i])});
       }
       const std::uint64_t value = reading.sums[slot];
       switch (row.kind) {
         case MetricKind::kCounter: SetScalar(metric, row.kind, static_cast<double>(value)); break;
-        case MetricKind::kGauge: SetScalar(metric, row.kind, static_cast<double>(static_cast<std::int64_t>(value))); break;
+        case MetricKind::kGauge:
+          SetScalar(metric, row.kind, static_cast<double>(static_cast<std::int64_t>(value)));
+          break;
         case MetricKind::kHistogram: SetHistogram(metric, row.bounds_ns, &reading.sums[slot]); break;
       }
     }

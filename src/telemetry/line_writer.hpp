@@ -13,13 +13,14 @@ namespace penstock::telemetry {
 /// Bytes one value may take in a line, escapes included (FAULTS A-09).
 inline constexpr std::size_t kLogFieldMax = 1024;
 
-/// Writes `text` so that it can stand between the quotes of a JSON string and do no harm in a terminal or to a reader
-/// of lines: quotes, backslashes, control characters (C1 too: U+009B starts an ANSI sequence), U+2028/2029 and the
-/// marks that reverse text are escaped; a byte that is not UTF-8 becomes \ufffd. What does not fit into `room` is cut,
-/// never inside a character or an escape. Returns the end.
+/// Writes `text` so that it can stand between the quotes of a JSON string and do no harm in a terminal or to
+/// a reader of lines: quotes, backslashes, control characters (C1 too: U+009B starts an ANSI sequence),
+/// U+2028/2029 and the marks that reverse text are escaped; a byte that is not UTF-8 becomes \ufffd. What
+/// does not fit into `room` is cut, never inside a character or an escape. Returns the end.
 char* EscapeText(std::string_view text, char* out, std::size_t room) noexcept;
 
-/// Owned by one thread. Builds one line in a fixed buffer. What does not fit is left out whole: a line is always valid.
+/// Owned by one thread. Builds one line in a fixed buffer. What does not fit is left out whole: a line is
+/// always valid.
 class LineWriter {
  public:
   LineWriter(char* buffer, std::size_t size) noexcept : begin_(buffer), at_(buffer), end_(buffer + size) {}
@@ -30,10 +31,12 @@ class LineWriter {
     at_ += text.size();
   }
   void Quoted(std::string_view text) noexcept;
-  void Escaped(std::string_view text) noexcept { at_ = EscapeText(text, at_, room() < kLogFieldMax ? room() : kLogFieldMax); }
+  void Escaped(std::string_view text) noexcept {
+    at_ = EscapeText(text, at_, room() < kLogFieldMax ? room() : kLogFieldMax);
+  }
   void Unsigned(std::uint64_t value) noexcept;
   void Signed(std::int64_t value) noexcept;
-  void Real(double value) noexcept;  ///< "null" for what JSON has no number for
+  void Real(double value) noexcept;            ///< "null" for what JSON has no number for
   void Milliseconds(Duration value) noexcept;  ///< three decimals
 
   std::size_t room() const noexcept { return static_cast<std::size_t>(end_ - at_); }
@@ -45,7 +48,8 @@ class LineWriter {
   char* end_;
 };
 
-/// Owned by one thread. 2026-09-14T12:34:56.789Z; the part to the second is kept, because lines come many a second.
+/// Owned by one thread. 2026-09-14T12:34:56.789Z; the part to the second is kept, because lines come many a
+/// second.
 class TimestampText {
  public:
   static constexpr std::size_t kSize = 24;

@@ -10,7 +10,9 @@ namespace {
 
 constexpr std::array<std::string_view, 4> kLevels = {"debug", "info", "warn", "error"};
 
-std::string_view LevelName(LogLevel level) noexcept { return kLevels[static_cast<std::size_t>(level)]; }
+std::string_view LevelName(LogLevel level) noexcept {
+  return kLevels[static_cast<std::size_t>(level)];
+}
 
 void WriteValue(LineWriter& line, const LogField::Value& value) {
   struct Visitor {
@@ -25,9 +27,12 @@ void WriteValue(LineWriter& line, const LogField::Value& value) {
 }
 
 /// The most a field can take: its separators, its name (a literal, short) and its value.
-std::size_t FieldMax(const LogField& field) noexcept { return field.name.size() + kLogFieldMax + 8; }
+std::size_t FieldMax(const LogField& field) noexcept {
+  return field.name.size() + kLogFieldMax + 8;
+}
 
-void WriteJson(LineWriter& line, LogLevel level, std::string_view timestamp, std::string_view message, Logger::Fields fields) {
+void WriteJson(LineWriter& line, LogLevel level, std::string_view timestamp, std::string_view message,
+               Logger::Fields fields) {
   line.Raw(R"({"ts":")");
   line.Raw(timestamp);
   line.Raw(R"(","level":")");
@@ -44,7 +49,8 @@ void WriteJson(LineWriter& line, LogLevel level, std::string_view timestamp, std
   line.Raw("}");
 }
 
-void WriteText(LineWriter& line, LogLevel level, std::string_view timestamp, std::string_view message, Logger::Fields fields) {
+void WriteText(LineWriter& line, LogLevel level, std::string_view timestamp, std::string_view message,
+               Logger::Fields fields) {
   line.Raw(timestamp);
   line.Raw(" ");
   line.Raw(LevelName(level));

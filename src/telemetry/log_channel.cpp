@@ -21,8 +21,12 @@ struct RecordHead {
 
 }  // namespace
 
-LogDoorbell::LogDoorbell() noexcept : fd_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) { PENSTOCK_ASSERT(fd_ >= 0); }
-LogDoorbell::~LogDoorbell() { close(fd_); }
+LogDoorbell::LogDoorbell() noexcept : fd_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
+  PENSTOCK_ASSERT(fd_ >= 0);
+}
+LogDoorbell::~LogDoorbell() {
+  close(fd_);
+}
 
 void LogDoorbell::Ring() noexcept {
   if (rung_.exchange(true, std::memory_order_seq_cst)) return;
@@ -34,8 +38,9 @@ void LogDoorbell::GetUp() noexcept {
   asleep_.store(false, std::memory_order_seq_cst);
   std::uint64_t rings;
   (void)!read(fd_, &rings, sizeof rings);
-  // In this order: who rings between the two is not heard, but what he rang for is seen by the look at the rings that
-  // follows. The other way round his ring would be swallowed while the next ones are still held back.
+  // In this order: who rings between the two is not heard, but what he rang for is seen by the look at the
+  // rings that follows. The other way round his ring would be swallowed while the next ones are still held
+  // back.
   rung_.store(false, std::memory_order_seq_cst);
 }
 

@@ -27,8 +27,8 @@ struct LogSink::State {
   std::atomic<bool> stopping{false};
   std::atomic<bool> reopen{false};
   std::unique_ptr<DescriptorSink> daemon;
-  std::unique_ptr<DescriptorSink> file;      // the access log when it is a file
-  spdlog::sinks::sink* access = nullptr;     // file, daemon, or null = off
+  std::unique_ptr<DescriptorSink> file;   // the access log when it is a file
+  spdlog::sinks::sink* access = nullptr;  // file, daemon, or null = off
   std::thread thread;
 
   mutable std::mutex mutex;  // channels, rounds
@@ -139,7 +139,9 @@ LogChannel& LogSink::OpenChannel() {
   return *state_->channels.emplace_back(std::make_unique<LogChannel>(state_->bell, bytes));
 }
 
-bool LogSink::access_enabled() const noexcept { return state_->access != nullptr; }
+bool LogSink::access_enabled() const noexcept {
+  return state_->access != nullptr;
+}
 
 void LogSink::Reopen() noexcept {
   state_->reopen.store(true, std::memory_order_seq_cst);

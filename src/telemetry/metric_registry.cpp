@@ -50,7 +50,8 @@ void MetricRegistry::Release(LabelId id) noexcept {
     const auto& [key, slot] = entry;
     if (std::find(key.labels.begin(), key.labels.end(), id) == key.labels.end()) return false;
     const std::uint32_t slots = SlotsOf(key.family);
-    // No writer is left for these slots, so the single-writer rule is kept although this may be another thread.
+    // No writer is left for these slots, so the single-writer rule is kept although this may be another
+    // thread.
     for (const auto& slab : slabs_) {
       for (Slot i = 0; i < slots; ++i) slab->Set(slot + i, 0);
     }
@@ -104,11 +105,12 @@ Slot MetricRegistry::SlotOf(const SeriesKey& key) {
 MetricsReading MetricRegistry::Read() const {
   MetricsReading reading;
   reading.sums.resize(kSlabSlots);
+  reading.series.reserve(kSeriesMax);
   {
     const std::lock_guard lock(mutex_);
-    reading.series.reserve(series_.size());
+    reading.labels.reserve(labels_.size());
     for (const auto& [key, slot] : series_) reading.series.push_back({key, slot});
-    for (const auto& [id, label] : labels_) reading.labels.emplace(id, label.text);
+    for (const auto& [id, label] : labels_) reading.labels.emplace_back(id, label.text);
     for (const auto& slab : slabs_) {
       for (Slot slot = kBinSlots; slot < next_slot_; ++slot) reading.sums[slot] += slab->Read(slot);
     }
@@ -116,7 +118,16 @@ MetricsReading MetricRegistry::Read() const {
   std::sort(reading.series.begin(), reading.series.end(), [](const auto& a, const auto& b) {
     return std::pair(a.key.family, a.slot) < std::pair(b.key.family, b.slot);
   });
+  std::sort(reading.labels.begin(), reading.labels.end(),
+            [](const auto& a, const auto& b) { return a.first < b.first; });
   return reading;
+}
+
+const std::string& MetricsReading::TextOf(LabelId id) const noexcept {
+  const auto found = std::lower_bound(labels.begin(), labels.end(), id,
+                                      [](const auto& label, LabelId wanted) { return label.first < wanted; });
+  PENSTOCK_ASSERT(found != labels.end() && found->first == id);
+  return found->second;
 }
 
 void MetricRegistry::Pull(const PullSink& sink) const {

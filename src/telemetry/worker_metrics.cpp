@@ -7,11 +7,14 @@ namespace penstock::telemetry {
 
 namespace {
 
-constexpr FamilyId Id(Metric metric) { return static_cast<FamilyId>(metric); }
+constexpr FamilyId Id(Metric metric) {
+  return static_cast<FamilyId>(metric);
+}
 
 }  // namespace
 
-void WorkerMetrics::CountRequest(std::size_t route, LabelId model, LabelId key, std::uint16_t status, Duration duration) {
+void WorkerMetrics::CountRequest(std::size_t route, LabelId model, LabelId key, std::uint16_t status,
+                                 Duration duration) {
   PENSTOCK_ASSERT(route < gateway.routes_.size());
   const LabelId route_label = gateway.routes_[route];
   const LabelId status_label = gateway.statuses_[StatusLabelIndex(status)];

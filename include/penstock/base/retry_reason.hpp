@@ -5,8 +5,8 @@
 
 namespace penstock {
 
-/// Why another attempt is made: the classes of `retry.on`, and the label of penstock_retries_total. Here because both
-/// the rule (policy) and the count (telemetry) name it, and neither knows the other.
+/// Why another attempt is made: the classes of `retry.on`, and the label of penstock_retries_total. Here
+/// because both the rule (policy) and the count (telemetry) name it, and neither knows the other.
 enum class RetryReason : std::uint8_t { kConnect, kReset, kTimeout, kStatus };
 inline constexpr std::size_t kRetryReasons = 4;
 

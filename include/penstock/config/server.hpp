@@ -41,8 +41,8 @@ struct EventBudget {
 
 /// What one client, one connection and the whole gateway may use. Sizes in bytes, rates in bytes per second. The defaults
 /// lie among those of nginx, HAProxy, nghttpx and Envoy's edge configuration; they are tighter where a known attack is
-/// cheap (resets: nghttp2's 1000/33 and Envoy's 500 were both too many, CVE-2023-44487) and looser where LLM clients
-/// need it (bodies of 10 MiB, streams without a limit per connection).
+/// cheap for the client (resets, CVE-2023-44487) and looser where LLM clients need it (bodies of 10 MiB, streams without a
+/// limit per connection).
 struct Limits {
   /// HTTP/2 connections are dearer to open, so they may idle longer while `idle_timeout` has its default.
   static constexpr Duration kIdleTimeoutDefault = std::chrono::seconds(75);

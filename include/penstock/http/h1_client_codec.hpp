@@ -51,9 +51,7 @@ class H1ClientCodec {
 
   std::size_t FeedHead(std::string_view bytes, H1ClientHandler& handler);
   std::size_t FeedBody(std::string_view bytes, H1ClientHandler& handler);
-  const H1Verdict* TakeLine(H1HeadReader::Line got, std::string_view line);
   const H1Verdict* TakeStatusLine(std::string_view line);
-  const H1Verdict* TakeField(std::string_view line);
   const H1Verdict* DecideFraming();
   const H1Verdict* SkipInterim();
   void BeginHead();
@@ -66,7 +64,6 @@ class H1ClientCodec {
   H1Facts facts_;
   H1ChunkedBody chunks_;
   std::uint64_t length_left_ = 0;  ///< of a body with a length
-  std::uint32_t lines_ = 0;        ///< of the current head, status line included
   std::uint16_t interim_ = 0;      ///< heads skipped
   State state_ = State::kIdle;
   Method method_ = Method::kGet;

@@ -14,18 +14,23 @@ namespace penstock::http {
 struct H1Limits;
 struct H1Verdict;
 
-/// Owned by one Worker. Reads a section of lines (a message's head, a body's trailers) within a Head's store: bytes are
-/// copied once, to the end of the store, and parsed there, names turned to lower case in place. Memory held is the
-/// Head's; between messages there is none. Bytes that were clean once are not looked at again, so that delivery byte by
-/// byte costs linear time.
+/// Owned by one Worker. Reads a start line and a section of fields (a message's head), or the fields alone (a body's
+/// trailers), within a Head's store: bytes are copied once, to the end of the store, and parsed there, names turned to
+/// lower case in place. Memory held is the Head's; between messages there is none. Bytes that were clean once are not
+/// looked at again, so that delivery byte by byte costs linear time.
 class H1HeadReader {
  public:
-  enum class Line : std::uint8_t { kPartial, kWhole, kBadByte, kBadEnding, kTooLong };
+  enum class Got : std::uint8_t { kMore, kEnd, kRefused };
   struct Field {
     std::string_view name;   ///< lower case
     std::string_view value;  ///< trimmed
     HeaderId id;
     bool unclean;  ///< an underscore in the name, or a value with 8-bit bytes that are not clean UTF-8
+  };
+  struct Bounds {
+    std::size_t start_line;  ///< bytes, line end included; 0: there is no start line
+    std::size_t fields;      ///< bytes, line ends included but for the empty line at the end
+    std::size_t field_count;
   };
 
   explicit H1HeadReader(HeadPool& heads) noexcept : heads_(&heads) {}
@@ -35,37 +40,52 @@ class H1HeadReader {
   HeadPool& heads() noexcept { return *heads_; }
   HeadPtr TakeHead() noexcept { return std::move(head_); }
 
-  /// Borrows a head (or clears the one at hand) and opens its first section.
-  void Begin(std::size_t bound);
-  /// What follows is a section of its own, of at most `bound` bytes line ends included.
-  void BeginSection(std::size_t bound) noexcept;
-  /// Appends a bounded piece of `bytes`; returns how much of it.
-  std::size_t Fill(std::string_view bytes);
-  /// The next line without its CRLF in `line`. The order of the checks (bound, then bytes, each at the first position
-  /// that breaks it) makes the answer independent of how the bytes were split.
-  Line NextLine(std::string_view& line) noexcept;
-  /// Cuts off what was filled in behind the last whole line; returns how much.
-  std::size_t Unread() noexcept;
+  /// Borrows a head, or clears the one at hand.
+  void Begin(const Bounds& bounds);
+  /// Takes bytes up to the end of the section; `taken` is how many. take_start(char* line, std::size_t size) and
+  /// take_field(const Field&) return null or why the message is refused. A line is judged when it is whole; the order
+  /// of the checks before (bound, then bytes, each at the first position that breaks it) makes the outcome independent
+  /// of how the bytes were split. Defined in src/http/h1_head_reader.hpp.
+  template <class TakeStart, class TakeField>
+  Got Read(std::string_view bytes, std::size_t& taken, const H1Verdict*& wrong, const H1Verdict& long_start_line, TakeStart take_start,
+           TakeField take_field);
 
-  /// Parses a line that is not empty; null when it is well-formed.
-  const H1Verdict* ParseField(std::string_view line, Field& field) noexcept;
   /// Adds a field just parsed; its bytes stay where they are.
   void Keep(const Field& field) { head_->AddWithin(field.name, field.value, field.id); }
   void KeepMethod(std::string_view text) noexcept { head_->method_text_ = head_->Within(text); }
   void KeepScheme(std::string_view text) noexcept { head_->scheme_ = head_->Within(text); }
   void KeepAuthority(std::string_view text) noexcept { head_->authority_ = head_->Within(text); }
   void KeepTarget(std::string_view text) noexcept { head_->target_ = head_->Within(text); }
-  /// The line's bytes, to be rewritten in place.
-  char* Writable(std::string_view line) noexcept { return head_->bytes_.get() + head_->Within(line).begin; }
 
  private:
+  enum class Line : std::uint8_t { kPartial, kWhole, kBadByte, kBadEnding, kTooLong };
+  /// A copy of the members below for the inner loop: kept in registers, where stores to the text cannot alias it.
+  struct Cursor {
+    char* bytes;
+    std::size_t end;
+    std::size_t bound;
+    std::size_t line;
+    std::size_t scanned;
+    bool eight_bit;
+  };
+
+  static Line NextLine(Cursor& cursor, std::string_view& line) noexcept;
+  static const H1Verdict* ParseField(Cursor& cursor, std::string_view line, Field& field) noexcept;
+  std::size_t Fill(std::string_view bytes);
+  void OpenFields() noexcept;
+  Cursor Open() const noexcept;
+  void Close(const Cursor& cursor) noexcept;
+
   HeadPool* heads_;
   HeadPtr head_;
   std::uint32_t section_ = 0;  ///< offset of the section's first byte
-  std::uint32_t bound_ = 0;
+  std::uint32_t bound_ = 0;    ///< of the section
   std::uint32_t line_ = 0;     ///< offset of the current line
   std::uint32_t scanned_ = 0;  ///< bytes of the current line before this are clean
-  bool eight_bit_ = false;     ///< the current line may have bytes above 0x7f
+  std::uint32_t fields_bound_ = 0;
+  std::uint16_t fields_left_ = 0;
+  bool start_line_ = false;  ///< due
+  bool eight_bit_ = false;   ///< the current line may have bytes above 0x7f
 };
 
 /// What the fields said about framing and the connection.
@@ -80,6 +100,11 @@ struct H1Facts {
   Coding coding = Coding::kNone;
   Expectation expectation = Expectation::kNone;
 
+  /// Is this one of the fields that Note looks at?
+  static constexpr bool Matters(HeaderId id) noexcept {
+    return id == HeaderId::kContentLength || id == HeaderId::kTransferEncoding || id == HeaderId::kHost || id == HeaderId::kConnection ||
+           id == HeaderId::kExpect;
+  }
   /// Looks at one field; null when it is fine.
   const H1Verdict* Note(HeaderId id, std::string_view value) noexcept;
   /// RFC 9112 9.3.
@@ -111,7 +136,6 @@ class H1ChunkedBody {
   std::uint32_t extensions_ = 0;  ///< of all
   Step step_ = Step::kSizeFirst;
   std::uint8_t digits_ = 0;
-  std::uint16_t trailers_ = 0;
 };
 
 /// Reads the method, target and version of a request line and the parts of an absolute target.

@@ -66,9 +66,7 @@ class H1ServerCodec {
   std::size_t SkipBlankLine(char first, H1ServerHandler& handler);
   std::size_t FeedHead(std::string_view bytes, H1ServerHandler& handler);
   std::size_t FeedBody(std::string_view bytes, H1ServerHandler& handler);
-  const H1Verdict* TakeLine(H1HeadReader::Line got, std::string_view line);
-  const H1Verdict* TakeRequestLine(std::string_view line);
-  const H1Verdict* TakeField(std::string_view line);
+  const H1Verdict* TakeRequestLine(char* line, std::size_t size);
   const H1Verdict* DecideFraming();
   void FinishHead(H1ServerHandler& handler);
   void Finish(H1ServerHandler& handler);
@@ -79,7 +77,6 @@ class H1ServerCodec {
   H1Facts facts_;
   H1ChunkedBody chunks_;
   std::uint64_t length_left_ = 0;  ///< of a body with a length
-  std::uint32_t lines_ = 0;        ///< of the head so far, request line included
   State state_ = State::kIdle;
   Framing framing_ = Framing::kNone;
   BlankLine blank_ = BlankLine::kNone;

@@ -95,7 +95,12 @@ class Head {
   Slice Within(std::string_view view) const noexcept {
     return {static_cast<std::uint32_t>(view.data() - bytes_.get()), static_cast<std::uint32_t>(view.size())};
   }
-  void AddWithin(std::string_view name, std::string_view value, HeaderId id);
+  void AddWithin(std::string_view name, std::string_view value, HeaderId id) {
+    fields_.push_back(Entry{Within(name), Within(value), id});
+    list_bytes_ += name.size() + value.size() + 32;
+    std::uint16_t& first = first_[static_cast<std::size_t>(id)];
+    if (first == 0) first = static_cast<std::uint16_t>(fields_.size());
+  }
   std::string_view At(Slice slice) const noexcept { return {bytes_.get() + slice.begin, slice.size}; }
 
   std::unique_ptr<char[]> bytes_;  ///< not a vector: appended to without clearing, with readable slack behind

@@ -12,8 +12,8 @@ namespace penstock::llm {
 
 /// What to change in a body on its way upstream. All else goes byte for byte.
 struct SpliceRules {
-  std::string_view
-      model_json;  ///< the upstream's name as a JSON string (QuoteJson), empty: leave the client's
+  /// The upstream's name as a JSON string (QuoteJson); empty: leave the client's.
+  std::string_view model_json = {};
   bool include_usage = false;  ///< set `stream_options.include_usage` to true
   bool force_stream = false;   ///< set `stream` to true
 };

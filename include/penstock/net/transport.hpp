@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <span>
 #include <string_view>
 
 #include "penstock/base/error.hpp"
@@ -16,9 +17,11 @@ class TransportHandler {
  public:
   virtual void OnOpen() = 0;                        ///< connected and, under TLS, the handshake done: alpn() is known
   virtual void OnData(std::string_view bytes) = 0;  ///< borrowed plaintext
-  virtual void OnEnd() = 0;                         ///< the peer sends no more (FIN or close_notify)
+  virtual void OnEnd() = 0;                         ///< the peer sends no more: FIN, or close_notify under TLS (FIN alone is a failure there)
   virtual void OnRoom() = 0;                        ///< out() was written to its end after it had been stuck
-  virtual void OnFailed(const Error& error) = 0;    ///< connect, TLS or reset; the transport is closed already
+  /// Connect, TLS or reset; the transport is closed already. A server's failures are kClientGone, a client's kUpstreamConnect
+  /// and kUpstreamTls before OnOpen (Retry::kIfUnprocessed), kUpstreamReset and kUpstreamTls after it (kUnproven).
+  virtual void OnFailed(const Error& error) = 0;
 
  protected:
   ~TransportHandler() = default;
@@ -44,8 +47,8 @@ class Transport final : private rt::SocketHandler {
   void Flush();
   bool stuck() const noexcept { return stuck_; }  ///< the kernel's buffer is full
 
-  void PauseRead();
-  void ResumeRead();
+  void PauseRead();   ///< no OnData or OnEnd after this; a reset is still told at once
+  void ResumeRead();  ///< OnData follows later, never from inside this call
   void ShutdownWrite();  ///< close_notify and FIN; call when out() is empty
   void Close();          ///< no event after this
   void Abort();          ///< Close by a TCP reset, without close_notify
@@ -64,7 +67,8 @@ class Transport final : private rt::SocketHandler {
   void OnWritable() override;
   void OnError(int error) override;
 
-  void FlushPlain();
+  std::size_t Offer(std::span<const iovec> parts, std::size_t size);
+  bool WriteOut(Chain& chain);
   void Fail(const Error& error);
 
   rt::Worker& worker_;
@@ -72,6 +76,7 @@ class Transport final : private rt::SocketHandler {
   std::unique_ptr<rt::Socket> socket_;
   std::unique_ptr<TlsStream> tls_;
   Chain out_;
+  bool accepted_ = false;
   bool connecting_ = false;
   bool stuck_ = false;
 };

@@ -11,9 +11,9 @@
 #include "penstock/base/prng.hpp"
 #include "penstock/policy/endpoint_load.hpp"
 
-/// A policy proposes candidates, the caller disposes. The policy knows weights and load; whether an endpoint is
-/// healthy, has room or was silent before is the caller's affair: it takes the first candidate that suits it. The
-/// walk is bounded because a candidate is never proposed twice.
+/// A policy proposes candidates, the caller disposes. The policy knows weights and load; whether an endpoint
+/// is healthy, has room or was silent before is the caller's affair: it takes the first candidate that suits
+/// it. The walk is bounded because a candidate is never proposed twice.
 namespace penstock::policy {
 
 /// Endpoints in one cluster; the configuration refuses more.
@@ -60,8 +60,9 @@ class LoadBalancer {
   EndpointSet excluded_;
 };
 
-/// Owned by one Worker. One request's walk: every index at most once, so it ends after at most size() steps. Lives as
-/// long as the request's attempts do, so that a retry goes elsewhere; must not outlive the balancer and the context.
+/// Owned by one Worker. One request's walk: every index at most once, so it ends after at most size() steps.
+/// Lives as long as the request's attempts do, so that a retry goes elsewhere; must not outlive the balancer
+/// and the context.
 class Candidates {
  public:
   Candidates(LoadBalancer& balancer, PickContext context) noexcept

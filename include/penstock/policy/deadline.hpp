@@ -31,8 +31,9 @@ struct Deadline {
   friend constexpr bool operator==(Deadline, Deadline) = default;
 };
 
-/// The client's `x-penstock-timeout-ms`: a whole number of milliseconds from 1 up; none when it is anything else. What
-/// is too large to represent becomes Duration::max(): harmless, because the value can only shorten `total`.
+/// The client's `x-penstock-timeout-ms`: a whole number of milliseconds from 1 up; none when it is anything
+/// else. What is too large to represent becomes Duration::max(): harmless, because the value can only shorten
+/// `total`.
 std::optional<Duration> ParseTimeoutMs(std::string_view text) noexcept;
 
 /// `total`, or the client's wish where that is shorter.

@@ -11,7 +11,8 @@ namespace penstock::policy {
 
 class EndpointLoad;
 
-/// Owned by one Worker. One attempt's place on an endpoint: +1 in flight while it lives. Nobody else writes the count.
+/// Owned by one Worker. One attempt's place on an endpoint: +1 in flight while it lives. Nobody else writes
+/// the count.
 class LoadLease {
  public:
   LoadLease() = default;
@@ -34,11 +35,12 @@ class LoadLease {
   EndpointLoad* load_ = nullptr;
 };
 
-/// Shared: padded atomics, written by leases of every worker. An LLM replica has few slots and calls last seconds, so
-/// a view per worker would be wrong. Outlives its leases.
+/// Shared: padded atomics, written by leases of every worker. An LLM replica has few slots and calls last
+/// seconds, so a view per worker would be wrong. Outlives its leases.
 ///
 /// Every access is relaxed: the counts publish no other memory. The limit needs only the atomicity of one
-/// read-modify-write, and a balancer that reads a count a few nanoseconds old picks no worse than one that lost the race.
+/// read-modify-write, and a balancer that reads a count a few nanoseconds old picks no worse than one that
+/// lost the race.
 class alignas(64) EndpointLoad {
  public:
   EndpointLoad() = default;
@@ -67,7 +69,9 @@ class alignas(64) EndpointLoad {
     }
   }
   /// At most kProgressGrain older than the truth; TimePoint{0} when there never was any.
-  TimePoint last_progress() const noexcept { return TimePoint{last_progress_ns_.load(std::memory_order_relaxed)}; }
+  TimePoint last_progress() const noexcept {
+    return TimePoint{last_progress_ns_.load(std::memory_order_relaxed)};
+  }
 
   static constexpr Duration kProgressGrain = std::chrono::milliseconds(1);
 

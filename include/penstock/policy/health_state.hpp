@@ -27,15 +27,15 @@ struct HealthThresholds {
 
 /// Owned by one thread, the one that probes. An endpoint's health from its active checks.
 ///
-/// A server that is busy answers its health path late: llama-server's was seen to stall for a whole generation. So a
-/// timeout is no evidence at all when requests on that endpoint made progress since the probe began: it neither
-/// counts nor breaks a streak. A refusal counts in any case.
+/// A server that is busy answers its health path late: llama-server's was seen to stall for a whole
+/// generation. So a timeout is no evidence at all when requests on that endpoint made progress since the
+/// probe began: it neither counts nor breaks a streak. A refusal counts in any case.
 class HealthState {
  public:
   explicit HealthState(HealthThresholds thresholds) noexcept : thresholds_(thresholds) {}
 
-  /// A probe that began at `began` ended. `last_progress` is EndpointLoad::last_progress(). Returns whether usable()
-  /// changed.
+  /// A probe that began at `began` ended. `last_progress` is EndpointLoad::last_progress(). Returns whether
+  /// usable() changed.
   bool OnProbe(ProbeResult result, TimePoint began, TimePoint last_progress) noexcept;
 
   Health health() const noexcept { return health_; }

@@ -6,11 +6,11 @@
 #include "penstock/base/error.hpp"
 #include "penstock/base/retry_reason.hpp"
 
-/// May a failed attempt be followed by another? The safe-retry rule: only before commit; only what the upstream
-/// provably did not process or itself refused; what it may have processed (unproven: a reset after the request was
-/// written, silence) once at most and only where the operator allows, because an inference has no side effect but its
-/// cost. A retry budget and a backoff, where configured, are asked after this rule said yes; breakers and rest periods
-/// act on the choice of the next endpoint.
+/// May a failed attempt be followed by another? The safe-retry rule: only before commit; only what the
+/// upstream provably did not process or itself refused; what it may have processed (unproven: a reset after
+/// the request was written, silence) once at most and only where the operator allows, because an inference
+/// has no side effect but its cost. A retry budget and a backoff, where configured, are asked after this rule
+/// said yes; breakers and rest periods act on the choice of the next endpoint.
 namespace penstock::policy {
 
 /// `retry.on`: failure classes, and the statuses that count as the upstream's refusal.
@@ -43,8 +43,8 @@ struct RetryProgress {
   bool committed = false;
 };
 
-/// How an attempt failed. With code kUpstreamStatus `status` says which; `error.retry` of a status is kSafe unless the
-/// backend's kind says that this answer is about the request, not the server.
+/// How an attempt failed. With code kUpstreamStatus `status` says which; `error.retry` of a status is kSafe
+/// unless the backend's kind says that this answer is about the request, not the server.
 struct AttemptFailure {
   Error error;
   std::uint16_t status = 0;
@@ -71,6 +71,7 @@ struct RetryVerdict {
   bool same_endpoint = false;
 };
 
-RetryVerdict DecideRetry(const RetryRules& rules, const RetryProgress& progress, const AttemptFailure& failure) noexcept;
+RetryVerdict DecideRetry(const RetryRules& rules, const RetryProgress& progress,
+                         const AttemptFailure& failure) noexcept;
 
 }  // namespace penstock::policy

@@ -10,12 +10,14 @@ namespace penstock::policy {
 
 /// Owned by one Worker. `burst` at once, `per_second` in the long run; starts full.
 ///
-/// Kept as the generic cell rate algorithm (ITU-T I.371): one moment, the one at which the bucket is full again. No
-/// refill to forget, no fraction to lose, and a step of `now` backwards refuses at most what it stepped.
+/// Kept as the generic cell rate algorithm (ITU-T I.371): one moment, the one at which the bucket is full
+/// again. No refill to forget, no fraction to lose, and a step of `now` backwards refuses at most what it
+/// stepped.
 class TokenBucket {
  public:
   /// burst >= 1, 0 < per_second <= 1e9, burst / per_second under a century.
-  TokenBucket(std::uint32_t burst, double per_second) : interval_ns_(static_cast<std::int64_t>(1e9 / per_second)) {
+  TokenBucket(std::uint32_t burst, double per_second)
+      : interval_ns_(static_cast<std::int64_t>(1e9 / per_second)) {
     PENSTOCK_ASSERT(burst >= 1 && per_second > 0 && per_second <= 1e9 && burst / per_second < 3.2e9);
     capacity_ns_ = interval_ns_ * burst;
   }

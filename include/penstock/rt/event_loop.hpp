@@ -27,7 +27,7 @@ class SocketHandler {
   virtual void OnRead(std::string_view bytes) = 0;      ///< borrowed
   virtual void OnEnd() = 0;                             ///< the peer sends no more (FIN)
   virtual void OnWritable() = 0;                        ///< there is room again after a short Write
-  virtual void OnError(int error) = 0;                  ///< errno: connect failed, reset, timed out; the socket is dead
+  virtual void OnError(int error) = 0;                  ///< errno: connect failed, reset, timed out; the socket is closed. Also while paused and after OnEnd
 
  protected:
   ~SocketHandler() = default;
@@ -40,7 +40,8 @@ class Socket {
 
   /// Begins delivering events. Accepted sockets deliver nothing before.
   virtual void Start(SocketHandler& handler) = 0;
-  /// Takes as many bytes as can be taken now; a short count means OnWritable will come. Errors come as OnError later.
+  /// Takes as many bytes as can be taken now; a short count means OnWritable will come. Errors come as OnError later, after
+  /// what the peer had sent. Not before OnConnected, not after ShutdownWrite.
   virtual std::size_t Write(std::span<const iovec> parts) = 0;
   virtual void PauseRead() = 0;
   virtual void ResumeRead() = 0;

@@ -37,9 +37,13 @@ class [[nodiscard]] Task {
   ~Task() { Destroy(); }
 
   bool await_ready() const noexcept { return false; }
-  std::coroutine_handle<> await_suspend(std::coroutine_handle<> awaiter) noexcept {
+  /// Runs the task as a plain call: one that ends without suspending goes on in its awaiter without a transfer, so that a
+  /// loop of a million such awaits needs no stack even where the compiler makes no tail calls (sanitizers, -O0).
+  bool await_suspend(std::coroutine_handle<> awaiter) {
+    handle_.resume();
+    if (handle_.done()) return false;
     handle_.promise().awaiter = awaiter;
-    return handle_;
+    return true;
   }
   T await_resume() { return handle_.promise().Take(); }
 
@@ -97,26 +101,51 @@ struct Task<void>::promise_type : detail::PromiseParts {
   void Take() const noexcept {}
 };
 
-/// One coroutine waits here until somebody calls Set(); setting first is remembered. Set resumes the waiter inside the
-/// call. Reset makes it usable again.
+/// Owned by one Worker. One coroutine waits here (`co_await signal`) until somebody calls Set(); setting first is remembered, waking up
+/// forgets it. Set resumes the waiter inside the call. A waiter that is destroyed while it waits is taken off the signal, and a
+/// signal may go before its waiter (which then never wakes).
 class Signal {
  public:
-  bool await_ready() const noexcept { return set_; }
-  void await_suspend(std::coroutine_handle<> waiter) noexcept { waiter_ = waiter; }
-  void await_resume() noexcept { set_ = false; }
+  class Wait {
+   public:
+    explicit Wait(Signal& signal) noexcept : signal_(&signal) {}
+    ~Wait() {
+      if (signal_ != nullptr && signal_->wait_ == this) signal_->wait_ = nullptr;
+    }
+    Wait(const Wait&) = delete;
+    Wait& operator=(const Wait&) = delete;
+    bool await_ready() const noexcept { return signal_->set_; }
+    void await_suspend(std::coroutine_handle<> waiter) noexcept {
+      PENSTOCK_ASSERT(signal_->wait_ == nullptr);
+      waiter_ = waiter;
+      signal_->wait_ = this;
+    }
+    void await_resume() const noexcept { signal_->set_ = false; }
 
+   private:
+    friend class Signal;
+    Signal* signal_;
+    std::coroutine_handle<> waiter_;
+  };
+
+  Signal() noexcept = default;
+  ~Signal() {
+    if (wait_ != nullptr) wait_->signal_ = nullptr;
+  }
+  Signal(const Signal&) = delete;
+  Signal& operator=(const Signal&) = delete;
+
+  Wait operator co_await() noexcept { return Wait(*this); }
   void Set() {
     set_ = true;
-    if (waiter_ != nullptr) std::exchange(waiter_, nullptr).resume();
+    if (wait_ != nullptr) std::exchange(wait_, nullptr)->waiter_.resume();
   }
-  void Reset() noexcept {
-    set_ = false;
-    waiter_ = nullptr;
-  }
-  bool waiting() const noexcept { return waiter_ != nullptr; }
+  void Reset() noexcept { set_ = false; }
+  bool waiting() const noexcept { return wait_ != nullptr; }
 
  private:
-  std::coroutine_handle<> waiter_ = nullptr;
+  friend class Wait;
+  Wait* wait_ = nullptr;
   bool set_ = false;
 };
 

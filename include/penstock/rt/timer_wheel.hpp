@@ -61,7 +61,7 @@ class TimerWheel {
 
   void Place(Timer& timer, std::int64_t earliest) noexcept;
   void Cascade(int level) noexcept;
-  std::int64_t TickOf(TimePoint t) const noexcept { return (t.ns + 999'999) / 1'000'000; }
+  std::int64_t TickOf(TimePoint t) const noexcept { return t.ns / 1'000'000 + (t.ns % 1'000'000 > 0 ? 1 : 0); }
 
   std::int64_t tick_;  ///< the millisecond up to which everything has fired
   std::size_t armed_ = 0;

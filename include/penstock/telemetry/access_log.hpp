@@ -13,8 +13,8 @@
 
 namespace penstock::telemetry {
 
-/// One request, as the access log tells it. Views are borrowed for the call; an empty one is written as null, as is a
-/// number that is not known. The text may be a peer's: it is escaped and cut at 1 KiB per field.
+/// One request, as the access log tells it. Views are borrowed for the call; an empty one is written as null,
+/// as is a number that is not known. The text may be a peer's: it is escaped and cut at 1 KiB per field.
 struct AccessRecord {
   WallTime ts;  ///< when the request began
   std::string_view request_id;
@@ -40,8 +40,8 @@ struct AccessRecord {
   Duration gateway{};
 };
 
-/// Owned by one Worker. Writes access lines into its thread's channel. A line has its fields in the contract's order,
-/// all of them always, so that a reader can rely on columns and a test can compare bytes.
+/// Owned by one Worker. Writes access lines into its thread's channel. A line has its fields in the
+/// contract's order, all of them always, so that a reader can rely on columns and a test can compare bytes.
 class AccessLog {
  public:
   /// `channel` nullptr: the access log is off.

@@ -13,6 +13,7 @@ namespace penstock::telemetry {
 
 /// Every metric, in the order of the table in src/telemetry/gateway_families.cpp. Names and labels are API
 /// (tests/golden/metrics.txt).
+// clang-format off
 enum class Metric : FamilyId {
   kRequests, kRequestDuration, kOverhead, kInflight, kTimeToFirstToken, kInterTokenLatency, kTokens,
   kUpstreamAttempts, kUpstreamInflight, kUpstreamConnections, kUpstreamConnect, kEndpointHealthy, kRetries,
@@ -20,6 +21,7 @@ enum class Metric : FamilyId {
   kConfigReloads, kConfigLastReloadOk, kLogDropped, kMetricsDropped, kBufferedBytes, kLoop, kBuild,
   kProcessCpu, kProcessOpenFds, kProcessMaxFds, kProcessResidentMemory, kProcessVirtualMemory, kProcessStartTime,
 };
+// clang-format on
 inline constexpr std::size_t kMetrics = static_cast<std::size_t>(Metric::kProcessStartTime) + 1;
 
 /// The table, indexed by Metric.
@@ -28,7 +30,7 @@ std::span<const MetricFamily> GatewayFamilies() noexcept;
 /// How an attempt at an endpoint ended: label `outcome`.
 enum class AttemptOutcome : std::uint8_t {
   kOk,
-  kConnect,    ///< TCP, TLS or DNS failed
+  kConnect,  ///< TCP, TLS or DNS failed
   kReset,
   kTimeout,    ///< headers, first token or idle
   kProtocol,   ///< a malformed answer
@@ -57,21 +59,24 @@ struct BuildLabels {
   std::string_view revision;
 };
 
-/// Immutable after construction; one per process. The handles of everything whose labels are known at the start.
+/// Immutable after construction; one per process. The handles of everything whose labels are known at the
+/// start.
 class GatewayMetrics {
  public:
-  /// `routes`: names of the route table, indexed as CountRequest() will. Sets build_info in `slab`, the caller's own.
-  GatewayMetrics(MetricRegistry& registry, std::span<const std::string_view> routes, const BuildLabels& build, Slab& slab);
+  /// `routes`: names of the route table, indexed as CountRequest() will. Sets build_info in `slab`, the
+  /// caller's own.
+  GatewayMetrics(MetricRegistry& registry, std::span<const std::string_view> routes, const BuildLabels& build,
+                 Slab& slab);
 
   Histogram overhead;
   Gauge inflight;
   std::array<Counter, kRetryReasons> retries;  ///< by RetryReason
   Histogram cancel_latency;                    ///< client gone to upstream cancelled
   Counter sse_malformed;
-  std::array<Counter, 2> config_reloads;       ///< by ReloadResult; the control thread's
-  Gauge config_last_reload_ok;                 ///< Set() by the control thread
+  std::array<Counter, 2> config_reloads;  ///< by ReloadResult; the control thread's
+  Gauge config_last_reload_ok;            ///< Set() by the control thread
   Gauge buffered_bytes;
-  Histogram loop;                              ///< a loop turn's work, waiting excluded
+  Histogram loop;  ///< a loop turn's work, waiting excluded
 
   MetricRegistry& registry() const noexcept { return registry_; }
   LabelId other() const noexcept { return other_; }          ///< a model that is not configured

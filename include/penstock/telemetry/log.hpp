@@ -30,8 +30,8 @@ struct LogField {
   template <std::signed_integral T>
   LogField(std::string_view n, T v) : name(n), value(static_cast<std::int64_t>(v)) {}
   template <std::unsigned_integral T>
-    requires(!std::same_as<T, bool>)
-  LogField(std::string_view n, T v) : name(n), value(static_cast<std::uint64_t>(v)) {}
+  requires(!std::same_as<T, bool>) LogField(std::string_view n, T v)
+      : name(n), value(static_cast<std::uint64_t>(v)) {}
 
   std::string_view name;
   Value value;
@@ -44,13 +44,22 @@ struct LogField {
 /// Values are escaped as in the access log and cut at 1 KiB; fields beyond the line's 16 KiB are left out.
 class Logger {
  public:
-  Logger(LogChannel& channel, LogLevel level, LogFormat format) : channel_(channel), level_(level), format_(format) {}
+  Logger(LogChannel& channel, LogLevel level, LogFormat format)
+      : channel_(channel), level_(level), format_(format) {}
 
   using Fields = std::initializer_list<LogField>;
-  void Debug(WallTime now, std::string_view message, Fields fields = {}) { Write(LogLevel::kDebug, now, message, fields); }
-  void Info(WallTime now, std::string_view message, Fields fields = {}) { Write(LogLevel::kInfo, now, message, fields); }
-  void Warn(WallTime now, std::string_view message, Fields fields = {}) { Write(LogLevel::kWarn, now, message, fields); }
-  void Error(WallTime now, std::string_view message, Fields fields = {}) { Write(LogLevel::kError, now, message, fields); }
+  void Debug(WallTime now, std::string_view message, Fields fields = {}) {
+    Write(LogLevel::kDebug, now, message, fields);
+  }
+  void Info(WallTime now, std::string_view message, Fields fields = {}) {
+    Write(LogLevel::kInfo, now, message, fields);
+  }
+  void Warn(WallTime now, std::string_view message, Fields fields = {}) {
+    Write(LogLevel::kWarn, now, message, fields);
+  }
+  void Error(WallTime now, std::string_view message, Fields fields = {}) {
+    Write(LogLevel::kError, now, message, fields);
+  }
 
   bool Enabled(LogLevel level) const noexcept { return level >= level_; }
   void set_level(LogLevel level) noexcept { level_ = level; }

@@ -14,7 +14,8 @@ enum class LogTarget : std::uint8_t { kDaemon, kAccess };
 /// The longest line, its end of line excluded.
 inline constexpr std::size_t kLogLineMax = 16 * 1024;
 
-/// Shared: atomics and an eventfd. Wakes the log thread, with a system call only when it sleeps or a ring fills up.
+/// Shared: atomics and an eventfd. Wakes the log thread, with a system call only when it sleeps or a ring
+/// fills up.
 class LogDoorbell {
  public:
   LogDoorbell() noexcept;
@@ -22,8 +23,8 @@ class LogDoorbell {
   LogDoorbell& operator=(const LogDoorbell&) = delete;
   ~LogDoorbell();
 
-  /// After something was made visible to the log thread by a sequentially consistent store. Either this load sees the
-  /// sleeper, or the sleeper, who looks once more after it lay down, sees the store.
+  /// After something was made visible to the log thread by a sequentially consistent store. Either this load
+  /// sees the sleeper, or the sleeper, who looks once more after it lay down, sees the store.
   void RingIfAsleep() noexcept {
     if (asleep_.load(std::memory_order_seq_cst)) Ring();
   }
@@ -40,9 +41,9 @@ class LogDoorbell {
   std::atomic<bool> rung_{false};
 };
 
-/// Shared: one pushing thread, one draining thread. A ring of lines between a worker and the log thread: two atomic
-/// indices, a copy, no lock, no allocation. When it is full the NEWEST line is dropped and counted: making room would
-/// need the reader's consent, and what led up to a flood is worth more than its middle.
+/// Shared: one pushing thread, one draining thread. A ring of lines between a worker and the log thread: two
+/// atomic indices, a copy, no lock, no allocation. When it is full the NEWEST line is dropped and counted:
+/// making room would need the reader's consent, and what led up to a flood is worth more than its middle.
 class LogChannel {
  public:
   /// `bytes` is rounded up to a power of two, at least 2 x kLogLineMax.
@@ -55,7 +56,8 @@ class LogChannel {
   // The draining thread.
   std::uint64_t head() const noexcept { return head_.load(std::memory_order_seq_cst); }
   std::uint64_t tail() const noexcept { return tail_.load(std::memory_order_relaxed); }
-  /// Copies the line at the tail into `buffer` (kLogLineMax bytes) and frees its place. Only while tail() < head().
+  /// Copies the line at the tail into `buffer` (kLogLineMax bytes) and frees its place. Only while tail() <
+  /// head().
   std::string_view Pop(char* buffer, LogTarget& target) noexcept;
 
  private:
@@ -66,7 +68,7 @@ class LogChannel {
   const std::size_t capacity_;
   const std::unique_ptr<char[]> ring_;
   alignas(64) std::atomic<std::uint64_t> head_{0};  // bytes ever pushed
-  std::uint64_t tail_seen_ = 0;                     // the pushing thread's copy of tail_, so that it rarely asks
+  std::uint64_t tail_seen_ = 0;  // the pushing thread's copy of tail_, so that it rarely asks
   std::atomic<std::uint64_t> dropped_{0};
   alignas(64) std::atomic<std::uint64_t> tail_{0};  // bytes ever taken
 };

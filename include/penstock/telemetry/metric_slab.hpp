@@ -15,14 +15,14 @@ using Slot = std::uint32_t;
 
 /// Lines of the exposition, histogram buckets included (FAULTS A-12); series beyond are dropped and counted.
 inline constexpr std::size_t kSeriesMax = 10'000;
-/// A series needs no more slots than lines. The first two are the bin: what had no room is written there, unread, so
-/// that no writer has to ask whether its handle is good.
+/// A series needs no more slots than lines. The first two are the bin: what had no room is written there,
+/// unread, so that no writer has to ask whether its handle is good.
 inline constexpr Slot kBinSlots = 2;
 inline constexpr std::size_t kSlabSlots = kSeriesMax + 240;
 
-/// Shared: one writing thread, any readers. One thread's share of every metric, 80 KiB and never moved or grown. The
-/// writer loads, adds and stores relaxed: a plain add in machine code, no lock prefix, yet defined for the reader, who
-/// sums the slabs at a scrape and may see one a few adds late.
+/// Shared: one writing thread, any readers. One thread's share of every metric, 80 KiB and never moved or
+/// grown. The writer loads, adds and stores relaxed: a plain add in machine code, no lock prefix, yet defined
+/// for the reader, who sums the slabs at a scrape and may see one a few adds late.
 class alignas(64) Slab {
  public:
   Slab() = default;
@@ -40,14 +40,15 @@ class alignas(64) Slab {
   std::array<std::atomic<std::uint64_t>, kSlabSlots> values_{};
 };
 
-/// Immutable. Handles: resolved when something is built, used without a look-up. A default one writes to the bin.
+/// Immutable. Handles: resolved when something is built, used without a look-up. A default one writes to the
+/// bin.
 struct Counter {
   Slot slot = 0;
   void Add(Slab& slab, std::uint64_t n = 1) const noexcept { slab.Add(slot, n); }
 };
 
-/// Immutable. The sum over all slabs: a thread may count up what another counts down. Set() only where one thread
-/// alone writes the series.
+/// Immutable. The sum over all slabs: a thread may count up what another counts down. Set() only where one
+/// thread alone writes the series.
 struct Gauge {
   Slot slot = 0;
   void Add(Slab& slab, std::int64_t n = 1) const noexcept { slab.Add(slot, static_cast<std::uint64_t>(n)); }
@@ -55,7 +56,8 @@ struct Gauge {
   void Set(Slab& slab, std::int64_t n) const noexcept { slab.Set(slot, static_cast<std::uint64_t>(n)); }
 };
 
-/// Immutable. A histogram of durations. Slots: one per bound, one for +Inf, one for the sum in nanoseconds (584 years).
+/// Immutable. A histogram of durations. Slots: one per bound, one for +Inf, one for the sum in nanoseconds
+/// (584 years).
 struct Histogram {
   Slot slot = 0;
   std::uint32_t bounds = 0;
@@ -63,7 +65,8 @@ struct Histogram {
 
   void Observe(Slab& slab, Duration value) const noexcept {
     const std::int64_t ns = std::max<std::int64_t>(value.count(), 0);
-    // The first bound not below ns. Halving without a branch: what users feel as latency does not predict well.
+    // The first bound not below ns. Halving without a branch: what users feel as latency does not predict
+    // well.
     const std::int64_t* first = bounds_ns;
     std::uint32_t left = bounds;
     while (left != 0) {

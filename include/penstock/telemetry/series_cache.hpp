@@ -6,9 +6,10 @@
 
 namespace penstock::telemetry {
 
-/// Owned by one Worker. Slots of series made on first use, because all combinations of their labels would be too many:
-/// an open table in front of the registry's mutex. Bounded by the registry's cap on series, and by Clear(), which a
-/// worker calls when it swaps its snapshot. Entries of retired series are harmless: label ids are never used again.
+/// Owned by one Worker. Slots of series made on first use, because all combinations of their labels would be
+/// too many: an open table in front of the registry's mutex. Bounded by the registry's cap on series, and by
+/// Clear(), which a worker calls when it swaps its snapshot. Entries of retired series are harmless: label
+/// ids are never used again.
 class SeriesCache {
  public:
   explicit SeriesCache(MetricRegistry& registry) : registry_(registry), entries_(kEntriesMin) {}
@@ -32,7 +33,7 @@ class SeriesCache {
   Slot Miss(const SeriesKey& key);
   void Insert(const SeriesKey& key, Slot slot);
 
-  static constexpr std::size_t kEntriesMin = 256;        // a power of two
+  static constexpr std::size_t kEntriesMin = 256;          // a power of two
   static constexpr std::size_t kUsedMax = 2 * kSeriesMax;  // entries for the bin come on top of the series
   MetricRegistry& registry_;
   std::vector<Entry> entries_;

@@ -7,26 +7,26 @@ namespace penstock::telemetry {
 
 /// How a request ended: the access log's `term`, in Envoy's letters where it has some. API.
 enum class Term : std::uint8_t {
-  kWell,                   ///< -
-  kConnectFailed,          ///< UF
-  kUpstreamCut,            ///< UC: the upstream's connection ended
-  kUpstreamReset,          ///< UR
-  kUpstreamTimeout,        ///< UT
-  kUpstreamProtocol,       ///< UPE
-  kOverflow,               ///< UO: queue full
-  kNobodyHealthy,          ///< UH
-  kRetriesUsed,            ///< URX
-  kLocalReset,             ///< LR
-  kClientGone,             ///< DC
-  kClientProtocol,         ///< DPE
-  kClientSlow,             ///< DT: too slow, or the deadline
-  kLimit,                  ///< RL
-  kOverload,               ///< OM
-  kNotAuthorised,          ///< UAEX
-  kNoSuchModel,            ///< NR
-  kQueueTimeout,           ///< QT
-  kDrain,                  ///< DR
-  kConnectionKilled,       ///< KC
+  kWell,              ///< -
+  kConnectFailed,     ///< UF
+  kUpstreamCut,       ///< UC: the upstream's connection ended
+  kUpstreamReset,     ///< UR
+  kUpstreamTimeout,   ///< UT
+  kUpstreamProtocol,  ///< UPE
+  kOverflow,          ///< UO: queue full
+  kNobodyHealthy,     ///< UH
+  kRetriesUsed,       ///< URX
+  kLocalReset,        ///< LR
+  kClientGone,        ///< DC
+  kClientProtocol,    ///< DPE
+  kClientSlow,        ///< DT: too slow, or the deadline
+  kLimit,             ///< RL
+  kOverload,          ///< OM
+  kNotAuthorised,     ///< UAEX
+  kNoSuchModel,       ///< NR
+  kQueueTimeout,      ///< QT
+  kDrain,             ///< DR
+  kConnectionKilled,  ///< KC
 };
 inline constexpr std::size_t kTerms = static_cast<std::size_t>(Term::kConnectionKilled) + 1;
 

@@ -9,9 +9,9 @@
 
 namespace penstock::telemetry {
 
-/// Owned by one Worker. Its slab, and the series that are made when first counted, because route x model x key x
-/// status in full would be thousands that never occur. A count is a hash, a compare and an add; the first of its kind
-/// takes the registry's mutex.
+/// Owned by one Worker. Its slab, and the series that are made when first counted, because route x model x
+/// key x status in full would be thousands that never occur. A count is a hash, a compare and an add; the
+/// first of its kind takes the registry's mutex.
 class WorkerMetrics {
  public:
   explicit WorkerMetrics(const GatewayMetrics& metrics)
@@ -25,8 +25,8 @@ class WorkerMetrics {
   void CountRequest(std::size_t route, LabelId model, LabelId key, std::uint16_t status, Duration duration);
   void CountTokens(LabelId model, LabelId key, std::uint64_t input, std::uint64_t output);
 
-  // The reasons are string literals, told apart by address: nothing is hashed byte by byte when a peer makes us count.
-  // No more than kReasonsMax; what comes later counts as "other".
+  // The reasons are string literals, told apart by address: nothing is hashed byte by byte when a peer makes
+  // us count. No more than kReasonsMax; what comes later counts as "other".
   void CountProtocolReject(Protocol protocol, const char* reason);
   void CountConnectionKilled(const char* reason);
   void CountStreamInterruption(const char* cause);

@@ -28,7 +28,7 @@ bool StructuralIndex::Reserve(std::size_t bytes) {
 
 Fault StructuralIndex::Build(std::string_view text, Document& document) {
   if (text.size() > kTextMax) return {ErrorCode::kBodyTooLarge, "a JSON text beyond 1 GiB", 0};
-  if (text.size() > capacity_ && !Reserve(text.size())) {
+  if ((stage1_ == nullptr || text.size() > capacity_) && !Reserve(text.size())) {
     return {ErrorCode::kOverloaded, "no memory for the JSON index", 0};
   }
   const simdjson::error_code failed = stage1_->stage1(reinterpret_cast<const std::uint8_t*>(text.data()),

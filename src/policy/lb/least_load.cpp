@@ -6,12 +6,13 @@ namespace {
 
 /// Owned by one Worker. The endpoint with the least in-flight requests per weight, counted by this gateway.
 ///
-/// Ties are drawn with chances as the weights (a reservoir of one, Chao 1982), because the first index of a cold
-/// fleet, where everything ties at 0, would else get every worker's every request until the first lease shows; and
-/// an idle fleet is to be used by weight too. Ratios are compared crosswise in 64 bits: no division.
+/// Ties are drawn with chances as the weights (a reservoir of one, Chao 1982), because the first index of a
+/// cold fleet, where everything ties at 0, would else get every worker's every request until the first lease
+/// shows; and an idle fleet is to be used by weight too. Ratios are compared crosswise in 64 bits: no
+/// division.
 ///
-/// A full scan, not the power of two choices: a cluster has tens of endpoints, a scan of 100 is well under the
-/// microsecond it may cost, and with few slots per replica the exact minimum is worth having.
+/// A full scan, not the power of two choices: a cluster has tens of endpoints, a scan of 100 is well under
+/// the microsecond it may cost, and with few slots per replica the exact minimum is worth having.
 class LeastLoad final : public LoadBalancer {
  public:
   explicit LeastLoad(std::span<const EndpointView> endpoints) : LoadBalancer(endpoints) {}

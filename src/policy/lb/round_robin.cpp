@@ -6,8 +6,8 @@ namespace {
 
 /// Owned by one Worker. Each endpoint in turn, weights apart from 0 not regarded.
 ///
-/// The cursor moves behind every pick, refused ones included: were it to move once per request, the neighbour of an
-/// unhealthy endpoint would take that one's whole share on top of its own.
+/// The cursor moves behind every pick, refused ones included: were it to move once per request, the neighbour
+/// of an unhealthy endpoint would take that one's whole share on top of its own.
 class RoundRobin final : public LoadBalancer {
  public:
   RoundRobin(std::span<const EndpointView> endpoints, Prng& prng)

@@ -55,16 +55,16 @@ void ReplyRefusal(RequestContext& context, Answer& answer, const Attempt& attemp
 rt::Task<std::optional<Error>> Forward(RequestContext& context, Answer& answer, Attempt& attempt) {
   const ClusterView& cluster = *context.cluster;
   const policy::PickContext pick{context.worker.worker.prng()};
-  policy::Candidates candidates(*cluster.balancer, pick);
+  std::optional<policy::Candidates> candidates(std::in_place, *cluster.balancer, pick);
   policy::RetryProgress progress;
   progress.attempts = 0;
   bool same_endpoint = false;
   while (true) {
-    Choice choice = Choose(cluster, candidates);
+    Choice choice = Choose(cluster, *candidates);
     if (choice.pool == nullptr && same_endpoint) {
       // No other endpoint is left; one that answered badly may be asked again.
-      candidates = policy::Candidates(*cluster.balancer, pick);
-      choice = Choose(cluster, candidates);
+      candidates.emplace(*cluster.balancer, pick);
+      choice = Choose(cluster, *candidates);
     }
     if (choice.pool == nullptr) {
       if (progress.attempts == 0) {

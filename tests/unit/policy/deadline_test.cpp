@@ -36,9 +36,19 @@ TEST(Deadline, TimeoutHeader) {
     const char* text;
     std::optional<Duration> expected;
   } rows[] = {
-      {"1", 1ms},        {"1500", 1500ms}, {"0", std::nullopt},   {"", std::nullopt},    {"-1", std::nullopt},
-      {"+5", std::nullopt}, {"1.5", std::nullopt}, {"1s", std::nullopt}, {" 5", std::nullopt}, {"5 ", std::nullopt},
-      {"abc", std::nullopt}, {"99999999999999999999999", Duration::max()}, {"18446744073709551615", Duration::max()},
+      {"1", 1ms},
+      {"1500", 1500ms},
+      {"0", std::nullopt},
+      {"", std::nullopt},
+      {"-1", std::nullopt},
+      {"+5", std::nullopt},
+      {"1.5", std::nullopt},
+      {"1s", std::nullopt},
+      {" 5", std::nullopt},
+      {"5 ", std::nullopt},
+      {"abc", std::nullopt},
+      {"99999999999999999999999", Duration::max()},
+      {"18446744073709551615", Duration::max()},
       {"99999999999999999999999x", std::nullopt},
   };
   for (const auto& row : rows) EXPECT_EQ(ParseTimeoutMs(row.text), row.expected) << row.text;

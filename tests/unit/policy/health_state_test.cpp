@@ -8,7 +8,7 @@ namespace penstock::policy {
 namespace {
 
 constexpr TimePoint kBegan{1'000};
-constexpr TimePoint kQuiet{999};      // the last progress was before the probe
+constexpr TimePoint kQuiet{999};       // the last progress was before the probe
 constexpr TimePoint kProgress{1'000};  // ... or since
 
 /// o = ok, f = fail, t = timeout, p = timeout while requests made progress.

@@ -7,7 +7,9 @@
 namespace penstock::policy {
 namespace {
 
-AttemptFailure Failed(ErrorCode code, Retry retry) { return {UpstreamError(code, retry, "test")}; }
+AttemptFailure Failed(ErrorCode code, Retry retry) {
+  return {UpstreamError(code, retry, "test")};
+}
 AttemptFailure Answered(std::uint16_t status, bool asked_to_wait = false) {
   return {UpstreamError(ErrorCode::kUpstreamStatus, Retry::kSafe, "test"), status, asked_to_wait};
 }
@@ -41,6 +43,7 @@ TEST_P(RetryRulesFaults, FirstAttemptUnderDefaultRules) {
   }
 }
 
+// clang-format off
 const Row kRows[] = {
     {"U_01_Refused", Failed(ErrorCode::kUpstreamConnect, Retry::kIfUnprocessed), kElsewhere, kNone, RetryReason::kConnect},
     {"U_03_Tls", Failed(ErrorCode::kUpstreamTls, Retry::kIfUnprocessed), kElsewhere, kNone, RetryReason::kConnect},
@@ -71,6 +74,7 @@ const Row kRows[] = {
     {"OurOwnFault", {InternalError(ErrorCode::kInternal, "bug")}, kGiveUp, kNotRetryable},
     {"StreamInterrupted", Failed(ErrorCode::kStreamInterrupted, Retry::kUnproven), kGiveUp, kNotRetryable},
 };
+// clang-format on
 INSTANTIATE_TEST_SUITE_P(Catalogue, RetryRulesFaults, testing::ValuesIn(kRows),
                          [](const auto& row) { return std::string(row.param.name); });
 
@@ -115,9 +119,12 @@ TEST(RetryRules, AtMostOneUnprovenRetry) {
 TEST(RetryRules, UnprovenCanBeForbidden) {
   RetryRules rules;
   rules.unproven = false;
-  EXPECT_EQ(DecideRetry(rules, {}, Failed(ErrorCode::kUpstreamReset, Retry::kUnproven)).gave_up, GiveUpReason::kUnproven);
-  EXPECT_EQ(DecideRetry(rules, {}, Failed(ErrorCode::kUpstreamTimeout, Retry::kUnproven)).gave_up, GiveUpReason::kUnproven);
-  EXPECT_EQ(DecideRetry(rules, {}, Failed(ErrorCode::kUpstreamReset, Retry::kIfUnprocessed)).action, kElsewhere);
+  EXPECT_EQ(DecideRetry(rules, {}, Failed(ErrorCode::kUpstreamReset, Retry::kUnproven)).gave_up,
+            GiveUpReason::kUnproven);
+  EXPECT_EQ(DecideRetry(rules, {}, Failed(ErrorCode::kUpstreamTimeout, Retry::kUnproven)).gave_up,
+            GiveUpReason::kUnproven);
+  EXPECT_EQ(DecideRetry(rules, {}, Failed(ErrorCode::kUpstreamReset, Retry::kIfUnprocessed)).action,
+            kElsewhere);
   EXPECT_EQ(DecideRetry(rules, {}, Answered(503)).action, kElsewhere);
 }
 

@@ -51,14 +51,16 @@ TEST(GatewayFamilies, NamesTypesAndLabelsAreTheGoldenOnes) {
   std::ifstream file(PENSTOCK_GOLDEN_DIR "/metrics.txt");
   std::ostringstream golden;
   golden << file.rdbuf();
-  EXPECT_EQ(actual.str(), golden.str()) << "names and labels are API: change tests/golden/metrics.txt, the contract and "
-                                           "every dashboard with them";
+  EXPECT_EQ(actual.str(), golden.str())
+      << "names and labels are API: change tests/golden/metrics.txt, the contract and "
+         "every dashboard with them";
 }
 
 TEST(GatewayFamilies, BoundsAscend) {
   for (const MetricFamily& family : GatewayFamilies()) {
     EXPECT_EQ(family.kind == MetricKind::kHistogram, !family.bounds_ns.empty()) << family.name;
-    for (std::size_t i = 1; i < family.bounds_ns.size(); ++i) EXPECT_LT(family.bounds_ns[i - 1], family.bounds_ns[i]) << family.name;
+    for (std::size_t i = 1; i < family.bounds_ns.size(); ++i)
+      EXPECT_LT(family.bounds_ns[i - 1], family.bounds_ns[i]) << family.name;
   }
 }
 
@@ -77,11 +79,19 @@ TEST_F(Gateway, RequestsAreCountedByWhatTheyAre) {
   worker_.CountRequest(0, model.label.id(), key.id(), 200, 80ms);
   worker_.CountRequest(0, model.label.id(), metrics_.anonymous(), 499, 1s);
   worker_.CountRequest(1, metrics_.other(), metrics_.anonymous(), 599, 1ms);
-  EXPECT_EQ(Value(R"(penstock_requests_total{route="chat_completions",model="llama",key="team-a",status="200"})"), "2");
-  EXPECT_EQ(Value(R"(penstock_requests_total{route="chat_completions",model="llama",key="anonymous",status="499"})"), "1");
-  EXPECT_EQ(Value(R"(penstock_requests_total{route="models",model="other",key="anonymous",status="5xx"})"), "1");
+  EXPECT_EQ(
+      Value(R"(penstock_requests_total{route="chat_completions",model="llama",key="team-a",status="200"})"),
+      "2");
+  EXPECT_EQ(
+      Value(
+          R"(penstock_requests_total{route="chat_completions",model="llama",key="anonymous",status="499"})"),
+      "1");
+  EXPECT_EQ(Value(R"(penstock_requests_total{route="models",model="other",key="anonymous",status="5xx"})"),
+            "1");
   EXPECT_EQ(Value(R"(penstock_request_duration_seconds_count{route="chat_completions",model="llama"})"), "3");
-  EXPECT_EQ(Value(R"(penstock_request_duration_seconds_bucket{route="chat_completions",model="llama",le="0.1"})"), "1");
+  EXPECT_EQ(
+      Value(R"(penstock_request_duration_seconds_bucket{route="chat_completions",model="llama",le="0.1"})"),
+      "1");
   EXPECT_EQ(Value(R"(penstock_request_duration_seconds_sum{route="chat_completions",model="llama"})"), "1.2");
 }
 
@@ -106,7 +116,8 @@ TEST_F(Gateway, A_12_ReasonsAreBounded) {
     std::snprintf(reasons[i], sizeof reasons[i], "r%d", i);
     worker_.CountConnectionKilled(reasons[i]);
   }
-  EXPECT_EQ(Value(R"(penstock_connections_killed_total{reason="other"})"), std::to_string(1000 - WorkerMetrics::kReasonsMax));
+  EXPECT_EQ(Value(R"(penstock_connections_killed_total{reason="other"})"),
+            std::to_string(1000 - WorkerMetrics::kReasonsMax));
 }
 
 TEST_F(Gateway, EveryHandleMovesItsOwnSeries) {
@@ -165,7 +176,8 @@ TEST_F(Gateway, ARemovedEndpointsSeriesGo) {
 
 TEST_F(Gateway, ProcessFiguresArePlausible) {
   EXPECT_GT(std::stod(Value("process_resident_memory_bytes")), 1e6);
-  EXPECT_GT(std::stod(Value("process_virtual_memory_bytes")), std::stod(Value("process_resident_memory_bytes")));
+  EXPECT_GT(std::stod(Value("process_virtual_memory_bytes")),
+            std::stod(Value("process_resident_memory_bytes")));
   EXPECT_GT(std::stod(Value("process_start_time_seconds")), 1.6e9);
   const double before = std::stod(Value("process_open_fds"));
   std::FILE* const file = std::fopen("/dev/null", "r");
@@ -175,8 +187,9 @@ TEST_F(Gateway, ProcessFiguresArePlausible) {
 }
 
 TEST(StatusLabel, KnownCodesAndClasses) {
-  const std::pair<std::uint16_t, const char*> rows[] = {{200, "200"}, {299, "2xx"}, {418, "4xx"}, {429, "429"}, {499, "499"},
-      {503, "503"}, {529, "529"}, {599, "5xx"}, {100, "1xx"}, {0, "other"}, {99, "other"}, {600, "other"}, {65535, "other"}};
+  const std::pair<std::uint16_t, const char*> rows[] = {
+      {200, "200"}, {299, "2xx"}, {418, "4xx"}, {429, "429"},  {499, "499"},   {503, "503"},    {529, "529"},
+      {599, "5xx"}, {100, "1xx"}, {0, "other"}, {99, "other"}, {600, "other"}, {65535, "other"}};
   for (const auto& [status, text] : rows) EXPECT_EQ(StatusLabelText(StatusLabelIndex(status)), text);
   std::set<std::string_view> texts;
   for (std::size_t i = 0; i < kStatusLabels; ++i) texts.insert(StatusLabelText(i));
@@ -198,7 +211,8 @@ TEST_F(Gateway, PromtoolFindsNothingToSay) {
   worker_.CountStreamInterruption("stall");
   const std::string text = RenderMetrics(registry_);
   for (const MetricFamily& family : GatewayFamilies()) {
-    EXPECT_NE(text.find("# TYPE " + std::string(family.name) + " "), std::string::npos) << family.name << " is not shown";
+    EXPECT_NE(text.find("# TYPE " + std::string(family.name) + " "), std::string::npos)
+        << family.name << " is not shown";
   }
   const std::string path = testing::TempDir() + "/penstock_metrics." + std::to_string(getpid());
   std::ofstream(path) << text;

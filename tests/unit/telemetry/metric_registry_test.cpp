@@ -58,21 +58,24 @@ TEST_F(Registry, HistogramBoundsAreInclusive) {
   const struct {
     Duration value;
     std::size_t bucket;
-  } rows[] = {{-1s, 0}, {0ns, 0}, {1ms, 0}, {1ms + 1ns, 1}, {5ms, 1}, {6ms, 2}, {1s, 2}, {1s + 1ns, 3}, {1h, 3}};
+  } rows[] = {{-1s, 0}, {0ns, 0}, {1ms, 0},      {1ms + 1ns, 1}, {5ms, 1},
+              {6ms, 2}, {1s, 2},  {1s + 1ns, 3}, {1h, 3}};
   std::uint64_t expected[4] = {};
   for (const auto& row : rows) {
     wait.Observe(slab, row.value);
     ++expected[row.bucket];
-    for (std::size_t i = 0; i < 4; ++i) EXPECT_EQ(slab.Read(wait.slot + static_cast<Slot>(i)), expected[i]) << row.value.count();
+    for (std::size_t i = 0; i < 4; ++i)
+      EXPECT_EQ(slab.Read(wait.slot + static_cast<Slot>(i)), expected[i]) << row.value.count();
   }
 }
 
 TEST(Histogram, EveryLengthOfBoundsIsSearchedRight) {
   std::int64_t bounds[20];
   for (int i = 0; i < 20; ++i) bounds[i] = 10 * (i + 1);
+  const auto slab = std::make_unique<Slab>();
   for (std::uint32_t count = 0; count <= 20; ++count) {
     for (std::int64_t value = 0; value <= 215; ++value) {
-      const auto slab = std::make_unique<Slab>();
+      for (Slot i = 0; i <= count; ++i) slab->Set(kBinSlots + i, 0);
       Histogram{kBinSlots, count, bounds}.Observe(*slab, Duration(value));
       std::uint32_t expected = 0;
       while (expected < count && value > bounds[expected]) ++expected;

@@ -1,0 +1,89 @@
+#include "penstock/app/command_line.hpp"
+
+#include <CLI/CLI.hpp>
+
+#include <cstdio>
+#include <string>
+
+#include "app/daemon.hpp"
+#include "app/version.hpp"
+#include "penstock/config/config.hpp"
+#include "penstock/config/load.hpp"
+#include "penstock/control/snapshot_builder.hpp"
+#include "penstock/telemetry/gateway_metrics.hpp"
+
+namespace penstock::app {
+namespace {
+
+constexpr int kDone = 0;
+constexpr int kFailed = 1;
+constexpr int kUsage = 2;
+
+void Print(std::FILE* to, const std::string& text) { std::fputs(text.c_str(), to); }
+
+/// The configuration, or its errors on stderr.
+std::optional<config::Config> Load(const std::string& file) {
+  config::LoadResult loaded = config::LoadFile(file);
+  for (const config::Problem& warning : loaded.warnings) Print(stderr, "warning: " + warning.ToString() + "\n");
+  for (const config::Problem& error : loaded.errors) Print(stderr, error.ToString() + "\n");
+  return std::move(loaded.config);
+}
+
+/// The file itself, then everything that it names.
+int Check(const std::string& file) {
+  const std::optional<config::Config> config = Load(file);
+  if (!config.has_value()) return kFailed;
+  telemetry::MetricRegistry registry(telemetry::GatewayFamilies());
+  const control::BuildResult built = control::BuildSnapshot(*config, nullptr, registry);
+  for (const std::string& error : built.errors) Print(stderr, file + ": " + error + "\n");
+  return built.snapshot == nullptr ? kFailed : kDone;
+}
+
+int Dump(const std::string& file) {
+  const std::optional<config::Config> config = Load(file);
+  if (!config.has_value()) return kFailed;
+  Print(stdout, config::Dump(*config));
+  return kDone;
+}
+
+int Serve(const std::string& file) {
+  const std::optional<config::Config> config = Load(file);
+  if (!config.has_value()) return kFailed;
+  return RunDaemon(file, *config);
+}
+
+}  // namespace
+
+int RunCommandLine(int argc, char** argv) {
+  CLI::App app("Penstock, an LLM inference gateway");
+  app.name("penstock");
+  app.require_subcommand(1);
+  app.set_version_flag("--version", VersionText());
+  std::string file;
+  const auto with_config = [&](const char* name, const char* help) {
+    CLI::App* command = app.add_subcommand(name, help);
+    command->add_option("--config", file, "the YAML file")->required()->type_name("FILE");
+    return command;
+  };
+  CLI::App* serve = with_config("serve", "run the gateway in the foreground, log to stderr");
+  CLI::App* check = with_config("check", "check a configuration and everything it names; exit 1 with every error as FILE:LINE:COL: path: message");
+  CLI::App* dump = with_config("dump", "print the effective configuration, secrets as ***");
+  CLI::App* schema = app.add_subcommand("schema", "print the JSON Schema of the configuration");
+  CLI::App* version = app.add_subcommand("version", "print version, commit, build flags and the event loops available here");
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? kDone : kUsage;
+  }
+  if (serve->parsed()) return Serve(file);
+  if (check->parsed()) return Check(file);
+  if (dump->parsed()) return Dump(file);
+  if (schema->parsed()) {
+    Print(stdout, config::JsonSchema());
+  } else if (version->parsed()) {
+    Print(stdout, VersionText() + "\n");
+  }
+  return kDone;
+}
+
+}  // namespace penstock::app

@@ -1,0 +1,39 @@
+#pragma once
+
+#include <memory>
+#include <thread>
+#include <vector>
+
+#include "penstock/net/listener.hpp"
+#include "penstock/proxy/gateway.hpp"
+#include "penstock/rt/worker.hpp"
+#include "penstock/telemetry/access_log.hpp"
+#include "penstock/telemetry/worker_metrics.hpp"
+
+namespace penstock::app {
+
+/// Owned by the main thread. One worker with its thread; everything inside lives and dies on that thread.
+class WorkerThread {
+ public:
+  WorkerThread(unsigned index, const telemetry::GatewayMetrics& metrics, telemetry::LogChannel* access_channel,
+               server::ConnectionCount& count, std::shared_ptr<const proxy::Snapshot> snapshot);
+  ~WorkerThread();
+
+  /// What it will serve, before Start.
+  void AddListener(int fd, bool shared, std::shared_ptr<const net::TlsServerContext> tls);
+  void Start(bool pin);
+  /// Runs on the worker's thread.
+  void Post(std::function<void(proxy::Gateway&)> letter);
+  void StopAndJoin();
+
+  rt::Worker& worker() noexcept { return worker_; }
+
+ private:
+  rt::Worker worker_;
+  telemetry::WorkerMetrics metrics_;
+  telemetry::AccessLog access_log_;
+  std::unique_ptr<proxy::Gateway> gateway_;
+  std::thread thread_;
+};
+
+}  // namespace penstock::app

@@ -1,0 +1,131 @@
+#include <gmock/gmock.h>
+
+#include "support.hpp"
+
+namespace penstock::config {
+namespace {
+
+using testing::ElementsAre;
+using testing::IsEmpty;
+
+// No value is a default: what the reader or the writer drops shows.
+constexpr std::string_view kEverything = R"(
+server:
+  listeners:
+    - address: "[::1]:8443"
+      tls: {certificate: /c.pem, private_key: /k.pem, client_ca: /a.pem}
+    - {address: "unix:/run/p.sock"}
+  workers: 3
+  pin_workers: false
+  event_loop: epoll
+  drain: {delay: 0, timeout: 1500ms}
+  expose_upstream: true
+  half_close_is_abort: false
+  trusted_proxies: [10.0.0.0/8, "::1"]
+  forward_headers: [X-Team, x-other]
+  sse_keepalive: 0
+  limits:
+    request_body: 1GiB
+    header_count: 50
+    body_min_rate: 3KiB/s
+    idle_timeout: 5m
+    connections_per_ip: 7
+    glitches: {burst: 500, per_second: 2.5}
+admin: {address: "0.0.0.0:9901", key: s3cr3t}
+log: {level: debug, format: text, access: ./access.log, prompts: true}
+models:
+  - {name: a, aliases: [b, c], upstream_name: "the a", cluster: one}
+  - {name: d, cluster: two}
+clusters:
+  - name: one
+    endpoints:
+      - {url: "https://h/v1/", name: left, weight: 2, max_concurrency: 9, zone: z, kind: vllm, protocol: h2, stream_upstream: off,
+         api_key: t0k3n, tls: {ca: /ca.pem, server_name: other.example}}
+      - {url: "http://[::1]:9000"}
+    balancer: {policy: weighted}
+    connections: {min: 1, max: 2, max_streams: 3, idle_timeout: 4s}
+    health_check: {path: /ping, interval: 2s, timeout: 300ms, unhealthy_after: 4, healthy_after: 5}
+    timeouts: {connect: 1s, headers: 2s, first_token: 3s, idle: 4s, total: 5h}
+    retry: {attempts: 5, on: [reset, 418], unproven: false, retry_after_max: 60s}
+  - {name: two, endpoints: [{url: "http://i"}], retry: {on: []}}
+)";
+
+TEST(ConfigDump, LoadsBackToTheSameConfig) {
+  const LoadResult first = LoadText(kEverything, "f");
+  ASSERT_TRUE(first.ok()) << Errors(first);
+  const std::string dump = Dump(*first.config);
+  const LoadResult second = LoadText(dump, "dump");
+  ASSERT_TRUE(second.ok()) << Errors(second) << dump;
+  EXPECT_EQ(Dump(*second.config), dump);
+  EXPECT_THAT(RestartKeys(*first.config, *second.config), IsEmpty());
+}
+
+TEST(ConfigLoad, FillsTheStructs) {
+  using namespace std::chrono_literals;
+  const LoadResult result = LoadText(kEverything, "f");
+  ASSERT_TRUE(result.ok()) << Errors(result);
+  const Config& config = *result.config;
+  EXPECT_EQ(config.server.listeners[0].address.port, 8443);
+  EXPECT_TRUE(config.server.listeners[0].tls.enabled());
+  EXPECT_EQ(config.server.listeners[1].address.unix_path, "/run/p.sock");
+  EXPECT_EQ(config.server.workers, 3u);
+  EXPECT_EQ(config.server.event_loop, EventLoop::kEpoll);
+  EXPECT_EQ(config.server.drain.timeout, 1500ms);
+  EXPECT_THAT(config.server.forward_headers, ElementsAre("x-team", "x-other"));
+  EXPECT_EQ(config.server.limits.body_min_rate, 3 * kKiB);
+  EXPECT_EQ(config.server.limits.http2_idle_timeout(), 300s);
+  EXPECT_EQ(Limits{}.http2_idle_timeout(), 180s);
+  EXPECT_EQ(config.server.limits.glitches.per_second, 2.5);
+  EXPECT_EQ(config.server.limits.resets_received.burst, 200u);
+  EXPECT_EQ(config.log.access, (AccessLog{AccessLog::Kind::kFile, "./access.log"}));
+  EXPECT_EQ(config.models[1].upstream_name, "d");
+  const Endpoint& endpoint = config.clusters[0].endpoints[0];
+  EXPECT_EQ(endpoint.url.ToString(), "https://h:443/v1");
+  EXPECT_EQ(endpoint.stream_upstream, StreamUpstream::kOff);
+  EXPECT_EQ(endpoint.api_key.reveal(), "t0k3n");
+  EXPECT_EQ(config.clusters[0].endpoints[1].name, "[::1]:9000");
+  EXPECT_EQ(config.clusters[0].connections.idle_timeout, Duration(4s));
+  EXPECT_EQ(config.clusters[1].connections.idle_timeout, std::nullopt);
+  EXPECT_THAT(config.clusters[0].retry.on, ElementsAre(RetryCondition::kReset, RetryOnStatus(418)));
+  EXPECT_TRUE(config.clusters[0].retry.Covers(RetryOnStatus(418)));
+  EXPECT_FALSE(config.clusters[0].retry.Covers(RetryOnStatus(503)));
+  EXPECT_THAT(config.clusters[1].retry.on, IsEmpty());
+  EXPECT_TRUE(Retry{}.Covers(RetryCondition::kConnect));
+}
+
+TEST(ConfigRestart, NamesTheKeysThatOnlyTakeEffectAtAStart) {
+  const Config running = *LoadText(kEverything, "f").config;
+  const auto changed = [&](auto change) {
+    Config wanted = running;
+    change(wanted);
+    return RestartKeys(running, wanted);
+  };
+  EXPECT_THAT(changed([](Config&) {}), IsEmpty());
+  EXPECT_THAT(changed([](Config& c) { c.server.workers = 4; }), ElementsAre("server.workers"));
+  EXPECT_THAT(changed([](Config& c) { c.server.workers.reset(); }), ElementsAre("server.workers"));
+  EXPECT_THAT(changed([](Config& c) { c.server.pin_workers = true; c.server.event_loop = EventLoop::kAuto; }),
+              ElementsAre("server.pin_workers", "server.event_loop"));
+  EXPECT_THAT(changed([](Config& c) { c.server.listeners[1].address.unix_path = "/x"; }), ElementsAre("server.listeners[1].address"));
+  EXPECT_THAT(changed([](Config& c) { c.server.listeners.pop_back(); }), ElementsAre("server.listeners"));
+  EXPECT_THAT(changed([](Config& c) { c.admin.address.port = 1; }), ElementsAre("admin.address"));
+  EXPECT_THAT(changed([](Config& c) {
+    c.server.listeners[0].tls.certificate = "/new.pem";
+    c.server.drain.delay = std::chrono::seconds(1);
+    c.log.level = LogLevel::kError;
+    c.models.clear();
+    c.clusters.clear();
+  }), IsEmpty()) << "reloadable";
+}
+
+TEST(ConfigNames, EveryEnumerationPrintsItsWord) {
+  EXPECT_EQ(Name(EndpointKind::kLlamacpp), "llamacpp");
+  EXPECT_EQ(Name(BalancerPolicy::kLeastLoad), "least_load");
+  EXPECT_EQ(Name(UpstreamProtocol::kH2), "h2");
+  EXPECT_EQ(Name(StreamUpstream::kOn), "on");
+  EXPECT_EQ(Name(LogLevel::kWarn), "warn");
+  EXPECT_EQ(Name(LogFormat::kJson), "json");
+  EXPECT_EQ(Name(EventLoop::kEpoll), "epoll");
+}
+
+}  // namespace
+}  // namespace penstock::config
