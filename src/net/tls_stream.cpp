@@ -51,7 +51,7 @@ TlsStream::TlsStream(Transport& transport, const TlsClientContext& context, std:
     : transport_(transport), held_(transport.worker_.chunks()), cipher_(transport.worker_.chunks()), server_(false) {
   Attach(context.native());
   SSL_set_connect_state(ssl_);
-  session_name_ = server_name.empty() ? transport.peer_.ip() : std::string(server_name);
+  session_name_ = server_name.empty() ? transport.peer().ip() : std::string(server_name);
   if (!SetServerName(ssl_, session_name_, context.verify())) {
     bad_name_ = true;
     return;

@@ -29,8 +29,8 @@ void Transport::Accept(std::unique_ptr<rt::Socket> socket, const TlsServerContex
 void Transport::Connect(const rt::Address& address, const rt::ConnectOptions& options, const TlsClientContext* tls,
                         std::string_view server_name) {
   connecting_ = true;
-  if (tls != nullptr) tls_ = std::make_unique<TlsStream>(*this, *tls, server_name);
   socket_ = worker_.loop().Connect(address, options, *this);
+  if (tls != nullptr) tls_ = std::make_unique<TlsStream>(*this, *tls, server_name);
 }
 
 void Transport::Flush() {
