@@ -9,12 +9,12 @@ namespace penstock::sim {
 /// Who waits for a slot.
 class SlotWaiter {
  public:
-  virtual ~SlotWaiter() = default;
   virtual void OnSlot() = 0;  ///< the slot is yours
 
- private:
-  friend class Slots;
-  std::optional<std::list<SlotWaiter*>::iterator> place_;
+  std::optional<std::list<SlotWaiter*>::iterator> place;  ///< in the queue; Slots' own
+
+ protected:
+  ~SlotWaiter() = default;
 };
 
 /// Owned by one Worker. A server's decoding slots: `limit` requests at once, the others wait first come first served, as in
@@ -29,14 +29,14 @@ class Slots {
       ++taken_;
       return true;
     }
-    waiter.place_ = waiting_.insert(waiting_.end(), &waiter);
+    waiter.place = waiting_.insert(waiting_.end(), &waiter);
     return false;
   }
 
   void Forget(SlotWaiter& waiter) {
-    if (!waiter.place_) return;
-    waiting_.erase(*waiter.place_);
-    waiter.place_.reset();
+    if (!waiter.place) return;
+    waiting_.erase(*waiter.place);
+    waiter.place.reset();
   }
 
   void Give() {

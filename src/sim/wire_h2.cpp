@@ -45,7 +45,7 @@ class WireStream final : public server::ResponseStream, public Wire, public http
   void OnBody(std::string_view bytes) override;
   void OnEnd() override;
   void OnClosed(http::H2Error code, bool unprocessed) override;
-  std::size_t PullBody(char* to, std::size_t capacity, http::BodyPull& what) override;
+  http::BodyPiece PullBody(char* to, std::size_t capacity) override;
 
  private:
   friend class WireH2;
@@ -78,7 +78,8 @@ class WireH2 final : public WireSession, private http::H2ConnectionHandler {
   enum class Ending : std::uint8_t { kNone, kClose, kAbort };
 
   http::H2StreamHandler* OnRequest(std::int32_t stream, http::HeadPtr head, bool end) override;
-  http::H2StreamHandler* OnReject(std::int32_t stream, http::HeadPtr head, const Error& error, const char* reason) override;
+  http::H2StreamHandler* OnReject(std::int32_t stream, http::HeadPtr head, bool end, const Error& error,
+                                  const char* reason) override;
   void OnGoaway(http::H2Error) override {}
   void OnSettings() override {}
   void OnPingAck() override {}
@@ -158,16 +159,13 @@ void WireStream::OnEnd() {
   if (handler_ != nullptr) handler_->OnEnd();
 }
 
-std::size_t WireStream::PullBody(char* to, std::size_t capacity, http::BodyPull& what) {
+http::BodyPiece WireStream::PullBody(char* to, std::size_t capacity) {
   const std::size_t n = body_.Read(to, capacity);
-  what = http::BodyPull::kMore;
-  if (!body_.empty() || answer_ == Answer::kOpen) {
+  if (!body_.empty() || answer_ == Answer::kOpen || answer_ == Answer::kOver) {
     if (n != 0 && handler_ != nullptr) handler_->OnSent();
-    return n;
+    return {n, http::BodyState::kMore};
   }
-  what = answer_ == Answer::kCutting ? http::BodyPull::kAbort : http::BodyPull::kEnd;
-  answer_ = Answer::kOver;
-  return n;
+  return {n, std::exchange(answer_, Answer::kOver) == Answer::kCutting ? http::BodyState::kAbort : http::BodyState::kEnd};
 }
 
 void WireStream::OnClosed(http::H2Error, bool) {
@@ -197,7 +195,7 @@ http::H2StreamHandler* WireH2::OnRequest(std::int32_t id, http::HeadPtr head, bo
   return &stream;
 }
 
-http::H2StreamHandler* WireH2::OnReject(std::int32_t id, http::HeadPtr head, const Error& error, const char*) {
+http::H2StreamHandler* WireH2::OnReject(std::int32_t id, http::HeadPtr head, bool, const Error& error, const char*) {
   WireStream& stream = Open(id);
   stream.handler_ = &connection_.ports().sink().OnWireRequest(stream, stream, std::move(head), false, false, &error);
   return &stream;
@@ -239,18 +237,7 @@ void WireH2::Finish() {
 void WireH2::OnLost() {
   lost_ = true;
   raw_.Clear();
-  while (!streams_.empty()) {
-    const std::unique_ptr<WireStream> stream = std::move(streams_.begin()->second);
-    streams_.erase(streams_.begin());
-    codec_.Detach(stream->id_);
-    server::RequestHandler* handler = std::exchange(stream->handler_, nullptr);
-    if (handler == nullptr) continue;
-    if (stream->answer_ == WireStream::Answer::kOver) {
-      handler->OnFinished();
-    } else {
-      handler->OnGone(server::Departure::kClosed);
-    }
-  }
+  codec_.ConnectionLost();
 }
 
 }  // namespace
