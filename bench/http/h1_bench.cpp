@@ -1,5 +1,5 @@
-// The HTTP/1.1 codec's cost per message, with a checksum of what it delivered (a bench that parses nothing shows) and
-// the number of allocations per message, which must be 0 after warm-up.
+// The HTTP/1.1 codec's cost per message, with a checksum of what it delivered (a bench that parses nothing
+// shows) and the number of allocations per message, which must be 0 after warm-up.
 
 #include <benchmark/benchmark.h>
 
@@ -9,28 +9,12 @@
 #include <string>
 
 #include "http/allocation_count.hpp"
+#include "http/request_text.hpp"
 #include "penstock/http/h1_client_codec.hpp"
 #include "penstock/http/h1_server_codec.hpp"
 
 namespace penstock::http {
 namespace {
-
-/// 12 fields, 600 bytes: an OpenAI client's request as it comes.
-const std::string kRequestHead =
-    "POST /v1/chat/completions HTTP/1.1\r\n"
-    "Host: gateway.example.com\r\n"
-    "Accept: application/json\r\n"
-    "Accept-Encoding: gzip, deflate\r\n"
-    "Connection: keep-alive\r\n"
-    "Content-Type: application/json\r\n"
-    "User-Agent: AsyncOpenAI/Python 1.35.3 (Linux; x86_64)\r\n"
-    "Authorization: Bearer sk-proj-4f9ac2d7e61b4a58b0f3c9d2a7e85b14c0d9e2f7a6b3d81e5c7f90a2b4d6e8f1a3c5\r\n"
-    "X-Stainless-Lang: python\r\n"
-    "X-Stainless-Runtime-Version: 3.11.8\r\n"
-    "Traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01\r\n"
-    "X-Request-Id: 7d9f0e62-4b4c-4b0e-9d67-0c5a1f3e8b21-attempt-000001-of-the-night-batch-0017\r\n"
-    "Content-Length: 512\r\n\r\n";
-const std::string kRequest = kRequestHead + std::string(512, 'b');
 
 const std::string kResponseHead =
     "HTTP/1.1 200 OK\r\n"
@@ -44,7 +28,10 @@ const std::string kResponseHead =
 /// A stream of 100 events as vLLM writes them, one per chunk.
 const std::string kChunkedBody = [] {
   std::string body;
-  const std::string event = "data: {\"id\":\"cmpl-1\",\"object\":\"chat.completion.chunk\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\" word\"}}]}\n\n";
+  const std::string event =
+      "data: "
+      "{\"id\":\"cmpl-1\",\"object\":\"chat.completion.chunk\",\"choices\":[{\"index\":0,\"delta\":{"
+      "\"content\":\" word\"}}]}\n\n";
   char size[16];
   std::snprintf(size, sizeof size, "%zx\r\n", event.size());
   for (int i = 0; i < 100; ++i) body += size + event + "\r\n";
@@ -52,7 +39,9 @@ const std::string kChunkedBody = [] {
 }();
 
 struct Sink final : H1ServerHandler, H1ClientHandler {
-  void OnRequest(HeadPtr head, bool) override { checksum += head->size() + head->target().size() + head->Find(HeaderId::kAuthorization).size(); }
+  void OnRequest(HeadPtr head, bool) override {
+    checksum += head->size() + head->target().size() + head->Find(HeaderId::kAuthorization).size();
+  }
   void OnResponse(HeadPtr head) override { checksum += head->size() + head->status; }
   void OnBody(std::string_view bytes) override { checksum += bytes.size(); }
   void OnEnd() override { ++checksum; }

@@ -10,12 +10,17 @@ namespace {
 
 constexpr std::uint8_t kV4Prefix[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
 
-bool IsAlphanumeric(char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
-bool IsHex(char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F'); }
+bool IsAlphanumeric(char c) {
+  return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+bool IsHex(char c) {
+  return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
+}
 
 Parsed<std::uint16_t> ParsePort(std::string_view text, std::uint16_t min) {
   const auto port = ParseInteger(text, UINT16_MAX);
-  if (!port.has_value() || *port < min) return ParseError{min == 0 ? "needs a port of 0 to 65535" : "needs a port of 1 to 65535"};
+  if (!port.has_value() || *port < min)
+    return ParseError{min == 0 ? "needs a port of 0 to 65535" : "needs a port of 1 to 65535"};
   return static_cast<std::uint16_t>(*port);
 }
 
@@ -25,7 +30,8 @@ bool IsPathPrefix(std::string_view path) {
     const char c = path[i];
     if (c == '%') {
       if (i + 2 >= path.size() || !IsHex(path[i + 1]) || !IsHex(path[i + 2])) return false;
-    } else if (!IsAlphanumeric(c) && std::string_view("-._~!$&'()*+,;=:@/").find(c) == std::string_view::npos) {
+    } else if (!IsAlphanumeric(c) &&
+               std::string_view("-._~!$&'()*+,;=:@/").find(c) == std::string_view::npos) {
       return false;
     }
   }
@@ -53,11 +59,14 @@ Parsed<IpAddress> IpAddress::Parse(std::string_view text) {
   return kRefused;
 }
 
-bool IpAddress::is_v4() const noexcept { return std::equal(std::begin(kV4Prefix), std::end(kV4Prefix), bytes.begin()); }
+bool IpAddress::is_v4() const noexcept {
+  return std::equal(std::begin(kV4Prefix), std::end(kV4Prefix), bytes.begin());
+}
 
 bool IpAddress::is_loopback() const noexcept {
   if (is_v4()) return bytes[12] == 127;
-  return bytes[15] == 1 && std::all_of(bytes.begin(), bytes.end() - 1, [](std::uint8_t byte) { return byte == 0; });
+  return bytes[15] == 1 &&
+         std::all_of(bytes.begin(), bytes.end() - 1, [](std::uint8_t byte) { return byte == 0; });
 }
 
 std::string IpAddress::ToString() const {
@@ -72,7 +81,8 @@ Parsed<SocketAddress> SocketAddress::Parse(std::string_view text) {
   SocketAddress address;
   if (text.starts_with("unix:")) {
     text.remove_prefix(5);
-    if (!text.starts_with('/') || text.find('\0') != std::string_view::npos) return ParseError{"needs an absolute path after unix:"};
+    if (!text.starts_with('/') || text.find('\0') != std::string_view::npos)
+      return ParseError{"needs an absolute path after unix:"};
     if (text.size() > kUnixPathMax) return ParseError{"has a socket path of more than 107 bytes"};
     address.unix_path = text;
     return address;
@@ -112,7 +122,9 @@ Parsed<IpPrefix> IpPrefix::Parse(std::string_view text) {
 
 bool IpPrefix::Contains(const IpAddress& address) const noexcept {
   const std::size_t whole = bits / 8;
-  if (!std::equal(ip.bytes.begin(), ip.bytes.begin() + static_cast<std::ptrdiff_t>(whole), address.bytes.begin())) return false;
+  if (!std::equal(ip.bytes.begin(), ip.bytes.begin() + static_cast<std::ptrdiff_t>(whole),
+                  address.bytes.begin()))
+    return false;
   if (bits % 8 == 0) return true;
   const unsigned mask = 0xffu << (8 - bits % 8);
   return ((ip.bytes[whole] ^ address.bytes[whole]) & mask & 0xff) == 0;
@@ -133,13 +145,15 @@ Parsed<Url> Url::Parse(std::string_view text) {
   if (text.find('#') != std::string_view::npos) return ParseError{"must not have a fragment"};
   std::string_view authority = text.substr(0, text.find('/'));
   std::string_view path = text.substr(authority.size());
-  if (authority.find('@') != std::string_view::npos) return ParseError{"must not have user information; credentials belong in api_key"};
+  if (authority.find('@') != std::string_view::npos)
+    return ParseError{"must not have user information; credentials belong in api_key"};
 
   std::string_view host = authority;
   if (authority.starts_with('[')) {
     const std::size_t close = authority.find(']');
     host = close == std::string_view::npos ? std::string_view() : authority.substr(1, close - 1);
-    if (host.find(':') == std::string_view::npos || !IpAddress::Parse(host).has_value()) return ParseError{"must have an IPv6 address between the brackets"};
+    if (host.find(':') == std::string_view::npos || !IpAddress::Parse(host).has_value())
+      return ParseError{"must have an IPv6 address between the brackets"};
     authority.remove_prefix(close + 1);
   } else {
     host = authority.substr(0, authority.find(':'));
@@ -147,7 +161,8 @@ Parsed<Url> Url::Parse(std::string_view text) {
     authority.remove_prefix(host.size());
   }
   url.host = host;
-  std::transform(url.host.begin(), url.host.end(), url.host.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+  std::transform(url.host.begin(), url.host.end(), url.host.begin(),
+                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
 
   url.port = url.https ? 443 : 80;
   if (!authority.empty()) {
@@ -165,13 +180,16 @@ std::string Url::Authority() const {
   return (v6 ? "[" + host + "]" : host) + ":" + std::to_string(port);
 }
 
-std::string Url::ToString() const { return (https ? "https://" : "http://") + Authority() + path; }
+std::string Url::ToString() const {
+  return (https ? "https://" : "http://") + Authority() + path;
+}
 
 bool IsHostName(std::string_view text) noexcept {
   if (text.empty() || text.size() > 253) return false;
   // A name whose last label is a number is an IPv4 address or a mistake (WHATWG URL, "ends in a number").
   const std::string_view last = text.substr(text.rfind('.') + 1);
-  if (last.find_first_not_of("0123456789") == std::string_view::npos) return text.find(':') == std::string_view::npos && IpAddress::Parse(text).has_value();
+  if (last.find_first_not_of("0123456789") == std::string_view::npos)
+    return text.find(':') == std::string_view::npos && IpAddress::Parse(text).has_value();
   std::size_t label = 0;
   for (const char c : text) {
     if (c == '.') {

@@ -8,12 +8,15 @@
 namespace penstock::config {
 namespace {
 
-std::string Index(std::string_view list, std::size_t i) { return std::string(list) + "[" + std::to_string(i) + "]"; }
+std::string Index(std::string_view list, std::size_t i) {
+  return std::string(list) + "[" + std::to_string(i) + "]";
+}
 
 /// Owned by one Worker.
 class Checker {
  public:
-  Checker(const Config& config, const YamlTree& tree, Problems& problems) : config_(config), tree_(tree), problems_(problems) {}
+  Checker(const Config& config, const YamlTree& tree, Problems& problems)
+      : config_(config), tree_(tree), problems_(problems) {}
 
   void Run() {
     CheckListeners();
@@ -24,11 +27,17 @@ class Checker {
   }
 
  private:
-  void Error(const std::string& path, std::string message) { problems_.Error(tree_.Locate(path), path, std::move(message)); }
-  void Warning(const std::string& path, std::string message) { problems_.Warning(tree_.Locate(path), path, std::move(message)); }
+  void Error(const std::string& path, std::string message) {
+    problems_.Error(tree_.Locate(path), path, std::move(message));
+  }
+  void Warning(const std::string& path, std::string message) {
+    problems_.Warning(tree_.Locate(path), path, std::move(message));
+  }
 
-  /// Reports `path` when another value of the same text came before; empty text is a value that could not be read.
-  void Unique(std::unordered_map<std::string, std::string>& places, const std::string& text, const std::string& path) {
+  /// Reports `path` when another value of the same text came before; empty text is a value that could not be
+  /// read.
+  void Unique(std::unordered_map<std::string, std::string>& places, const std::string& text,
+              const std::string& path) {
     if (text.empty()) return;
     const auto [first, fresh] = places.emplace(text, path);
     if (!fresh) Error(path, "is the same as " + first->second);
@@ -56,16 +65,20 @@ class Checker {
 
 void Checker::CheckListeners() {
   std::unordered_map<std::string, std::string> addresses;
-  // An address that could not be read has no port and no path; several listeners may leave their port to the kernel.
+  // An address that could not be read has no port and no path; several listeners may leave their port to the
+  // kernel.
   const auto named = [](const SocketAddress& address) { return address.is_unix() || address.port != 0; };
   for (std::size_t i = 0; i < config_.server.listeners.size(); ++i) {
     const Listener& listener = config_.server.listeners[i];
     const std::string path = Index("server.listeners", i);
     if (named(listener.address)) Unique(addresses, listener.address.ToString(), path + ".address");
     const ListenerTls& tls = listener.tls;
-    if (tls.certificate.empty() && !tls.private_key.empty()) Error(path + ".tls", "certificate is missing beside private_key");
-    if (!tls.certificate.empty() && tls.private_key.empty()) Error(path + ".tls", "private_key is missing beside certificate");
-    if (!tls.client_ca.empty() && !tls.enabled() && tls.private_key.empty()) Error(path + ".tls", "client_ca needs certificate and private_key");
+    if (tls.certificate.empty() && !tls.private_key.empty())
+      Error(path + ".tls", "certificate is missing beside private_key");
+    if (!tls.certificate.empty() && tls.private_key.empty())
+      Error(path + ".tls", "private_key is missing beside certificate");
+    if (!tls.client_ca.empty() && !tls.enabled() && tls.private_key.empty())
+      Error(path + ".tls", "client_ca needs certificate and private_key");
   }
   if (named(config_.admin.address)) Unique(addresses, config_.admin.address.ToString(), "admin.address");
 }
@@ -73,9 +86,11 @@ void Checker::CheckListeners() {
 void Checker::CheckLimits() {
   const Limits& limits = config_.server.limits;
   const std::string path = "server.limits.";
-  if (limits.response_hold > limits.response_body) Error(path + "response_hold", "must not be larger than response_body");
+  if (limits.response_hold > limits.response_body)
+    Error(path + "response_hold", "must not be larger than response_body");
   if (limits.uri > limits.header_bytes) Error(path + "uri", "must not be larger than header_bytes");
-  if (limits.streams_per_connection_total != 0 && limits.streams_per_connection_total < limits.streams_per_connection) {
+  if (limits.streams_per_connection_total != 0 &&
+      limits.streams_per_connection_total < limits.streams_per_connection) {
     Error(path + "streams_per_connection_total", "must not be smaller than streams_per_connection");
   }
 }
@@ -103,15 +118,19 @@ void Checker::CheckCluster(const Cluster& cluster, const std::string& path) {
     Unique(urls, endpoint.url.ToString(), place + ".url");
     CheckEndpoint(endpoint, place);
   }
-  if (cluster.connections.min > cluster.connections.max) Error(path + ".connections.min", "must not be larger than max");
-  if (cluster.health_check.timeout > cluster.health_check.interval) Error(path + ".health_check.timeout", "must not be longer than interval");
-  if (cluster.timeouts.connect > cluster.timeouts.total) Error(path + ".timeouts.connect", "must not be longer than total");
+  if (cluster.connections.min > cluster.connections.max)
+    Error(path + ".connections.min", "must not be larger than max");
+  if (cluster.health_check.timeout > cluster.health_check.interval)
+    Error(path + ".health_check.timeout", "must not be longer than interval");
+  if (cluster.timeouts.connect > cluster.timeouts.total)
+    Error(path + ".timeouts.connect", "must not be longer than total");
 }
 
 void Checker::CheckEndpoint(const Endpoint& endpoint, const std::string& path) {
   // Metrics name endpoints without their cluster: one name must not mean two servers.
   const auto [known, fresh] = endpoints_.emplace(endpoint.name, NamedEndpoint{endpoint.url, path});
-  if (!fresh && known->second.url != endpoint.url) Error(path + ".name", "is the name of " + known->second.path + ", which has another url");
+  if (!fresh && known->second.url != endpoint.url)
+    Error(path + ".name", "is the name of " + known->second.path + ", which has another url");
   const EndpointTls& tls = endpoint.tls;
   if (!endpoint.url.https && (!tls.ca.empty() || !tls.server_name.empty() || !tls.verify)) {
     Error(path + ".tls", "has no effect on an http:// url");
@@ -124,12 +143,14 @@ void Checker::CheckModels() {
   std::unordered_map<std::string, std::string> names;
   std::unordered_set<std::string> used;
   // With a cluster that could not be read, a name without a cluster may be that one's.
-  const bool clusters_known = std::all_of(config_.clusters.begin(), config_.clusters.end(), [](const Cluster& c) { return !c.name.empty(); });
+  const bool clusters_known = std::all_of(config_.clusters.begin(), config_.clusters.end(),
+                                          [](const Cluster& c) { return !c.name.empty(); });
   for (std::size_t i = 0; i < config_.models.size(); ++i) {
     const Model& model = config_.models[i];
     const std::string path = Index("models", i);
     Unique(names, model.name, path + ".name");
-    for (std::size_t j = 0; j < model.aliases.size(); ++j) Unique(names, model.aliases[j], Index(path + ".aliases", j));
+    for (std::size_t j = 0; j < model.aliases.size(); ++j)
+      Unique(names, model.aliases[j], Index(path + ".aliases", j));
     used.insert(model.cluster);
     if (model.cluster.empty() || !clusters_known || cluster_names_.empty()) continue;
     if (!cluster_names_.contains(model.cluster)) Error(path + ".cluster", "names no cluster of this file");
@@ -153,6 +174,8 @@ void Complete(Config& config) {
   }
 }
 
-void Check(const Config& config, const YamlTree& tree, Problems& problems) { Checker(config, tree, problems).Run(); }
+void Check(const Config& config, const YamlTree& tree, Problems& problems) {
+  Checker(config, tree, problems).Run();
+}
 
 }  // namespace penstock::config

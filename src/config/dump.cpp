@@ -6,10 +6,14 @@ namespace penstock::config {
 namespace {
 
 constexpr const char* kPreamble =
-    "# Every key of Penstock with its default and one line of explanation; docs/configuration.md has the types and ranges.\n"
-    "# Only server.listeners, models and clusters are required: config/quickstart.yaml shows how little is enough.\n"
-    "# A change of a key marked (restart) takes effect at the next start; everything else is reloaded by SIGHUP.\n"
-    "# Unknown and duplicate keys are errors. Durations and sizes carry units: 250ms, 10s, 5m, 1h; 512B, 64KiB, 10MiB, 1GiB.\n"
+    "# Every key of Penstock with its default and one line of explanation; docs/configuration.md has the "
+    "types and ranges.\n"
+    "# Only server.listeners, models and clusters are required: config/quickstart.yaml shows how little is "
+    "enough.\n"
+    "# A change of a key marked (restart) takes effect at the next start; everything else is reloaded by "
+    "SIGHUP.\n"
+    "# Unknown and duplicate keys are errors. Durations and sizes carry units: 250ms, 10s, 5m, 1h; 512B, "
+    "64KiB, 10MiB, 1GiB.\n"
     "# This file is generated from the tables that read it; edit a copy.\n\n";
 
 /// The defaults, and one of each thing that has none.
@@ -33,7 +37,9 @@ Config Sample() {
 
 }  // namespace
 
-std::string Dump(const Config& config) { return YamlWriter(false).Write(ConfigSection(), &config); }
+std::string Dump(const Config& config) {
+  return YamlWriter(false).Write(ConfigSection(), &config);
+}
 
 std::string AnnotatedDefaults() {
   const Config sample = Sample();

@@ -22,8 +22,10 @@ struct EnumRows<EventLoop> {
 };
 template <>
 struct EnumRows<LogLevel> {
-  static constexpr EnumRow<LogLevel> kRows[] = {
-      {"debug", LogLevel::kDebug}, {"info", LogLevel::kInfo}, {"warn", LogLevel::kWarn}, {"error", LogLevel::kError}};
+  static constexpr EnumRow<LogLevel> kRows[] = {{"debug", LogLevel::kDebug},
+                                                {"info", LogLevel::kInfo},
+                                                {"warn", LogLevel::kWarn},
+                                                {"error", LogLevel::kError}};
 };
 template <>
 struct EnumRows<LogFormat> {
@@ -32,8 +34,9 @@ struct EnumRows<LogFormat> {
 template <>
 struct EnumRows<EndpointKind> {
   static constexpr EnumRow<EndpointKind> kRows[] = {
-      {"auto", EndpointKind::kAuto},         {"vllm", EndpointKind::kVllm},     {"sglang", EndpointKind::kSglang},
-      {"tgi", EndpointKind::kTgi},           {"llamacpp", EndpointKind::kLlamacpp}, {"triton", EndpointKind::kTriton},
+      {"auto", EndpointKind::kAuto},         {"vllm", EndpointKind::kVllm},
+      {"sglang", EndpointKind::kSglang},     {"tgi", EndpointKind::kTgi},
+      {"llamacpp", EndpointKind::kLlamacpp}, {"triton", EndpointKind::kTriton},
       {"ollama", EndpointKind::kOllama},     {"openai", EndpointKind::kOpenai}};
 };
 template <>

@@ -35,7 +35,8 @@ std::string ReadScalar(const Scalar& scalar, const Rules& rules, const ReadConte
     problem = CheckBounds(Format::Measure(read), rules, Format::kBound);
     if (!problem.empty()) return problem;
   }
-  if (rules.text != nullptr && !scalar.text.empty() && !rules.text->matches(scalar.text)) return rules.text->message;
+  if (rules.text != nullptr && !scalar.text.empty() && !rules.text->matches(scalar.text))
+    return rules.text->message;
   *static_cast<typename Format::Value*>(value) = std::move(read);
   return {};
 }
@@ -62,9 +63,10 @@ template <class T, class Format>
 const ListType& ListOf() {
   using List = std::vector<T>;
   static const ListType type = {
-      TypeOf<T, Format>(),
-      [](const void* list) { return static_cast<const List*>(list)->size(); },
-      [](const void* list, std::size_t i) { return static_cast<const void*>(&(*static_cast<const List*>(list))[i]); },
+      TypeOf<T, Format>(), [](const void* list) { return static_cast<const List*>(list)->size(); },
+      [](const void* list, std::size_t i) {
+        return static_cast<const void*>(&(*static_cast<const List*>(list))[i]);
+      },
       [](void* list) { return static_cast<void*>(&static_cast<List*>(list)->emplace_back()); },
       [](void* list) { static_cast<List*>(list)->clear(); }};
   return type;
@@ -95,8 +97,8 @@ struct MemberTraits<Member> {
 
 }  // namespace internal
 
-/// A row: Key<&Drain::delay>("delay", "what it does", Between(...)). The member's type says how the value is spelled; a
-/// std::uint64_t says it itself: Key<&Limits::uri, SizeFormat>(...).
+/// A row: Key<&Drain::delay>("delay", "what it does", Between(...)). The member's type says how the value is
+/// spelled; a std::uint64_t says it itself: Key<&Limits::uri, SizeFormat>(...).
 template <auto Member, class Format = void>
 Field Key(std::string_view name, std::string_view help, const Rules& rules = {}) {
   using Traits = internal::MemberTraits<Member>;

@@ -19,7 +19,8 @@ namespace penstock::config {
 
 /// "must be between 1s and 10s" when `measure` is outside the rules, else empty.
 /// Without a measure (`auto`) there is nothing to check.
-std::string CheckBounds(std::optional<std::int64_t> measure, const Rules& rules, const BoundSpelling& spelling);
+std::string CheckBounds(std::optional<std::int64_t> measure, const Rules& rules,
+                        const BoundSpelling& spelling);
 
 /// "must be one of a, b, c"
 std::string OneOf(const std::vector<std::string_view>& words);
@@ -185,31 +186,59 @@ struct AutoFormat {
 template <class T>
 struct FormatOf {};
 template <>
-struct FormatOf<bool> { using type = FlagFormat; };
+struct FormatOf<bool> {
+  using type = FlagFormat;
+};
 template <>
-struct FormatOf<std::uint32_t> { using type = CountFormat; };
+struct FormatOf<std::uint32_t> {
+  using type = CountFormat;
+};
 template <>
-struct FormatOf<double> { using type = NumberFormat; };
+struct FormatOf<double> {
+  using type = NumberFormat;
+};
 template <>
-struct FormatOf<Duration> { using type = DurationFormat; };
+struct FormatOf<Duration> {
+  using type = DurationFormat;
+};
 template <>
-struct FormatOf<std::string> { using type = TextFormat; };
+struct FormatOf<std::string> {
+  using type = TextFormat;
+};
 template <>
-struct FormatOf<Secret> { using type = SecretFormat; };
+struct FormatOf<Secret> {
+  using type = SecretFormat;
+};
 template <>
-struct FormatOf<SocketAddress> { using type = AddressFormat; };
+struct FormatOf<SocketAddress> {
+  using type = AddressFormat;
+};
 template <>
-struct FormatOf<IpPrefix> { using type = PrefixFormat; };
+struct FormatOf<IpPrefix> {
+  using type = PrefixFormat;
+};
 template <>
-struct FormatOf<Url> { using type = UrlFormat; };
+struct FormatOf<Url> {
+  using type = UrlFormat;
+};
 template <>
-struct FormatOf<AccessLog> { using type = AccessLogFormat; };
+struct FormatOf<AccessLog> {
+  using type = AccessLogFormat;
+};
 template <>
-struct FormatOf<RetryCondition> { using type = RetryConditionFormat; };
+struct FormatOf<RetryCondition> {
+  using type = RetryConditionFormat;
+};
 template <class E>
-  requires requires { EnumRows<E>::kRows; }
-struct FormatOf<E> { using type = EnumFormat<E>; };
+requires requires {
+  EnumRows<E>::kRows;
+}
+struct FormatOf<E> {
+  using type = EnumFormat<E>;
+};
 template <class T>
-struct FormatOf<std::optional<T>> { using type = AutoFormat<typename FormatOf<T>::type>; };
+struct FormatOf<std::optional<T>> {
+  using type = AutoFormat<typename FormatOf<T>::type>;
+};
 
 }  // namespace penstock::config

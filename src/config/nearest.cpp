@@ -8,7 +8,8 @@ namespace {
 
 constexpr std::size_t kKeyBytesMax = 48;  // longer than every key of ours
 
-/// Edits that turn `a` into `b`: insert, delete, replace a byte, swap two neighbours (optimal string alignment).
+/// Edits that turn `a` into `b`: insert, delete, replace a byte, swap two neighbours (optimal string
+/// alignment).
 std::size_t EditDistance(std::string_view a, std::string_view b) {
   std::array<std::array<std::size_t, kKeyBytesMax + 1>, 3> rows{};
   for (std::size_t j = 0; j <= b.size(); ++j) rows[0][j] = j;
@@ -19,7 +20,8 @@ std::size_t EditDistance(std::string_view a, std::string_view b) {
     row[0] = i;
     for (std::size_t j = 1; j <= b.size(); ++j) {
       row[j] = std::min({above[j] + 1, row[j - 1] + 1, above[j - 1] + (a[i - 1] != b[j - 1])});
-      if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1]) row[j] = std::min(row[j], two_above[j - 2] + 1);
+      if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+        row[j] = std::min(row[j], two_above[j - 2] + 1);
     }
   }
   return rows[a.size() % 3][b.size()];

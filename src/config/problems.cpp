@@ -18,7 +18,8 @@ std::string Problem::ToString() const {
   return file + ":" + std::to_string(line) + ":" + std::to_string(column) + ": " + path + ": " + message;
 }
 
-void Problems::Add(std::vector<Problem>& list, std::size_t& dropped, Mark mark, std::string_view path, std::string message) {
+void Problems::Add(std::vector<Problem>& list, std::size_t& dropped, Mark mark, std::string_view path,
+                   std::string message) {
   if (list.size() >= kProblemsMax) {
     ++dropped;
     return;
@@ -31,7 +32,8 @@ void Problems::MoveTo(LoadResult& result) {
   SortByPlace(warnings_);
   if (dropped_ > 0) {
     const Problem& last = errors_.back();
-    errors_.push_back({file_, last.line, last.column, "(file)", "and " + std::to_string(dropped_) + " more errors"});
+    errors_.push_back(
+        {file_, last.line, last.column, "(file)", "and " + std::to_string(dropped_) + " more errors"});
   }
   result.errors = std::move(errors_);
   result.warnings = std::move(warnings_);

@@ -14,7 +14,9 @@ class Problems {
  public:
   explicit Problems(std::string_view file) : file_(file) {}
 
-  void Error(Mark mark, std::string_view path, std::string message) { Add(errors_, dropped_, mark, path, std::move(message)); }
+  void Error(Mark mark, std::string_view path, std::string message) {
+    Add(errors_, dropped_, mark, path, std::move(message));
+  }
   void Warning(Mark mark, std::string_view path, std::string message) {
     std::size_t uncounted = 0;
     Add(warnings_, uncounted, mark, path, std::move(message));
@@ -28,7 +30,8 @@ class Problems {
   void MoveTo(LoadResult& result);
 
  private:
-  void Add(std::vector<Problem>& list, std::size_t& dropped, Mark mark, std::string_view path, std::string message);
+  void Add(std::vector<Problem>& list, std::size_t& dropped, Mark mark, std::string_view path,
+           std::string message);
 
   std::string file_;
   std::vector<Problem> errors_;

@@ -9,7 +9,9 @@ namespace {
 
 constexpr std::size_t kQuoteBytesMax = 64;
 
-const char* ProcessEnvironment(const char* name) { return std::getenv(name); }
+const char* ProcessEnvironment(const char* name) {
+  return std::getenv(name);
+}
 
 /// A text of the file for a message: short and on one line, whatever it holds.
 std::string Quote(std::string_view text, char mark) {
@@ -24,16 +26,21 @@ std::string Quote(std::string_view text, char mark) {
 /// An unknown key in a path: as it is when it looks like a key.
 std::string PathOf(std::string_view key) {
   constexpr std::string_view kKeyBytes = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-";
-  const bool plain = !key.empty() && key.size() <= kQuoteBytesMax && key.find_first_not_of(kKeyBytes) == std::string_view::npos;
+  const bool plain = !key.empty() && key.size() <= kQuoteBytesMax &&
+                     key.find_first_not_of(kKeyBytes) == std::string_view::npos;
   return plain ? std::string(key) : Quote(key, '`');
 }
 
 const char* Describe(YamlTree::Node::Kind kind) {
   switch (kind) {
-    case YamlTree::Node::Kind::kNull: return "nothing";
-    case YamlTree::Node::Kind::kScalar: return "a single value";
-    case YamlTree::Node::Kind::kMap: return "a mapping";
-    case YamlTree::Node::Kind::kList: return "a list";
+    case YamlTree::Node::Kind::kNull:
+      return "nothing";
+    case YamlTree::Node::Kind::kScalar:
+      return "a single value";
+    case YamlTree::Node::Kind::kMap:
+      return "a mapping";
+    case YamlTree::Node::Kind::kList:
+      return "a list";
   }
   return "";
 }
@@ -60,7 +67,9 @@ class PathStep {
 }  // namespace
 
 Reader::Reader(const YamlTree& tree, Problems& problems, const LoadOptions& options)
-    : tree_(tree), problems_(problems), environment_(options.environment != nullptr ? options.environment : ProcessEnvironment) {}
+    : tree_(tree),
+      problems_(problems),
+      environment_(options.environment != nullptr ? options.environment : ProcessEnvironment) {}
 
 void Reader::Read(const SectionType& section, void* value) {
   if (tree_.root().kind == Node::Kind::kNull) return Report({}, "the file holds no configuration");
@@ -75,7 +84,8 @@ void Reader::ReadValue(const Node& node, const Field& field, const Type& type, v
 }
 
 void Reader::ReadScalar(const Node& node, const Field& field, const ScalarType& type, void* value) {
-  if (node.kind != Node::Kind::kScalar) return Report(node.mark, std::string("must be a single value, not ") + Describe(node.kind));
+  if (node.kind != Node::Kind::kScalar)
+    return Report(node.mark, std::string("must be a single value, not ") + Describe(node.kind));
   std::vector<std::string> warnings;
   std::string problem = type.read({node.text, node.quoted}, field.rules, {environment_, warnings}, value);
   for (std::string& warning : warnings) problems_.Warning(node.mark, path_, std::move(warning));
@@ -85,12 +95,15 @@ void Reader::ReadScalar(const Node& node, const Field& field, const ScalarType& 
 }
 
 void Reader::ReadList(const Node& node, const Field& field, const ListType& type, void* value) {
-  if (node.kind != Node::Kind::kList) return Report(node.mark, std::string("must be a list, not ") + Describe(node.kind));
+  if (node.kind != Node::Kind::kList)
+    return Report(node.mark, std::string("must be a list, not ") + Describe(node.kind));
   type.clear(value);
   const std::size_t count = node.entries.size();
-  if (count < field.rules.count_min) Report(node.mark, "needs at least " + std::to_string(field.rules.count_min) + " element");
+  if (count < field.rules.count_min)
+    Report(node.mark, "needs at least " + std::to_string(field.rules.count_min) + " element");
   if (count > field.rules.count_max) {
-    return Report(node.mark, "has " + std::to_string(count) + " elements; at most " + std::to_string(field.rules.count_max) + " are taken");
+    return Report(node.mark, "has " + std::to_string(count) + " elements; at most " +
+                                 std::to_string(field.rules.count_max) + " are taken");
   }
   for (std::size_t i = 0; i < count; ++i) {
     const PathStep step(path_, i);
@@ -99,7 +112,8 @@ void Reader::ReadList(const Node& node, const Field& field, const ListType& type
 }
 
 void Reader::ReadSection(const Node& node, const SectionType& section, void* value) {
-  if (node.kind != Node::Kind::kMap) return Report(node.mark, std::string("must be a mapping of keys to values, not ") + Describe(node.kind));
+  if (node.kind != Node::Kind::kMap)
+    return Report(node.mark, std::string("must be a mapping of keys to values, not ") + Describe(node.kind));
   std::vector<Mark> seen(section.fields.size(), Mark{0, 0});
   for (const YamlTree::Entry& entry : node.entries) ReadEntry(entry, section, seen, value);
   for (std::size_t i = 0; i < section.fields.size(); ++i) {
@@ -110,12 +124,15 @@ void Reader::ReadSection(const Node& node, const SectionType& section, void* val
   }
 }
 
-void Reader::ReadEntry(const YamlTree::Entry& entry, const SectionType& section, std::vector<Mark>& seen, void* value) {
+void Reader::ReadEntry(const YamlTree::Entry& entry, const SectionType& section, std::vector<Mark>& seen,
+                       void* value) {
   for (std::size_t i = 0; i < section.fields.size(); ++i) {
     const Field& field = section.fields[i];
     if (field.name != entry.key) continue;
     const PathStep step(path_, field.name);
-    if (seen[i].line != 0) return Report(entry.key_mark, "is a duplicate key; the first is on line " + std::to_string(seen[i].line));
+    if (seen[i].line != 0)
+      return Report(entry.key_mark,
+                    "is a duplicate key; the first is on line " + std::to_string(seen[i].line));
     seen[i] = entry.key_mark;
     return ReadValue(tree_.at(entry.value), field, field.type, field.member(value));
   }

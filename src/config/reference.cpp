@@ -24,7 +24,8 @@ complete files for common fleets. This page is generated from the tables in `src
 * **Names** of models are at most 256 bytes of visible ASCII without `"` and `\`; those of clusters, endpoints and zones 128.
   Model names and aliases are unique together; an endpoint name means one URL in all clusters.
 * **Paths** are relative to the working directory of the process.
-* **YAML.** One document in UTF-8; anchors and aliases are taken, tags are not. At most 16MiB, 64 levels, 500000 values with
+* **YAML.** The words `on` and `off` are text, also as the key `retry.on`; quote them where other programs read the file too,
+  because older YAML takes them for booleans. One document in UTF-8; anchors and aliases are taken, tags are not. At most 16MiB, 64 levels, 500000 values with
   aliases counted in full, and 1MiB in one flow collection (`{...}`, `[...]`) or scalar.
 * **Reload.** SIGHUP and `POST /admin/reload` apply a changed file as a whole or refuse it as a whole; a change of a key marked
   "restart" is refused by its name.
@@ -50,7 +51,8 @@ std::string TypeText(const Type& type, const Rules& rules) {
   if (type.list != nullptr) return "list of " + TypeText(type.list->element, rules);
   const Facts facts = type.scalar->facts();
   std::string words;
-  for (std::size_t i = 0; i < facts.words.size(); ++i) words.append(i == 0 ? "`" : ", `").append(facts.words[i]).append("`");
+  for (std::size_t i = 0; i < facts.words.size(); ++i)
+    words.append(i == 0 ? "`" : ", `").append(facts.words[i]).append("`");
   if (!facts.words.empty() && !facts.open) return words;
   std::string text = std::string(facts.name) + Bounds(*type.scalar, rules);
   return words.empty() ? text : text + ", or " + words;
@@ -68,13 +70,17 @@ void Rows(const SectionType& section, const void* defaults, const std::string& p
     const SectionType* below = field.type.section;
     if (field.type.list != nullptr) below = field.type.list->element.section;
     if (below == nullptr) {
-      out += "| `" + path + "` | " + Cell(TypeText(field.type, field.rules)) + " | " + Cell(DefaultText(field, value)) + " | " +
-             (field.rules.restart ? "yes" : "") + " | " + Cell(field.help) + " |\n";
+      out += "| `" + path + "` | " + Cell(TypeText(field.type, field.rules)) + " | " +
+             Cell(DefaultText(field, value)) + " | " + (field.rules.restart ? "yes" : "") + " | " +
+             Cell(field.help) + " |\n";
       continue;
     }
     const bool list = field.type.list != nullptr;
-    const std::string shape = list ? "list, " + std::to_string(field.rules.count_min) + " to " + std::to_string(field.rules.count_max) : "section";
-    out += "| `" + path + "` | " + shape + " | " + (field.rules.required ? "required" : "") + " | | " + Cell(field.help) + " |\n";
+    const std::string shape = list ? "list, " + std::to_string(field.rules.count_min) + " to " +
+                                         std::to_string(field.rules.count_max)
+                                   : "section";
+    out += "| `" + path + "` | " + shape + " | " + (field.rules.required ? "required" : "") + " | | " +
+           Cell(field.help) + " |\n";
     Rows(*below, list ? below->defaults : value, path + (list ? "[]." : "."), out);
   }
 }
@@ -89,7 +95,8 @@ std::string ReferencePage() {
     const std::string name(field.name);
     out += "\n## " + name + "\n\n" + (list ? "A list: " : "A section: ") + std::string(field.help) + ".\n\n";
     out += "| key | type | default | restart | |\n|---|---|---|---|---|\n";
-    Rows(section, list ? section.defaults : field.Of(ConfigSection().defaults), name + (list ? "[]." : "."), out);
+    Rows(section, list ? section.defaults : field.Of(ConfigSection().defaults), name + (list ? "[]." : "."),
+         out);
   }
   return out;
 }

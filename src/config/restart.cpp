@@ -14,7 +14,8 @@ bool NeedsRestart(const Field& field) {
   return section != nullptr && std::any_of(section->fields.begin(), section->fields.end(), NeedsRestart);
 }
 
-void Compare(const SectionType& section, const void* a, const void* b, const std::string& prefix, std::vector<std::string>& changed) {
+void Compare(const SectionType& section, const void* a, const void* b, const std::string& prefix,
+             std::vector<std::string>& changed) {
   for (const Field& field : section.fields) {
     if (!NeedsRestart(field)) continue;
     const std::string path = prefix + std::string(field.name);

@@ -52,8 +52,11 @@ std::string ReadSecret(std::string_view text, const ReadContext& context, Secret
   if (std::string problem = Expand(text, context, secret); !problem.empty()) return problem;
   if (from_file) {
     FileText file;
-    if (std::string problem = ReadFile(secret, kSecretFileBytesMax, file); !problem.empty()) return "names a file that " + problem;
-    if ((file.mode & 037) != 0) context.warnings.push_back("the file it names can be used by more than its owner and reading group (mode wider than 0640)");
+    if (std::string problem = ReadFile(secret, kSecretFileBytesMax, file); !problem.empty())
+      return "names a file that " + problem;
+    if ((file.mode & 037) != 0)
+      context.warnings.push_back(
+          "the file it names can be used by more than its owner and reading group (mode wider than 0640)");
     secret = std::move(file.text);
     if (secret.ends_with('\n')) secret.pop_back();
     if (secret.ends_with('\r')) secret.pop_back();

@@ -5,23 +5,41 @@
 namespace penstock::config {
 
 // The tables, declared so that one file may refer to a section of another.
-template <> const SectionType& SectionOf<ListenerTls>();
-template <> const SectionType& SectionOf<Listener>();
-template <> const SectionType& SectionOf<Drain>();
-template <> const SectionType& SectionOf<EventBudget>();
-template <> const SectionType& SectionOf<Limits>();
-template <> const SectionType& SectionOf<Server>();
-template <> const SectionType& SectionOf<Admin>();
-template <> const SectionType& SectionOf<Log>();
-template <> const SectionType& SectionOf<Model>();
-template <> const SectionType& SectionOf<EndpointTls>();
-template <> const SectionType& SectionOf<Endpoint>();
-template <> const SectionType& SectionOf<Balancer>();
-template <> const SectionType& SectionOf<Connections>();
-template <> const SectionType& SectionOf<HealthCheck>();
-template <> const SectionType& SectionOf<Timeouts>();
-template <> const SectionType& SectionOf<Retry>();
-template <> const SectionType& SectionOf<Cluster>();
-template <> const SectionType& SectionOf<Config>();
+template <>
+const SectionType& SectionOf<ListenerTls>();
+template <>
+const SectionType& SectionOf<Listener>();
+template <>
+const SectionType& SectionOf<Drain>();
+template <>
+const SectionType& SectionOf<EventBudget>();
+template <>
+const SectionType& SectionOf<Limits>();
+template <>
+const SectionType& SectionOf<Server>();
+template <>
+const SectionType& SectionOf<Admin>();
+template <>
+const SectionType& SectionOf<Log>();
+template <>
+const SectionType& SectionOf<Model>();
+template <>
+const SectionType& SectionOf<EndpointTls>();
+template <>
+const SectionType& SectionOf<Endpoint>();
+template <>
+const SectionType& SectionOf<Balancer>();
+template <>
+const SectionType& SectionOf<Connections>();
+template <>
+const SectionType& SectionOf<HealthCheck>();
+template <>
+const SectionType& SectionOf<Timeouts>();
+template <>
+const SectionType& SectionOf<Retry>();
+template <>
+const SectionType& SectionOf<Cluster>();
+template <>
+const SectionType& SectionOf<Config>();
 
 }  // namespace penstock::config

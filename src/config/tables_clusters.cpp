@@ -15,6 +15,8 @@ constexpr std::int64_t kMany = 1'000'000;
 
 }  // namespace
 
+// One row, one line.
+// clang-format off
 template <>
 const SectionType& SectionOf<EndpointTls>() {
   static const Field kFields[] = {
@@ -109,5 +111,6 @@ const SectionType& SectionOf<Cluster>() {
   };
   return MakeSection<Cluster>(kFields);
 }
+// clang-format on
 
 }  // namespace penstock::config

@@ -4,6 +4,8 @@
 
 namespace penstock::config {
 
+// One row, one line.
+// clang-format off
 template <>
 const SectionType& SectionOf<Admin>() {
   static const Field kFields[] = {
@@ -47,7 +49,10 @@ const SectionType& SectionOf<Config>() {
   };
   return MakeSection<Config>(kFields);
 }
+// clang-format on
 
-const SectionType& ConfigSection() { return SectionOf<Config>(); }
+const SectionType& ConfigSection() {
+  return SectionOf<Config>();
+}
 
 }  // namespace penstock::config

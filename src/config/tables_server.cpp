@@ -17,6 +17,8 @@ constexpr Rules kWait = Between(milliseconds(1), hours(24));
 
 }  // namespace
 
+// One row, one line.
+// clang-format off
 template <>
 const SectionType& SectionOf<ListenerTls>() {
   static const Field kFields[] = {
@@ -106,5 +108,6 @@ const SectionType& SectionOf<Server>() {
   };
   return MakeSection<Server>(kFields);
 }
+// clang-format on
 
 }  // namespace penstock::config

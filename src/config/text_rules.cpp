@@ -8,9 +8,13 @@
 namespace penstock::config {
 namespace {
 
-bool IsNameByte(char c) { return c > ' ' && c < 0x7f && c != '"' && c != '\\'; }
+bool IsNameByte(char c) {
+  return c > ' ' && c < 0x7f && c != '"' && c != '\\';
+}
 
-bool IsName(std::string_view text) { return std::all_of(text.begin(), text.end(), IsNameByte); }
+bool IsName(std::string_view text) {
+  return std::all_of(text.begin(), text.end(), IsNameByte);
+}
 
 bool IsUpstreamName(std::string_view text) {
   return text.front() != ' ' && text.back() != ' ' &&
@@ -18,7 +22,8 @@ bool IsUpstreamName(std::string_view text) {
 }
 
 bool IsRequestTarget(std::string_view text) {
-  return text.front() == '/' && std::all_of(text.begin(), text.end(), [](char c) { return IsNameByte(c) && c != '#'; });
+  return text.front() == '/' &&
+         std::all_of(text.begin(), text.end(), [](char c) { return IsNameByte(c) && c != '#'; });
 }
 
 // RFC 9110 section 5.6.2
@@ -28,14 +33,31 @@ bool IsTokenByte(char c) {
 }
 
 // Credentials, cookies, what belongs to one hop (RFC 9110 section 7.6.1), and what the gateway writes itself.
-constexpr std::string_view kNeverForwarded[] = {
-    "authorization", "x-api-key", "api-key", "cookie", "set-cookie", "proxy-authorization", "proxy-authenticate",
-    "connection", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade", "http2-settings",
-    "host", "content-length", "expect", "accept-encoding", "x-request-id"};
+constexpr std::string_view kNeverForwarded[] = {"authorization",
+                                                "x-api-key",
+                                                "api-key",
+                                                "cookie",
+                                                "set-cookie",
+                                                "proxy-authorization",
+                                                "proxy-authenticate",
+                                                "connection",
+                                                "keep-alive",
+                                                "proxy-connection",
+                                                "te",
+                                                "trailer",
+                                                "transfer-encoding",
+                                                "upgrade",
+                                                "http2-settings",
+                                                "host",
+                                                "content-length",
+                                                "expect",
+                                                "accept-encoding",
+                                                "x-request-id"};
 
 bool IsForwardableHeader(std::string_view text) {
   std::string name(text);
-  std::transform(name.begin(), name.end(), name.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+  std::transform(name.begin(), name.end(), name.begin(),
+                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
   return std::all_of(name.begin(), name.end(), IsTokenByte) && !name.starts_with("x-penstock-") &&
          std::find(std::begin(kNeverForwarded), std::end(kNeverForwarded), name) == std::end(kNeverForwarded);
 }
@@ -43,11 +65,15 @@ bool IsForwardableHeader(std::string_view text) {
 }  // namespace
 
 const TextRule kNameRule = {IsName, "must be visible ASCII without blanks, \" and \\", "^[!#-\\[\\]-~]+$"};
-const TextRule kUpstreamNameRule = {IsUpstreamName, "must be printable ASCII without \" and \\, and no blank at its ends",
+const TextRule kUpstreamNameRule = {IsUpstreamName,
+                                    "must be printable ASCII without \" and \\, and no blank at its ends",
                                     "^[!#-\\[\\]-~]([ !#-\\[\\]-~]*[!#-\\[\\]-~])?$"};
 const TextRule kHostNameRule = {IsHostName, "must be a host name", "^[0-9A-Za-z_-]+(\\.[0-9A-Za-z_-]+)*$"};
-const TextRule kRequestTargetRule = {IsRequestTarget, "must be a path that begins with /", "^/[!$-\\[\\]-~]*$"};
-const TextRule kForwardableHeaderRule = {IsForwardableHeader, "must be the name of a header that may go upstream (no credentials, cookies, hop-by-hop or x-penstock-*)",
-                                         "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$"};
+const TextRule kRequestTargetRule = {IsRequestTarget, "must be a path that begins with /",
+                                     "^/[!$-\\[\\]-~]*$"};
+const TextRule kForwardableHeaderRule = {
+    IsForwardableHeader,
+    "must be the name of a header that may go upstream (no credentials, cookies, hop-by-hop or x-penstock-*)",
+    "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$"};
 
 }  // namespace penstock::config

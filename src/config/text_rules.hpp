@@ -11,7 +11,8 @@ extern const TextRule kUpstreamNameRule;
 extern const TextRule kHostNameRule;
 /// "/path?query" as a request line carries it.
 extern const TextRule kRequestTargetRule;
-/// A request header that may be passed on: a token, and not one the gateway makes, hops over, or keeps to itself.
+/// A request header that may be passed on: a token, and not one the gateway makes, hops over, or keeps to
+/// itself.
 extern const TextRule kForwardableHeaderRule;
 
 }  // namespace penstock::config

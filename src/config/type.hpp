@@ -12,10 +12,10 @@
 
 namespace penstock::config {
 
-// How the configuration describes itself. A struct of include/penstock/config/ has one table of Fields (tables_*.cpp); the
-// reader, the dump, the annotated defaults, the JSON Schema, the reference page and RestartKeys all walk these tables, so
-// that a new key is a member and a row. Values are met as `void*` to a member whose Type says what it is: the walkers are
-// plain functions, compiled once.
+// How the configuration describes itself. A struct of include/penstock/config/ has one table of Fields
+// (tables_*.cpp); the reader, the dump, the annotated defaults, the JSON Schema, the reference page and
+// RestartKeys all walk these tables, so that a new key is a member and a row. Values are met as `void*` to a
+// member whose Type says what it is: the walkers are plain functions, compiled once.
 
 /// A scalar as the file has it.
 struct Scalar {
@@ -83,14 +83,16 @@ constexpr Rules Between(std::int64_t low, std::int64_t high) {
   rules.max = high;
   return rules;
 }
-constexpr Rules Between(Duration low, Duration high) { return Between(low.count(), high.count()); }
+constexpr Rules Between(Duration low, Duration high) {
+  return Between(low.count(), high.count());
+}
 
 /// What people and schemas are told about a kind of scalar.
 struct Facts {
   enum class Json : std::uint8_t { kString, kInteger, kNumber, kBoolean };
-  std::string_view name;                  ///< "duration"
+  std::string_view name;  ///< "duration"
   Json json = Json::kString;
-  std::string_view pattern = {};          ///< of a string
+  std::string_view pattern = {};             ///< of a string
   std::vector<std::string_view> words = {};  ///< the only values, or with `open` words taken besides others
   bool open = false;
   bool zero_without_unit = false;

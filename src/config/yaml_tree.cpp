@@ -18,12 +18,13 @@ namespace penstock::config {
 namespace {
 
 Mark ToMark(const YAML::Mark& mark) {
-  return {static_cast<std::uint32_t>(std::max(mark.line, 0)) + 1, static_cast<std::uint32_t>(std::max(mark.column, 0)) + 1};
+  return {static_cast<std::uint32_t>(std::max(mark.line, 0)) + 1,
+          static_cast<std::uint32_t>(std::max(mark.column, 0)) + 1};
 }
 
-/// Feeds the parser and stops it when it reads on and on without an event: its scanner queues every token of a flow
-/// collection until it knows whether the collection is a key, at some hundred bytes a token.
-/// Owned by one Worker.
+/// Feeds the parser and stops it when it reads on and on without an event: its scanner queues every token of
+/// a flow collection until it knows whether the collection is a key, at some hundred bytes a token. Owned by
+/// one Worker.
 class BoundedSource : public std::streambuf {
  public:
   explicit BoundedSource(std::string_view text) : rest_(text) {}
@@ -61,7 +62,8 @@ class TreeBuilder : public YAML::EventHandler {
   }
 
   void OnDocumentStart(const YAML::Mark& mark) override {
-    if (documents_++ > 0) throw YamlError{ToMark(mark), "a second YAML document; one file holds one configuration"};
+    if (documents_++ > 0)
+      throw YamlError{ToMark(mark), "a second YAML document; one file holds one configuration"};
   }
   void OnDocumentEnd() override {}
 
@@ -71,7 +73,8 @@ class TreeBuilder : public YAML::EventHandler {
     Place(index);
   }
 
-  void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor, const std::string& value) override {
+  void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
+                const std::string& value) override {
     CheckTag(mark, tag);
     const Index index = NewNode(Node::Kind::kScalar, mark);
     tree_.nodes_[index].text = value;
@@ -90,11 +93,13 @@ class TreeBuilder : public YAML::EventHandler {
     Place(*target);
   }
 
-  void OnSequenceStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor, YAML::EmitterStyle::value) override {
+  void OnSequenceStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
+                       YAML::EmitterStyle::value) override {
     Open(Node::Kind::kList, mark, tag, anchor);
   }
   void OnSequenceEnd() override { Close(); }
-  void OnMapStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor, YAML::EmitterStyle::value) override {
+  void OnMapStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
+                  YAML::EmitterStyle::value) override {
     Open(Node::Kind::kMap, mark, tag, anchor);
   }
   void OnMapEnd() override { Close(); }
@@ -119,7 +124,8 @@ class TreeBuilder : public YAML::EventHandler {
 
   void Charge(const YAML::Mark& mark, std::uint32_t nodes) {
     charged_ += nodes;
-    if (charged_ > kNodesMax) throw YamlError{ToMark(mark), "more than " + std::to_string(kNodesMax) + " values"};
+    if (charged_ > kNodesMax)
+      throw YamlError{ToMark(mark), "more than " + std::to_string(kNodesMax) + " values"};
   }
 
   Index NewNode(Node::Kind kind, const YAML::Mark& mark) {
@@ -174,7 +180,8 @@ class TreeBuilder : public YAML::EventHandler {
       entries.push_back({node.text, node.mark, 0});
       top.has_key = true;
     } else {
-      // The parser places a missing value at the token after it, often on the next line: its key is where to look.
+      // The parser places a missing value at the token after it, often on the next line: its key is where to
+      // look.
       if (node.kind == Node::Kind::kNull) node.mark = entries.back().key_mark;
       entries.back().value = index;
       top.has_key = false;
@@ -184,7 +191,8 @@ class TreeBuilder : public YAML::EventHandler {
   BoundedSource& source_;
   YamlTree tree_;
   std::vector<OpenCollection> open_;
-  std::vector<std::optional<Index>> anchors_;  ///< by the parser's number; empty while the anchored value is open
+  std::vector<std::optional<Index>>
+      anchors_;  ///< by the parser's number; empty while the anchored value is open
   std::uint64_t charged_ = 0;
   int documents_ = 0;
 };

@@ -20,7 +20,8 @@ struct YamlError {
   std::string message;
 };
 
-[[noreturn]] inline void throw_exception_from_error(const YamlError& error, const boost::source_location& where) {
+[[noreturn]] inline void throw_exception_from_error(const YamlError& error,
+                                                    const boost::source_location& where) {
   (void)error;
   (void)where;
   __builtin_trap();
@@ -42,14 +43,14 @@ class YamlTree {
     Kind kind = Kind::kNull;
     bool quoted = false;  ///< a scalar in quotes or a block scalar
     Mark mark;
-    std::string text;             ///< of a scalar
-    std::vector<Entry> entries;   ///< of a map or a list
-    std::uint32_t nodes = 1;      ///< of the subtree, every alias counted in full
-    std::uint32_t depth = 0;      ///< levels of collections below and including this node
+    std::string text;            ///< of a scalar
+    std::vector<Entry> entries;  ///< of a map or a list
+    std::uint32_t nodes = 1;     ///< of the subtree, every alias counted in full
+    std::uint32_t depth = 0;     ///< levels of collections below and including this node
   };
 
-  /// Parses exactly one document within the bounds of load.hpp. Anchors and aliases are taken (an alias shares its
-  /// node); tags, further documents, complex keys and control bytes are refused.
+  /// Parses exactly one document within the bounds of load.hpp. Anchors and aliases are taken (an alias
+  /// shares its node); tags, further documents, complex keys and control bytes are refused.
   static Result<YamlTree, YamlError> Parse(std::string_view text);
 
   const Node& root() const { return nodes_[root_]; }

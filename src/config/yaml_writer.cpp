@@ -7,7 +7,9 @@ namespace {
 
 constexpr std::size_t kCommentColumn = 44;
 
-bool IsInline(const Type& type) { return type.scalar != nullptr || (type.list != nullptr && type.list->element.scalar != nullptr); }
+bool IsInline(const Type& type) {
+  return type.scalar != nullptr || (type.list != nullptr && type.list->element.scalar != nullptr);
+}
 
 std::string Choices(const Facts& facts) {
   std::string out;
@@ -59,7 +61,8 @@ std::string YamlWriter::Write(const SectionType& section, const void* value) {
   return std::move(out_);
 }
 
-void YamlWriter::WriteSection(const SectionType& section, const void* value, std::size_t indent, bool in_list_element) {
+void YamlWriter::WriteSection(const SectionType& section, const void* value, std::size_t indent,
+                              bool in_list_element) {
   for (const Field& field : section.fields) {
     if (!in_list_element) out_.append(indent, ' ');
     in_list_element = false;

@@ -47,9 +47,9 @@ bool IsForbiddenTrailer(const H1HeadReader::Field& field) noexcept {
     default:
       break;
   }
-  constexpr std::string_view kNames[] = {"content-range", "expires",          "location",            "max-forwards",
-                                         "pragma",        "proxy-authenticate", "proxy-authorization", "range",
-                                         "vary",          "warning",          "www-authenticate"};
+  constexpr std::string_view kNames[] = {
+      "content-range",       "expires", "location", "max-forwards", "pragma",          "proxy-authenticate",
+      "proxy-authorization", "range",   "vary",     "warning",      "www-authenticate"};
   return std::find(std::begin(kNames), std::end(kNames), field.name) != std::end(kNames);
 }
 
@@ -76,12 +76,14 @@ const H1Verdict* H1ChunkedBody::SizeByte(char c, const H1Limits& limits, std::ui
   }
   if (step_ == Step::kSizeLf) return c == '\n' ? SizeLineDone(body_max) : &verdict::kChunkSize;
 
-  const bool mandatory = step_ == Step::kNameFirst || step_ == Step::kValueFirst;  // a token's first byte is due
+  const bool mandatory =
+      step_ == Step::kNameFirst || step_ == Step::kValueFirst;  // a token's first byte is due
   if (c == '\r' && !mandatory) {
     step_ = Step::kSizeLf;
     return nullptr;
   }
-  if (++extension_ > limits.chunk_extension || ++extensions_ > limits.chunk_extensions) return &verdict::kChunkExtension;
+  if (++extension_ > limits.chunk_extension || ++extensions_ > limits.chunk_extensions)
+    return &verdict::kChunkExtension;
   if (scan::IsToken(c) && step_ != Step::kSize) {
     if (mandatory) step_ = step_ == Step::kNameFirst ? Step::kName : Step::kValue;
     return nullptr;
@@ -97,16 +99,30 @@ const H1Verdict* H1ChunkedBody::SizeByte(char c, const H1Limits& limits, std::ui
   return &verdict::kChunkExtension;
 }
 
-const H1Verdict* H1ChunkedBody::SizeLine(std::string_view& bytes, const H1Limits& limits, std::uint64_t body_max) noexcept {
+const H1Verdict* H1ChunkedBody::SizeLine(std::string_view& bytes, const H1Limits& limits,
+                                         std::uint64_t body_max) noexcept {
+  if (step_ == Step::kSizeFirst) {  // the usual line, digits and CRLF, all of it at hand
+    std::uint64_t size = 0;
+    std::size_t n = 0;
+    for (; n < bytes.size() && n < kSizeDigits && kHex[static_cast<unsigned char>(bytes[n])] >= 0; ++n) {
+      size = size << 4 | static_cast<unsigned>(kHex[static_cast<unsigned char>(bytes[n])]);
+    }
+    if (n > 0 && bytes.substr(n, 2) == "\r\n") {
+      bytes.remove_prefix(n + 2);
+      size_ = size;
+      return SizeLineDone(body_max);
+    }
+  }
   const H1Verdict* wrong = nullptr;
   std::size_t i = 0;
-  while (i < bytes.size() && wrong == nullptr && step_ < Step::kBytes) wrong = SizeByte(bytes[i++], limits, body_max);
+  while (i < bytes.size() && wrong == nullptr && step_ < Step::kBytes)
+    wrong = SizeByte(bytes[i++], limits, body_max);
   bytes.remove_prefix(i);
   return wrong;
 }
 
-H1ChunkedBody::Got H1ChunkedBody::Trailers(std::string_view& bytes, const H1Limits& limits, H1HeadReader& reader,
-                                           const H1Verdict*& wrong) {
+H1ChunkedBody::Got H1ChunkedBody::Trailers(std::string_view& bytes, const H1Limits& limits,
+                                           H1HeadReader& reader, const H1Verdict*& wrong) {
   if (!reader.active()) {
     if (bytes.substr(0, 2) == "\r\n") {
       bytes.remove_prefix(2);
@@ -117,7 +133,9 @@ H1ChunkedBody::Got H1ChunkedBody::Trailers(std::string_view& bytes, const H1Limi
   std::size_t taken = 0;
   const H1HeadReader::Got got = reader.Read(
       bytes, taken, wrong, verdict::kTrailer, [](char*, std::size_t) -> const H1Verdict* { return nullptr; },
-      [](const H1HeadReader::Field& field) { return IsForbiddenTrailer(field) ? &verdict::kTrailer : nullptr; });
+      [](const H1HeadReader::Field& field) {
+        return IsForbiddenTrailer(field) ? &verdict::kTrailer : nullptr;
+      });
   bytes.remove_prefix(taken);
   if (got == H1HeadReader::Got::kMore) return Got::kMore;
   reader.TakeHead();
@@ -126,8 +144,9 @@ H1ChunkedBody::Got H1ChunkedBody::Trailers(std::string_view& bytes, const H1Limi
   return Got::kRefused;
 }
 
-H1ChunkedBody::Got H1ChunkedBody::Next(std::string_view& bytes, std::string_view& piece, const H1Limits& limits,
-                                       std::uint64_t body_max, H1HeadReader& reader, const H1Verdict*& wrong) {
+H1ChunkedBody::Got H1ChunkedBody::Next(std::string_view& bytes, std::string_view& piece,
+                                       const H1Limits& limits, std::uint64_t body_max, H1HeadReader& reader,
+                                       const H1Verdict*& wrong) {
   while (!bytes.empty()) {
     switch (step_) {
       case Step::kBytes: {

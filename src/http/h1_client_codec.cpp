@@ -17,7 +17,8 @@ bool HasNoBody(Method method, std::uint16_t status) noexcept {
 
 }  // namespace
 
-H1ClientCodec::H1ClientCodec(HeadPool& heads, const H1ResponseLimits& limits) : limits_(&limits), reader_(heads) {
+H1ClientCodec::H1ClientCodec(HeadPool& heads, const H1ResponseLimits& limits)
+    : limits_(&limits), reader_(heads) {
   static_assert(sizeof(H1ClientCodec) <= 200, "idle connections are many");
 }
 
@@ -57,7 +58,8 @@ void H1ClientCodec::OnEof(H1ClientHandler& handler) {
   const char* reason = head_seen_ ? "eof_in_body" : any_byte_seen_ ? "eof_in_head" : "eof_before_head";
   state_ = State::kFailed;
   if (reader_.active()) reader_.TakeHead();
-  handler.OnError(UpstreamError(ErrorCode::kUpstreamReset, Retry::kUnproven, "upstream closed the connection"), reason);
+  handler.OnError(
+      UpstreamError(ErrorCode::kUpstreamReset, Retry::kUnproven, "upstream closed the connection"), reason);
 }
 
 void H1ClientCodec::BeginHead() {
@@ -69,9 +71,13 @@ std::size_t H1ClientCodec::FeedHead(std::string_view bytes, H1ClientHandler& han
   std::size_t taken = 0;
   const H1Verdict* wrong = nullptr;
   const H1HeadReader::Got got = reader_.Read(
-      bytes, taken, wrong, verdict::kStatusLine, [this](char* line, std::size_t size) { return TakeStatusLine({line, size}); },
+      bytes, taken, wrong, verdict::kStatusLine,
+      [this](char* line, std::size_t size) {
+        return TakeStatusLine({line, size});
+      },
       [this](const H1HeadReader::Field& field) -> const H1Verdict* {
-        if (H1Facts::Matters(field.id) && field.id != HeaderId::kHost && field.id != HeaderId::kExpect) {  // requests' only
+        if (H1Facts::Matters(field.id) && field.id != HeaderId::kHost &&
+            field.id != HeaderId::kExpect) {  // requests' only
           if (const H1Verdict* bad = facts_.Note(field.id, field.value); bad != nullptr) return bad;
         }
         if (!field.unclean) reader_.Keep(field);
@@ -97,9 +103,11 @@ std::size_t H1ClientCodec::FeedHead(std::string_view bytes, H1ClientHandler& han
 const H1Verdict* H1ClientCodec::TakeStatusLine(std::string_view line) {
   constexpr std::size_t kLeast = 12;
   const std::string_view version = line.substr(0, 9);
-  if (line.size() < kLeast || (version != "HTTP/1.1 " && version != "HTTP/1.0 ")) return &verdict::kStatusLine;
+  if (line.size() < kLeast || (version != "HTTP/1.1 " && version != "HTTP/1.0 "))
+    return &verdict::kStatusLine;
   if (line.size() > kLeast && line[kLeast] != ' ') return &verdict::kStatusLine;
-  if (line[9] < '1' || line[9] > '5' || !scan::IsDigit(line[10]) || !scan::IsDigit(line[11])) return &verdict::kStatusLine;
+  if (line[9] < '1' || line[9] > '5' || !scan::IsDigit(line[10]) || !scan::IsDigit(line[11]))
+    return &verdict::kStatusLine;
   Head& head = reader_.head();
   head.version = line[7] == '1' ? Version::kHttp11 : Version::kHttp10;
   head.status = static_cast<std::uint16_t>((line[9] - '0') * 100 + (line[10] - '0') * 10 + (line[11] - '0'));
@@ -131,7 +139,8 @@ const H1Verdict* H1ClientCodec::SkipInterim() {
 }
 
 void H1ClientCodec::FinishHead(bool more, H1ClientHandler& handler) {
-  const bool body = framing_ == Framing::kChunked || framing_ == Framing::kUntilClose || (framing_ == Framing::kLength && facts_.length > 0);
+  const bool body = framing_ == Framing::kChunked || framing_ == Framing::kUntilClose ||
+                    (framing_ == Framing::kLength && facts_.length > 0);
   persistent_ = facts_.Persistent(reader_.head().version) && framing_ != Framing::kUntilClose;
   length_left_ = facts_.length;
   chunks_.Begin();

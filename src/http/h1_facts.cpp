@@ -11,7 +11,8 @@ bool ParseLength(std::string_view text, std::uint64_t& length) noexcept {
   std::uint64_t value = 0;
   for (const char c : text) {
     if (!scan::IsDigit(c)) return false;
-    if (__builtin_mul_overflow(value, 10u, &value) || __builtin_add_overflow(value, static_cast<unsigned>(c - '0'), &value)) {
+    if (__builtin_mul_overflow(value, 10u, &value) ||
+        __builtin_add_overflow(value, static_cast<unsigned>(c - '0'), &value)) {
       return false;
     }
   }
@@ -19,8 +20,8 @@ bool ParseLength(std::string_view text, std::uint64_t& length) noexcept {
   return true;
 }
 
-/// "chunked" alone is what we take. A list of other plain codings is unknown; whatever a lenient parser may read as
-/// chunked though it is not written so (empty elements, parameters, chunked twice) is malformed.
+/// "chunked" alone is what we take. A list of other plain codings is unknown; whatever a lenient parser may
+/// read as chunked though it is not written so (empty elements, parameters, chunked twice) is malformed.
 H1Facts::Coding ParseCoding(std::string_view value) noexcept {
   using Coding = H1Facts::Coding;
   if (scan::EqualsIgnoreCase(value, "chunked")) return Coding::kChunked;

@@ -5,8 +5,8 @@
 namespace penstock::http {
 namespace {
 
-/// A read's bytes are taken over in pieces of this size: a head seldom needs two, and what is copied for nothing when a
-/// body follows in the same read costs less than looking for the head's end first.
+/// A read's bytes are taken over in pieces of this size: a head seldom needs two, and what is copied for
+/// nothing when a body follows in the same read costs less than looking for the head's end first.
 constexpr std::size_t kFillBytes = 1024;
 constexpr std::size_t kLastLine = 2;  // the empty line is not a field's
 constexpr std::size_t kBoundMax = UINT32_MAX / 4;
@@ -63,7 +63,8 @@ std::size_t H1HeadReader::Fill(std::string_view bytes) {
 }
 
 H1HeadReader::Cursor H1HeadReader::Open() const noexcept {
-  return {head_->bytes_.get(), head_->bytes_size_, std::size_t{section_} + bound_, line_, scanned_, eight_bit_};
+  return {head_->bytes_.get(), head_->bytes_size_, std::size_t{section_} + bound_, line_, scanned_,
+          eight_bit_};
 }
 
 void H1HeadReader::Close(const Cursor& cursor) noexcept {

@@ -15,10 +15,13 @@ bool IsCleanUtf8(std::string_view text) noexcept;
 
 // The inner loop of the codecs, inlined into each: a field line costs some 200 instructions all told.
 
-[[gnu::always_inline]] inline H1HeadReader::Line H1HeadReader::NextLine(Cursor& cursor, std::string_view& line) noexcept {
+[[gnu::always_inline]] inline H1HeadReader::Line H1HeadReader::NextLine(Cursor& cursor,
+                                                                        std::string_view& line) noexcept {
   const char* bytes = cursor.bytes;
-  const auto at = static_cast<std::size_t>(scan::FindControl(bytes + cursor.scanned, cursor.eight_bit) - bytes);
-  if (at + 1 < cursor.end && bytes[at] == '\r' && bytes[at + 1] == '\n' && at + 2 <= cursor.bound) [[likely]] {
+  const auto at =
+      static_cast<std::size_t>(scan::FindControl(bytes + cursor.scanned, cursor.eight_bit) - bytes);
+  if (at + 1 < cursor.end && bytes[at] == '\r' && bytes[at + 1] == '\n' && at + 2 <= cursor.bound)
+      [[likely]] {
     line = {bytes + cursor.line, at - cursor.line};
     cursor.line = cursor.scanned = at + 2;
     return Line::kWhole;
@@ -32,7 +35,8 @@ bool IsCleanUtf8(std::string_view text) noexcept;
   return bytes[at] == '\r' || bytes[at] == '\n' ? Line::kBadEnding : Line::kBadByte;
 }
 
-[[gnu::always_inline]] inline const H1Verdict* H1HeadReader::ParseField(Cursor& cursor, std::string_view line, Field& field) noexcept {
+[[gnu::always_inline]] inline const H1Verdict* H1HeadReader::ParseField(Cursor& cursor, std::string_view line,
+                                                                        Field& field) noexcept {
   const bool eight_bit = std::exchange(cursor.eight_bit, false);
   if (scan::IsBlank(line.front())) return &verdict::kObsFold;
   bool plain = true;
@@ -45,14 +49,16 @@ bool IsCleanUtf8(std::string_view text) noexcept;
     if (!scan::IsToken(field.name)) return &verdict::kFieldName;
     field.unclean = field.name.find('_') != std::string_view::npos;
   }
-  if (eight_bit) [[unlikely]] field.unclean |= !IsCleanUtf8(field.value);
+  if (eight_bit) [[unlikely]]
+    field.unclean |= !IsCleanUtf8(field.value);
   field.id = header_table::LookupStored(field.name.data(), field.name.size());
   return nullptr;
 }
 
 template <class TakeStart, class TakeField>
-H1HeadReader::Got H1HeadReader::Read(std::string_view bytes, std::size_t& taken, const H1Verdict*& wrong, const H1Verdict& long_start_line,
-                                     TakeStart take_start, TakeField take_field) {
+H1HeadReader::Got H1HeadReader::Read(std::string_view bytes, std::size_t& taken, const H1Verdict*& wrong,
+                                     const H1Verdict& long_start_line, TakeStart take_start,
+                                     TakeField take_field) {
   taken = 0;
   wrong = nullptr;
   while (taken < bytes.size()) {
@@ -63,7 +69,10 @@ H1HeadReader::Got H1HeadReader::Read(std::string_view bytes, std::size_t& taken,
       const Line got = NextLine(cursor, line);
       if (got == Line::kPartial) break;
       if (got != Line::kWhole) {
-        wrong = got == Line::kBadByte ? &verdict::kControlByte : got == Line::kBadEnding ? &verdict::kLineEnding : start_line_ ? &long_start_line : &verdict::kHeaderBytes;
+        wrong = got == Line::kBadByte     ? &verdict::kControlByte
+                : got == Line::kBadEnding ? &verdict::kLineEnding
+                : start_line_             ? &long_start_line
+                                          : &verdict::kHeaderBytes;
       } else if (start_line_) {
         Close(cursor);
         wrong = take_start(cursor.bytes + (line.data() - cursor.bytes), line.size());

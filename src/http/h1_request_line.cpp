@@ -34,13 +34,14 @@ bool IsAddressLiteralByte(char c) noexcept {
   return scan::IsDigit(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F') || c == ':' || c == '.';
 }
 
-/// Splits "http://host/path?query" in place. Where there is no path, host moves one byte to the left, over the second
-/// slash, and makes room for "/".
+/// Splits "http://host/path?query" in place. Where there is no path, host moves one byte to the left, over
+/// the second slash, and makes room for "/".
 const H1Verdict* SplitAbsolute(char* target, std::size_t size, H1RequestLine& line) noexcept {
   std::size_t scheme = 0;
   while (scheme < size && target[scheme] != ':') ++scheme;
   const std::string_view name(target, scheme);
-  if (!scan::EqualsIgnoreCase(name, "http") && !scan::EqualsIgnoreCase(name, "https")) return &verdict::kTarget;
+  if (!scan::EqualsIgnoreCase(name, "http") && !scan::EqualsIgnoreCase(name, "https"))
+    return &verdict::kTarget;
   if (std::string_view(target + scheme, size - scheme).substr(0, 3) != "://") return &verdict::kTarget;
   for (std::size_t i = 0; i < scheme; ++i) target[i] = static_cast<char>(target[i] | 0x20);
   std::size_t begin = scheme + 3;
@@ -88,7 +89,8 @@ const H1Verdict* H1RequestLine::Parse(char* line, std::size_t size, std::size_t 
   const std::size_t rest = size - space;
   if (rest < kVersionForm.size()) return &verdict::kRequestLine;
   const char* tail = line + size - kVersionForm.size();
-  if (std::memcmp(tail, kVersionForm.data(), 6) != 0 || !scan::IsDigit(tail[6]) || tail[7] != '.' || !scan::IsDigit(tail[8])) {
+  if (std::memcmp(tail, kVersionForm.data(), 6) != 0 || !scan::IsDigit(tail[6]) || tail[7] != '.' ||
+      !scan::IsDigit(tail[8])) {
     return &verdict::kRequestLine;
   }
   if (tail[6] != '1' || tail[8] > '1') return &verdict::kVersion;

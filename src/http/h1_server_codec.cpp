@@ -71,7 +71,8 @@ std::size_t H1ServerCodec::FeedHead(std::string_view bytes, H1ServerHandler& han
   std::size_t taken = 0;
   const H1Verdict* wrong = nullptr;
   const H1HeadReader::Got got = reader_.Read(
-      bytes, taken, wrong, verdict::kUriLength, [this](char* line, std::size_t size) { return TakeRequestLine(line, size); },
+      bytes, taken, wrong, verdict::kUriLength,
+      [this](char* line, std::size_t size) { return TakeRequestLine(line, size); },
       [this](const H1HeadReader::Field& field) -> const H1Verdict* {
         if (H1Facts::Matters(field.id)) {
           if (const H1Verdict* bad = facts_.Note(field.id, field.value); bad != nullptr) return bad;
@@ -115,7 +116,9 @@ const H1Verdict* H1ServerCodec::DecideFraming() {
   if (facts_.expectation == H1Facts::Expectation::kUnknown && !http10) return &verdict::kExpectation;
   if (facts_.has_length && facts_.length > limits_->body) return &verdict::kBodyLength;
 
-  framing_ = facts_.coding == H1Facts::Coding::kChunked ? Framing::kChunked : facts_.has_length ? Framing::kLength : Framing::kNone;
+  framing_ = facts_.coding == H1Facts::Coding::kChunked ? Framing::kChunked
+             : facts_.has_length                        ? Framing::kLength
+                                                        : Framing::kNone;
   head.framing = framing_;
   if (facts_.has_length) head.content_length = facts_.length;
   keep_alive_ = facts_.Persistent(head.version);
@@ -124,8 +127,8 @@ const H1Verdict* H1ServerCodec::DecideFraming() {
 
 void H1ServerCodec::FinishHead(H1ServerHandler& handler) {
   const bool body = framing_ == Framing::kChunked || (framing_ == Framing::kLength && facts_.length > 0);
-  const bool expect_continue =
-      body && facts_.expectation == H1Facts::Expectation::kContinue && reader_.head().version == Version::kHttp11;
+  const bool expect_continue = body && facts_.expectation == H1Facts::Expectation::kContinue &&
+                               reader_.head().version == Version::kHttp11;
   length_left_ = facts_.length;
   chunks_.Begin();
   state_ = State::kBody;
@@ -174,12 +177,13 @@ void H1ServerCodec::Reject(const H1Verdict& wrong, H1ServerHandler& handler) {
 
 std::span<const char* const> H1Reasons() noexcept {
   static constexpr const H1Verdict* kAll[] = {
-      &verdict::kMethod,        &verdict::kRequestLine,  &verdict::kVersion,     &verdict::kTarget,           &verdict::kUriLength,
-      &verdict::kMethodRefused, &verdict::kStatusLine,   &verdict::kLineEnding,  &verdict::kControlByte,      &verdict::kObsFold,
-      &verdict::kFieldName,     &verdict::kHost,         &verdict::kContentLength, &verdict::kTransferEncoding, &verdict::kTransferCoding,
-      &verdict::kFraming,       &verdict::kExpectation,  &verdict::kHeaderBytes, &verdict::kHeaderCount,      &verdict::kBodyLength,
-      &verdict::kChunkSize,     &verdict::kChunkExtension, &verdict::kChunkEnd,  &verdict::kTrailer,          &verdict::kInterim,
-      &verdict::kUnexpectedBody};
+      &verdict::kMethod,        &verdict::kRequestLine,      &verdict::kVersion,        &verdict::kTarget,
+      &verdict::kUriLength,     &verdict::kMethodRefused,    &verdict::kStatusLine,     &verdict::kLineEnding,
+      &verdict::kControlByte,   &verdict::kObsFold,          &verdict::kFieldName,      &verdict::kHost,
+      &verdict::kContentLength, &verdict::kTransferEncoding, &verdict::kTransferCoding, &verdict::kFraming,
+      &verdict::kExpectation,   &verdict::kHeaderBytes,      &verdict::kHeaderCount,    &verdict::kBodyLength,
+      &verdict::kChunkSize,     &verdict::kChunkExtension,   &verdict::kChunkEnd,       &verdict::kTrailer,
+      &verdict::kInterim,       &verdict::kUnexpectedBody};
   static constexpr auto kReasons = [] {
     std::array<const char*, std::size(kAll)> reasons{};
     for (std::size_t i = 0; i < reasons.size(); ++i) reasons[i] = kAll[i]->reason;

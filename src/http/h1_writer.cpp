@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <charconv>
 #include <cstring>
 
@@ -11,6 +12,21 @@ namespace {
 constexpr std::size_t kDecimalDigits = 20;
 constexpr std::size_t kHexDigits = 16;
 
+bool IsFreeOf(std::string_view text, unsigned char below, bool tab) noexcept {
+  bool bad = false;
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    bad |= byte == 0x7f || (byte < below && !(tab && byte == '\t'));
+  }
+  return !bad;
+}
+bool IsValue(std::string_view text) noexcept {
+  return IsFreeOf(text, 0x20, true);
+}  ///< ends no line
+bool IsWord(std::string_view text) noexcept {
+  return IsFreeOf(text, 0x21, false);
+}  ///< ends no word of a request line
+
 /// Appends to a chain through its reserved room: one copy per piece, one Commit per block.
 class Writer {
  public:
@@ -21,19 +37,36 @@ class Writer {
 
   void Put(std::string_view text) {
     while (text.size() > room_.size() - used_) [[unlikely]] {
-      const std::size_t n = room_.size() - used_;
-      Copy(text.substr(0, n));
-      text.remove_prefix(n);
-      out_.Commit(used_);
-      room_ = out_.Reserve();
-      used_ = 0;
-    }
+        const std::size_t n = room_.size() - used_;
+        Copy(text.substr(0, n));
+        text.remove_prefix(n);
+        out_.Commit(used_);
+        room_ = out_.Reserve();
+        used_ = 0;
+      }
     Copy(text);
   }
   void PutDecimal(std::uint64_t value) {
     char digits[kDecimalDigits];
     const std::to_chars_result end = std::to_chars(digits, digits + sizeof digits, value);
     Put({digits, static_cast<std::size_t>(end.ptr - digits)});
+  }
+  /// A field of a Head, unless it holds what could end its line or its name.
+  void PutField(const Head::Field& field) {
+    constexpr std::size_t kSlack = 16;  // CopyText writes whole blocks
+    const std::size_t size = field.name.size() + field.value.size() + 4;
+    if (!scan::IsPlainName(field.name.data(), field.name.size()) && !scan::IsToken(field.name)) [[unlikely]]
+      return;
+    if (room_.size() - used_ < size + kSlack) [[unlikely]]
+      return PutFieldInPieces(field);
+    char* to = room_.data() + used_;
+    scan::CopyText(to, field.name.data(), field.name.size());
+    to += field.name.size();
+    std::memcpy(to, ": ", 2);
+    if (!scan::CopyText(to + 2, field.value.data(), field.value.size())) [[unlikely]]
+      return;
+    std::memcpy(to + 2 + field.value.size(), "\r\n", 2);
+    used_ += size;
   }
 
  private:
@@ -42,24 +75,18 @@ class Writer {
     std::memcpy(room_.data() + used_, text.data(), text.size());
     used_ += text.size();
   }
+  void PutFieldInPieces(const Head::Field& field) {
+    if (!IsValue(field.value)) return;
+    Put(field.name);
+    Put(": ");
+    Put(field.value);
+    Put("\r\n");
+  }
 
   Chain& out_;
   std::span<char> room_;
   std::size_t used_ = 0;
 };
-
-/// Free of whatever could end a line or, with `least` = 0x21, a word. Plain compares over the whole text: the compiler
-/// makes blocks of them.
-bool HasOnly(std::string_view text, unsigned char least) noexcept {
-  bool bad = false;
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    bad |= (byte < least && byte != '\t') || byte == 0x7f;
-  }
-  return !bad;
-}
-bool IsValue(std::string_view text) noexcept { return HasOnly(text, 0x20); }
-bool IsWord(std::string_view text) noexcept { return HasOnly(text, 0x21) && text.find('\t') == std::string_view::npos; }
 
 /// Fields of one connection, and those that the writers make themselves.
 bool IsHopByHop(HeaderId id) noexcept {
@@ -78,73 +105,78 @@ bool IsHopByHop(HeaderId id) noexcept {
   }
 }
 
-void PutField(Writer& writer, const Head::Field& field) {
-  if (!scan::IsToken(field.name) || !IsValue(field.value)) return;
-  writer.Put(field.name);
-  writer.Put(": ");
-  writer.Put(field.value);
-  writer.Put("\r\n");
-}
-
 void PutLength(Writer& writer, std::uint64_t length) {
   writer.Put("content-length: ");
   writer.PutDecimal(length);
   writer.Put("\r\n");
 }
 
+struct Reason {
+  std::uint16_t status;
+  std::string_view phrase;
+};
+
+constexpr Reason kReasons[] = {
+    {100, "Continue"},
+    {200, "OK"},
+    {201, "Created"},
+    {202, "Accepted"},
+    {204, "No Content"},
+    {206, "Partial Content"},
+    {301, "Moved Permanently"},
+    {302, "Found"},
+    {303, "See Other"},
+    {304, "Not Modified"},
+    {307, "Temporary Redirect"},
+    {308, "Permanent Redirect"},
+    {400, "Bad Request"},
+    {401, "Unauthorized"},
+    {402, "Payment Required"},
+    {403, "Forbidden"},
+    {404, "Not Found"},
+    {405, "Method Not Allowed"},
+    {406, "Not Acceptable"},
+    {408, "Request Timeout"},
+    {409, "Conflict"},
+    {410, "Gone"},
+    {411, "Length Required"},
+    {412, "Precondition Failed"},
+    {413, "Content Too Large"},
+    {414, "URI Too Long"},
+    {415, "Unsupported Media Type"},
+    {416, "Range Not Satisfiable"},
+    {417, "Expectation Failed"},
+    {421, "Misdirected Request"},
+    {422, "Unprocessable Content"},
+    {424, "Failed Dependency"},
+    {425, "Too Early"},
+    {426, "Upgrade Required"},
+    {428, "Precondition Required"},
+    {429, "Too Many Requests"},
+    {431, "Request Header Fields Too Large"},
+    {500, "Internal Server Error"},
+    {501, "Not Implemented"},
+    {502, "Bad Gateway"},
+    {503, "Service Unavailable"},
+    {504, "Gateway Timeout"},
+    {505, "HTTP Version Not Supported"},
+    {529, "Site Overloaded"},
+};
+
+static_assert(std::is_sorted(std::begin(kReasons), std::end(kReasons),
+                             [](const Reason& a, const Reason& b) { return a.status < b.status; }));
+
 std::string_view ReasonPhrase(std::uint16_t status) noexcept {
-  switch (status) {
-    case 100: return "Continue";
-    case 200: return "OK";
-    case 201: return "Created";
-    case 202: return "Accepted";
-    case 204: return "No Content";
-    case 206: return "Partial Content";
-    case 301: return "Moved Permanently";
-    case 302: return "Found";
-    case 303: return "See Other";
-    case 304: return "Not Modified";
-    case 307: return "Temporary Redirect";
-    case 308: return "Permanent Redirect";
-    case 400: return "Bad Request";
-    case 401: return "Unauthorized";
-    case 402: return "Payment Required";
-    case 403: return "Forbidden";
-    case 404: return "Not Found";
-    case 405: return "Method Not Allowed";
-    case 406: return "Not Acceptable";
-    case 408: return "Request Timeout";
-    case 409: return "Conflict";
-    case 410: return "Gone";
-    case 411: return "Length Required";
-    case 412: return "Precondition Failed";
-    case 413: return "Content Too Large";
-    case 414: return "URI Too Long";
-    case 415: return "Unsupported Media Type";
-    case 416: return "Range Not Satisfiable";
-    case 417: return "Expectation Failed";
-    case 421: return "Misdirected Request";
-    case 422: return "Unprocessable Content";
-    case 424: return "Failed Dependency";
-    case 425: return "Too Early";
-    case 426: return "Upgrade Required";
-    case 428: return "Precondition Required";
-    case 429: return "Too Many Requests";
-    case 431: return "Request Header Fields Too Large";
-    case 500: return "Internal Server Error";
-    case 501: return "Not Implemented";
-    case 502: return "Bad Gateway";
-    case 503: return "Service Unavailable";
-    case 504: return "Gateway Timeout";
-    case 505: return "HTTP Version Not Supported";
-    case 529: return "Site Overloaded";
-    default: return "Status";
-  }
+  if (status == 200) return "OK";
+  const Reason* found =
+      std::lower_bound(std::begin(kReasons), std::end(kReasons), status,
+                       [](const Reason& reason, std::uint16_t wanted) { return reason.status < wanted; });
+  return found != std::end(kReasons) && found->status == status ? found->phrase : "Status";
 }
 
 void PutStatusLine(Writer& writer, std::uint16_t status) {
-  const char digits[] = {static_cast<char>('0' + status / 100 % 10), static_cast<char>('0' + status / 10 % 10),
-                         static_cast<char>('0' + status % 10)};
+  const char digits[] = {static_cast<char>('0' + status / 100 % 10),
+                         static_cast<char>('0' + status / 10 % 10), static_cast<char>('0' + status % 10)};
   writer.Put("HTTP/1.1 ");
   writer.Put({digits, sizeof digits});
   writer.Put(" ");
@@ -154,12 +186,13 @@ void PutStatusLine(Writer& writer, std::uint16_t status) {
 
 }  // namespace
 
-bool WriteH1ResponseHead(Chain& out, const Head& head, Framing framing, Version client_version, bool keep_alive) {
+bool WriteH1ResponseHead(Chain& out, const Head& head, Framing framing, Version client_version,
+                         bool keep_alive) {
   Writer writer(out);
   PutStatusLine(writer, head.status);
   for (std::size_t i = 0; i < head.size(); ++i) {
     const Head::Field field = head.field(i);
-    if (!IsHopByHop(field.id)) PutField(writer, field);
+    if (!IsHopByHop(field.id)) writer.PutField(field);
   }
   const bool no_length = head.status < 200 || head.status == 204;  // RFC 9110 8.6
   switch (framing) {
@@ -188,7 +221,9 @@ bool WriteH1ResponseHead(Chain& out, const Head& head, Framing framing, Version 
 }
 
 bool WriteH1RequestHead(Chain& out, const Head& head) {
-  if (!scan::IsToken(head.method_text()) || head.target().empty() || !IsWord(head.target()) || !IsWord(head.authority())) return false;
+  if (!scan::IsToken(head.method_text()) || head.target().empty() || !IsWord(head.target()) ||
+      !IsWord(head.authority()))
+    return false;
   Writer writer(out);
   writer.Put(head.method_text());
   writer.Put(" ");
@@ -198,7 +233,8 @@ bool WriteH1RequestHead(Chain& out, const Head& head) {
   writer.Put("\r\n");
   for (std::size_t i = 0; i < head.size(); ++i) {
     const Head::Field field = head.field(i);
-    if (!IsHopByHop(field.id) && field.id != HeaderId::kHost && field.id != HeaderId::kExpect) PutField(writer, field);
+    if (!IsHopByHop(field.id) && field.id != HeaderId::kHost && field.id != HeaderId::kExpect)
+      writer.PutField(field);
   }
   if (head.content_length.has_value()) {
     PutLength(writer, *head.content_length);
@@ -218,8 +254,12 @@ void WriteChunkBegin(Chain& out, std::size_t size) {
   out.Append(std::string_view(line, static_cast<std::size_t>(end.ptr + 2 - line)));
 }
 
-void WriteChunkEnd(Chain& out) { out.Append("\r\n"); }
+void WriteChunkEnd(Chain& out) {
+  out.Append("\r\n");
+}
 
-void WriteLastChunk(Chain& out) { out.Append("0\r\n\r\n"); }
+void WriteLastChunk(Chain& out) {
+  out.Append("0\r\n\r\n");
+}
 
 }  // namespace penstock::http

@@ -5,6 +5,11 @@
 #include <algorithm>
 
 namespace penstock::http {
+namespace {
+
+constexpr std::size_t kFrameHeaderBytes = 9;
+
+}  // namespace
 
 H2Limits H2Limits::ForClient() {
   H2Limits limits;
@@ -62,6 +67,8 @@ H2Verdict H2Budget::OnEmptyFrame(bool harmless) noexcept {
 H2Verdict H2Budget::OnFrame(std::uint8_t type, std::uint8_t flags, std::size_t length) noexcept {
   switch (type) {
     case NGHTTP2_DATA:
+      // A body in tiny frames is slow, not junk: its frame headers pass as payload. Padding does not.
+      if (length != 0 && (flags & NGHTTP2_FLAG_PADDED) == 0) payload_bytes_ += kFrameHeaderBytes;
       return OnEmptyFrame(length != 0 || (flags & NGHTTP2_FLAG_END_STREAM) != 0);
     case NGHTTP2_HEADERS:
     case NGHTTP2_CONTINUATION:

@@ -69,21 +69,24 @@ std::uint32_t ReadCount(Cursor value) noexcept {
 
 void ReadUsage(Cursor usage, Usage& into) {
   if (!usage.is_object()) return;
-  usage.EachMember([&into](std::string_view key, Cursor value) {
+  bool has_prompt = false;
+  std::optional<std::uint32_t> cached;
+  usage.EachMember([&](std::string_view key, Cursor value) {
     if (key == "prompt_tokens" || key == "input_tokens") {
-      into.known = true;
+      into.known = has_prompt = true;
       into.prompt_tokens = ReadCount(value);
     } else if (key == "completion_tokens" || key == "output_tokens") {
       into.known = true;
       into.completion_tokens = ReadCount(value);
     } else if (key == "cache_read_input_tokens") {
-      into.cached_tokens = ReadCount(value);
+      cached = ReadCount(value);
     } else if ((key == "prompt_tokens_details" || key == "input_tokens_details") && value.is_object()) {
-      value.EachMember([&into](std::string_view detail, Cursor count) {
-        if (detail == "cached_tokens") into.cached_tokens = ReadCount(count);
+      value.EachMember([&cached](std::string_view detail, Cursor count) {
+        if (detail == "cached_tokens") cached = ReadCount(count);
       });
     }
   });
+  if (has_prompt || cached) into.cached_tokens = cached.value_or(0);
 }
 
 void ReadTimings(Cursor timings, Usage& into) {

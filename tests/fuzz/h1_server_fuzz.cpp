@@ -1,5 +1,5 @@
-// The request parser: no input crashes it, the events do not depend on how the bytes arrive, and what we would send on
-// for an accepted head parses to that head again.
+// The request parser: no input crashes it, the events do not depend on how the bytes arrive, and what we
+// would send on for an accepted head parses to that head again.
 
 #include "fuzz/pieces.hpp"
 #include "support/h1_recorder.hpp"
@@ -23,8 +23,16 @@ void RequireSameFields(const Head& sent, const Head& received) {
     for (std::size_t i = 0; i < head.size(); ++i) {
       const Head::Field field = head.field(i);
       switch (field.id) {
-        case HeaderId::kConnection: case HeaderId::kContentLength: case HeaderId::kExpect: case HeaderId::kHost: case HeaderId::kKeepAlive:
-        case HeaderId::kProxyConnection: case HeaderId::kTe: case HeaderId::kTrailer: case HeaderId::kTransferEncoding: case HeaderId::kUpgrade:
+        case HeaderId::kConnection:
+        case HeaderId::kContentLength:
+        case HeaderId::kExpect:
+        case HeaderId::kHost:
+        case HeaderId::kKeepAlive:
+        case HeaderId::kProxyConnection:
+        case HeaderId::kTe:
+        case HeaderId::kTrailer:
+        case HeaderId::kTransferEncoding:
+        case HeaderId::kUpgrade:
           continue;
         default:
           out.append(field.name).append(": ").append(field.value).append("\n");

@@ -10,8 +10,8 @@
 
 namespace penstock::fuzz {
 
-/// Cuts `text` into pieces of 1 to `most` bytes, the same way for the same text, and gives each to `feed` as a copy of
-/// exactly its size, so that a read beyond it is seen by the sanitizer.
+/// Cuts `text` into pieces of 1 to `most` bytes, the same way for the same text, and gives each to `feed` as
+/// a copy of exactly its size, so that a read beyond it is seen by the sanitizer.
 template <class Feed>
 void InPieces(std::string_view text, std::size_t most, Feed feed) {
   std::uint64_t state = 0x9e3779b97f4a7c15u + text.size();

@@ -10,8 +10,9 @@
 
 namespace penstock::http {
 
-/// Owned by one Worker. Runs the HTTP/1.1 codecs over given pieces of bytes, as a session and a pool would, and writes
-/// down all events as text, adjacent body pieces joined: two runs agree when their transcripts are equal.
+/// Owned by one Worker. Runs the HTTP/1.1 codecs over given pieces of bytes, as a session and a pool would,
+/// and writes down all events as text, adjacent body pieces joined: two runs agree when their transcripts are
+/// equal.
 class H1Transcript {
  public:
   std::string text;
@@ -61,7 +62,8 @@ class H1ServerRun final : public H1Transcript, private H1ServerHandler {
       bytes.remove_prefix(taken);
       if (codec_.state() == H1ServerCodec::State::kComplete && codec_.keep_alive()) {
         codec_.NextMessage();
-      } else if (codec_.state() == H1ServerCodec::State::kComplete || codec_.state() == H1ServerCodec::State::kRejected) {
+      } else if (codec_.state() == H1ServerCodec::State::kComplete ||
+                 codec_.state() == H1ServerCodec::State::kRejected) {
         over_ = true;
         if (!bytes.empty() && codec_.Feed(bytes, *this) != 0) Line("TOOK BYTES AFTER THE END");
       } else if (!bytes.empty()) {
@@ -89,8 +91,9 @@ class H1ServerRun final : public H1Transcript, private H1ServerHandler {
 
  private:
   void OnRequest(HeadPtr head, bool expect) override {
-    Line("request " + std::string(head->method_text()) + " " + std::string(head->target()) + " " + std::string(head->authority()) + " " +
-         std::string(head->scheme()) + " " + Describe(*head) + (expect ? " expect" : ""));
+    Line("request " + std::string(head->method_text()) + " " + std::string(head->target()) + " " +
+         std::string(head->authority()) + " " + std::string(head->scheme()) + " " + Describe(*head) +
+         (expect ? " expect" : ""));
     if (LookupMethod(head->method_text()) != head->method) Line("WRONG METHOD");
     expect_continue = expect;
     requests.push_back(std::move(head));

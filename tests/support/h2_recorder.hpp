@@ -57,11 +57,11 @@ class RecordedStream final : public http::H2StreamHandler {
 };
 
 /// One codec with everything around it. H2Memory without a free list, so that the sanitizer sees every misuse.
-class H2End final : public http::H2ConnectionHandler {
+class H2End : public http::H2ConnectionHandler {
  public:
   explicit H2End(http::H2Codec::Side side, const http::H2Limits& limits = {}, std::size_t memory_kept = 0)
       : memory(memory_kept), codec(std::make_unique<http::H2Codec>(side, memory, heads, limits, *this)) {}
-  ~H2End() { codec.reset(); }
+  virtual ~H2End() { codec.reset(); }
 
   http::H2StreamHandler* OnRequest(std::int32_t stream, http::HeadPtr head, bool end) override {
     ++requests;
@@ -71,6 +71,7 @@ class H2End final : public http::H2ConnectionHandler {
       http::Head response;
       response.status = 200;
       record.to_send = response_body;
+      record.last = response_last;
       codec->SubmitResponse(stream, response, response_body.empty());
     }
     record.head = std::move(head);
@@ -163,6 +164,7 @@ class H2End final : public http::H2ConnectionHandler {
   bool alive = true;
   bool respond = false;  ///< answer every request at once: 200 and response_body
   std::string response_body;
+  http::BodyState response_last = http::BodyState::kEnd;
   int requests = 0;
   int settings = 0;
   int ping_acks = 0;

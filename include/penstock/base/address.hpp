@@ -9,7 +9,8 @@
 
 namespace penstock {
 
-/// An IPv4 or IPv6 address in network order; IPv4 is held as ::ffff:a.b.c.d, so that one comparison serves both.
+/// An IPv4 or IPv6 address in network order; IPv4 is held as ::ffff:a.b.c.d, so that one comparison serves
+/// both.
 struct IpAddress {
   std::array<std::uint8_t, 16> bytes{};
 
@@ -47,7 +48,8 @@ struct IpPrefix {
   friend bool operator==(const IpPrefix&, const IpPrefix&) = default;
 };
 
-/// The address of an upstream: http(s)://host[:port][/path]. User information, query and fragment are refused.
+/// The address of an upstream: http(s)://host[:port][/path]. User information, query and fragment are
+/// refused.
 struct Url {
   bool https = false;
   std::string host;  ///< lower case; a name, an IPv4 address or an IPv6 address without brackets

@@ -13,7 +13,8 @@ inline constexpr std::uint64_t kKiB = 1024;
 inline constexpr std::uint64_t kMiB = 1024 * kKiB;
 inline constexpr std::uint64_t kGiB = 1024 * kMiB;
 
-/// Why a text was refused: a constant text that fits after "is refused because it ...", without the text itself.
+/// Why a text was refused: a constant text that fits after "is refused because it ...", without the text
+/// itself.
 struct ParseError {
   const char* message;
 };
@@ -21,7 +22,8 @@ struct ParseError {
 template <class T>
 using Parsed = Result<T, ParseError>;
 
-[[noreturn]] inline void throw_exception_from_error(const ParseError& error, const boost::source_location& where) {
+[[noreturn]] inline void throw_exception_from_error(const ParseError& error,
+                                                    const boost::source_location& where) {
   (void)error;
   (void)where;
   __builtin_trap();
@@ -42,8 +44,8 @@ Parsed<std::uint64_t> ParseSize(std::string_view text);
 /// A size and "/s": "1KiB/s", in bytes per second. Zero needs no unit.
 Parsed<std::uint64_t> ParseRate(std::string_view text);
 
-/// The shortest exact spelling; seconds are the largest unit ("600s", "250ms"). Parses back to the same value, except
-/// that a part below a microsecond is cut.
+/// The shortest exact spelling; seconds are the largest unit ("600s", "250ms"). Parses back to the same
+/// value, except that a part below a microsecond is cut.
 std::string PrintDuration(Duration duration);
 std::string PrintSize(std::uint64_t bytes);
 std::string PrintRate(std::uint64_t bytes_per_second);

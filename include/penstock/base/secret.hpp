@@ -7,8 +7,8 @@
 
 namespace penstock {
 
-/// A credential. Immutable. It prints as `***` wherever a value can be printed by accident; only reveal() gives the text,
-/// so that `grep reveal` lists every place a credential can leave by.
+/// Immutable. A credential. It prints as `***` wherever a value can be printed by accident; only reveal()
+/// gives the text, so that `grep reveal` lists every place a credential can leave by.
 class Secret {
  public:
   Secret() = default;
@@ -21,12 +21,15 @@ class Secret {
   bool Matches(std::string_view offered) const noexcept {
     if (offered.size() != text_.size()) return false;
     unsigned char difference = 0;
-    for (std::size_t i = 0; i < text_.size(); ++i) difference |= static_cast<unsigned char>(text_[i] ^ offered[i]);
+    for (std::size_t i = 0; i < text_.size(); ++i)
+      difference |= static_cast<unsigned char>(text_[i] ^ offered[i]);
     return difference == 0;
   }
 
   friend bool operator==(const Secret& a, const Secret& b) noexcept { return a.Matches(b.text_); }
-  friend std::ostream& operator<<(std::ostream& out, const Secret& secret) { return out << (secret.empty() ? "" : "***"); }
+  friend std::ostream& operator<<(std::ostream& out, const Secret& secret) {
+    return out << (secret.empty() ? "" : "***");
+  }
 
  private:
   std::string text_;

@@ -25,7 +25,7 @@ std::string_view Name(StreamUpstream mode) noexcept;
 std::string_view Name(BalancerPolicy policy) noexcept;
 
 struct EndpointTls {
-  std::string ca;           ///< PEM file; empty: the system's trust store
+  std::string ca;  ///< PEM file; empty: the system's trust store
   bool verify = true;
   std::string server_name;  ///< empty: the URL's host
   friend bool operator==(const EndpointTls&, const EndpointTls&) = default;
@@ -33,7 +33,7 @@ struct EndpointTls {
 
 struct Endpoint {
   Url url;
-  std::string name;  ///< Load() fills it with "host:port" when the file leaves it empty; one name means one URL
+  std::string name;  ///< never empty after Load() ("host:port" by default); one name means one URL
   std::uint32_t weight = 1;
   std::uint32_t max_concurrency = 256;
   std::string zone;
@@ -76,13 +76,16 @@ struct Timeouts {
 
 /// An event after which another attempt may be made; a value of 400 to 599 is that HTTP status.
 enum class RetryCondition : std::uint16_t { kConnect = 1, kReset = 2, kTimeout = 3 };
-constexpr RetryCondition RetryOnStatus(int status) { return static_cast<RetryCondition>(status); }
+constexpr RetryCondition RetryOnStatus(int status) {
+  return static_cast<RetryCondition>(status);
+}
 
 struct Retry {
   std::uint32_t attempts = 2;  ///< all tries on one model, the first included
-  std::vector<RetryCondition> on = {RetryCondition::kConnect, RetryCondition::kReset, RetryCondition::kTimeout,
-                                    RetryOnStatus(408),       RetryOnStatus(429),     RetryOnStatus(500),
-                                    RetryOnStatus(502),       RetryOnStatus(503),     RetryOnStatus(504)};
+  std::vector<RetryCondition> on = {
+      RetryCondition::kConnect, RetryCondition::kReset, RetryCondition::kTimeout,
+      RetryOnStatus(408),       RetryOnStatus(429),     RetryOnStatus(500),
+      RetryOnStatus(502),       RetryOnStatus(503),     RetryOnStatus(504)};
   bool unproven = true;
   Duration retry_after_max = std::chrono::seconds(5);
 

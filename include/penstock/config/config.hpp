@@ -10,7 +10,8 @@
 
 namespace penstock::config {
 
-/// The whole configuration, checked and with every default filled in. A plain value: constructors receive their own part.
+/// The whole configuration, checked and with every default filled in. A plain value: constructors receive
+/// their own part.
 struct Config {
   Server server;
   Admin admin;
@@ -19,11 +20,12 @@ struct Config {
   std::vector<Cluster> clusters;
 };
 
-/// The keys whose values differ and that only take effect at a start, as `server.workers` or `server.listeners[1].address`.
-/// A reload that changes one of them is refused as a whole.
+/// The keys whose values differ and that only take effect at a start, as `server.workers` or
+/// `server.listeners[1].address`. A reload that changes one of them is refused as a whole.
 std::vector<std::string> RestartKeys(const Config& running, const Config& wanted);
 
-/// The effective configuration as YAML, every key in the table's order; secrets are `***`, everything else loads back.
+/// The effective configuration as YAML, every key in the table's order; secrets are `***`, everything else
+/// loads back.
 std::string Dump(const Config& config);
 
 /// config/penstock.yaml: every key with its default and one line of explanation.

@@ -14,7 +14,7 @@ namespace penstock::config {
 inline constexpr std::uint64_t kFileBytesMax = 16 * kMiB;
 inline constexpr std::uint64_t kPendingBytesMax = 1 * kMiB;  ///< one flow collection ({...}, [...]) or scalar
 inline constexpr std::uint32_t kDepthMax = 64;               ///< nested mappings and lists
-inline constexpr std::uint32_t kNodesMax = 500'000;          ///< values, with every alias counted as what it stands for
+inline constexpr std::uint32_t kNodesMax = 500'000;          ///< values, every alias counted in full
 inline constexpr std::uint32_t kProblemsMax = 1'000;         ///< reported; the rest is only counted
 inline constexpr std::uint64_t kSecretFileBytesMax = 64 * kKiB;
 
@@ -44,8 +44,8 @@ struct LoadOptions {
   const char* (*environment)(const char* name) = nullptr;
 };
 
-/// Reads, parses and checks a file. It opens no other file than those that `file:` secrets name; whether certificates
-/// and paths can be used is for those who open them. Never throws.
+/// Reads, parses and checks a file. It opens no other file than those that `file:` secrets name; whether
+/// certificates and paths can be used is for those who open them. Never throws.
 LoadResult LoadFile(const std::string& path, const LoadOptions& options = {});
 
 /// The same for a text; `name` stands for the file in problems.

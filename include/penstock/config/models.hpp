@@ -5,8 +5,8 @@
 
 namespace penstock::config {
 
-/// A model clients may ask for. Names are 1 to 256 visible ASCII bytes without `"` and `\`, so that they can be put into
-/// JSON and header fields as they are.
+/// A model clients may ask for. Names are 1 to 256 visible ASCII bytes without `"` and `\`, so that they can
+/// be put into JSON and header fields as they are.
 struct Model {
   std::string name;
   std::vector<std::string> aliases;

@@ -39,10 +39,10 @@ struct EventBudget {
   double per_second = 1;
 };
 
-/// What one client, one connection and the whole gateway may use. Sizes in bytes, rates in bytes per second. The defaults
-/// lie among those of nginx, HAProxy, nghttpx and Envoy's edge configuration; they are tighter where a known attack is
-/// cheap for the client (resets, CVE-2023-44487) and looser where LLM clients need it (bodies of 10 MiB, streams without a
-/// limit per connection).
+/// What one client, one connection and the whole gateway may use. Sizes in bytes, rates in bytes per second.
+/// The defaults lie among those of nginx, HAProxy, nghttpx and Envoy's edge configuration; they are tighter
+/// where a known attack is cheap for the client (resets, CVE-2023-44487) and looser where LLM clients need it
+/// (bodies of 10 MiB, streams without a limit per connection).
 struct Limits {
   /// HTTP/2 connections are dearer to open, so they may idle longer while `idle_timeout` has its default.
   static constexpr Duration kIdleTimeoutDefault = std::chrono::seconds(75);
@@ -92,7 +92,7 @@ struct Server {
   bool expose_upstream = false;
   bool half_close_is_abort = true;
   std::vector<IpPrefix> trusted_proxies;
-  std::vector<std::string> forward_headers;  ///< lower case
+  std::vector<std::string> forward_headers;           ///< lower case
   Duration sse_keepalive = std::chrono::seconds(15);  ///< 0: never
   Limits limits;
 };

@@ -14,10 +14,10 @@ namespace penstock::http {
 struct H1Limits;
 struct H1Verdict;
 
-/// Owned by one Worker. Reads a start line and a section of fields (a message's head), or the fields alone (a body's
-/// trailers), within a Head's store: bytes are copied once, to the end of the store, and parsed there, names turned to
-/// lower case in place. Memory held is the Head's; between messages there is none. Bytes that were clean once are not
-/// looked at again, so that delivery byte by byte costs linear time.
+/// Owned by one Worker. Reads a start line and a section of fields (a message's head), or the fields alone (a
+/// body's trailers), within a Head's store: bytes are copied once, to the end of the store, and parsed there,
+/// names turned to lower case in place. Memory held is the Head's; between messages there is none. Bytes that
+/// were clean once are not looked at again, so that delivery byte by byte costs linear time.
 class H1HeadReader {
  public:
   enum class Got : std::uint8_t { kMore, kEnd, kRefused };
@@ -42,13 +42,13 @@ class H1HeadReader {
 
   /// Borrows a head, or clears the one at hand.
   void Begin(const Bounds& bounds);
-  /// Takes bytes up to the end of the section; `taken` is how many. take_start(char* line, std::size_t size) and
-  /// take_field(const Field&) return null or why the message is refused. A line is judged when it is whole; the order
-  /// of the checks before (bound, then bytes, each at the first position that breaks it) makes the outcome independent
-  /// of how the bytes were split. Defined in src/http/h1_head_reader.hpp.
+  /// Takes bytes up to the end of the section; `taken` is how many. take_start(char* line, std::size_t size)
+  /// and take_field(const Field&) return null or why the message is refused. A line is judged when it is
+  /// whole; the order of the checks before (bound, then bytes, each at the first position that breaks it)
+  /// makes the outcome independent of how the bytes were split. Defined in src/http/h1_head_reader.hpp.
   template <class TakeStart, class TakeField>
-  Got Read(std::string_view bytes, std::size_t& taken, const H1Verdict*& wrong, const H1Verdict& long_start_line, TakeStart take_start,
-           TakeField take_field);
+  Got Read(std::string_view bytes, std::size_t& taken, const H1Verdict*& wrong,
+           const H1Verdict& long_start_line, TakeStart take_start, TakeField take_field);
 
   /// Adds a field just parsed; its bytes stay where they are.
   void Keep(const Field& field) { head_->AddWithin(field.name, field.value, field.id); }
@@ -59,7 +59,7 @@ class H1HeadReader {
 
  private:
   enum class Line : std::uint8_t { kPartial, kWhole, kBadByte, kBadEnding, kTooLong };
-  /// A copy of the members below for the inner loop: kept in registers, where stores to the text cannot alias it.
+  /// A copy of the members below for the inner loop: in registers, where stores to the text cannot alias it.
   struct Cursor {
     char* bytes;
     std::size_t end;
@@ -102,36 +102,51 @@ struct H1Facts {
 
   /// Is this one of the fields that Note looks at?
   static constexpr bool Matters(HeaderId id) noexcept {
-    return id == HeaderId::kContentLength || id == HeaderId::kTransferEncoding || id == HeaderId::kHost || id == HeaderId::kConnection ||
-           id == HeaderId::kExpect;
+    return id == HeaderId::kContentLength || id == HeaderId::kTransferEncoding || id == HeaderId::kHost ||
+           id == HeaderId::kConnection || id == HeaderId::kExpect;
   }
   /// Looks at one field; null when it is fine.
   const H1Verdict* Note(HeaderId id, std::string_view value) noexcept;
   /// RFC 9112 9.3.
-  bool Persistent(Version version) const noexcept { return !close && (version == Version::kHttp11 || keep_alive); }
+  bool Persistent(Version version) const noexcept {
+    return !close && (version == Version::kHttp11 || keep_alive);
+  }
 };
 
-/// Owned by one Worker. Takes chunked framing (RFC 9112 7.1) off a body, trailers included; strict: no white space and no
-/// quoted strings around sizes and extensions, trailers only checked.
+/// Owned by one Worker. Takes chunked framing (RFC 9112 7.1) off a body, trailers included; strict: no white
+/// space and no quoted strings around sizes and extensions, trailers only checked.
 class H1ChunkedBody {
  public:
   enum class Got : std::uint8_t { kMore, kBytes, kEnd, kRefused };
 
   void Begin() noexcept { *this = H1ChunkedBody{}; }
-  /// Takes bytes off the front of `bytes`. kBytes: `piece` is body. `body_max` bounds the whole body. `reader` is idle
-  /// and serves as the trailers' store.
+  /// Takes bytes off the front of `bytes`. kBytes: `piece` is body. `body_max` bounds the whole body.
+  /// `reader` is idle and serves as the trailers' store.
   Got Next(std::string_view& bytes, std::string_view& piece, const H1Limits& limits, std::uint64_t body_max,
            H1HeadReader& reader, const H1Verdict*& wrong);
 
  private:
-  enum class Step : std::uint8_t { kSizeFirst, kSize, kNameFirst, kName, kValueFirst, kValue, kSizeLf, kBytes, kBytesCr, kBytesLf, kTrailers };
+  enum class Step : std::uint8_t {
+    kSizeFirst,
+    kSize,
+    kNameFirst,
+    kName,
+    kValueFirst,
+    kValue,
+    kSizeLf,
+    kBytes,
+    kBytesCr,
+    kBytesLf,
+    kTrailers
+  };
   const H1Verdict* SizeLine(std::string_view& bytes, const H1Limits& limits, std::uint64_t body_max) noexcept;
   const H1Verdict* SizeByte(char c, const H1Limits& limits, std::uint64_t body_max) noexcept;
   const H1Verdict* SizeLineDone(std::uint64_t body_max) noexcept;
-  Got Trailers(std::string_view& bytes, const H1Limits& limits, H1HeadReader& reader, const H1Verdict*& wrong);
+  Got Trailers(std::string_view& bytes, const H1Limits& limits, H1HeadReader& reader,
+               const H1Verdict*& wrong);
 
-  std::uint64_t size_ = 0;   ///< of the current chunk; then what is left of it
-  std::uint64_t total_ = 0;  ///< of all chunks so far
+  std::uint64_t size_ = 0;        ///< of the current chunk; then what is left of it
+  std::uint64_t total_ = 0;       ///< of all chunks so far
   std::uint32_t extension_ = 0;   ///< bytes of this chunk's extensions
   std::uint32_t extensions_ = 0;  ///< of all
   Step step_ = Step::kSizeFirst;
@@ -148,7 +163,7 @@ struct H1RequestLine {
   const H1Verdict* Parse(char* line, std::size_t size, std::size_t uri_max) noexcept;
 };
 
-/// host [":" port] as RFC 3986 3.2.2, without userinfo, percent-encoding, sub-delimiters, empty host or empty port.
+/// host [":" port] as RFC 3986 3.2.2, without userinfo, percent-encoding, sub-delimiters; neither part empty.
 bool IsAuthority(std::string_view text) noexcept;
 
 }  // namespace penstock::http

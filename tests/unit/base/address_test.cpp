@@ -10,7 +10,8 @@ namespace penstock {
 namespace {
 
 TEST(SocketAddress, PrintsAsItWasWritten) {
-  for (const char* text : {"127.0.0.1:8080", "0.0.0.0:0", "[::1]:65535", "[2001:db8::2]:1", "unix:/run/penstock.sock"}) {
+  for (const char* text :
+       {"127.0.0.1:8080", "0.0.0.0:0", "[::1]:65535", "[2001:db8::2]:1", "unix:/run/penstock.sock"}) {
     const auto address = SocketAddress::Parse(text);
     ASSERT_TRUE(address.has_value()) << text;
     EXPECT_EQ(address->ToString(), text);
@@ -18,8 +19,10 @@ TEST(SocketAddress, PrintsAsItWasWritten) {
 }
 
 TEST(SocketAddress, RefusesEverythingElse) {
-  for (const char* text : {"", ":", ":80", "80", "127.0.0.1", "127.0.0.1:", "127.0.0.1:65536", "127.0.0.1:-1", "127.0.0.1:08", "localhost:80",
-                           "1.2.3:80", "::1:80", "[::1]", "[::1:80", "[127.0.0.1]:80", "[fe80::1%eth0]:80", "unix:", "unix:relative", "127.0.0.1:80 "}) {
+  for (const char* text :
+       {"", ":", ":80", "80", "127.0.0.1", "127.0.0.1:", "127.0.0.1:65536", "127.0.0.1:-1", "127.0.0.1:08",
+        "localhost:80", "1.2.3:80", "::1:80", "[::1]", "[::1:80", "[127.0.0.1]:80", "[fe80::1%eth0]:80",
+        "unix:", "unix:relative", "127.0.0.1:80 "}) {
     EXPECT_FALSE(SocketAddress::Parse(text).has_value()) << text;
   }
   EXPECT_TRUE(SocketAddress::Parse("unix:/" + std::string(106, 'a')).has_value());
@@ -27,12 +30,16 @@ TEST(SocketAddress, RefusesEverythingElse) {
 }
 
 TEST(SocketAddress, KnowsLoopback) {
-  for (const char* text : {"127.0.0.1:1", "127.9.9.9:1", "[::1]:1", "[::ffff:127.0.0.1]:1", "unix:/x"}) EXPECT_TRUE(SocketAddress::Parse(text)->is_loopback()) << text;
-  for (const char* text : {"0.0.0.0:1", "128.0.0.1:1", "[::]:1", "[::2]:1", "[1::1]:1"}) EXPECT_FALSE(SocketAddress::Parse(text)->is_loopback()) << text;
+  for (const char* text : {"127.0.0.1:1", "127.9.9.9:1", "[::1]:1", "[::ffff:127.0.0.1]:1", "unix:/x"})
+    EXPECT_TRUE(SocketAddress::Parse(text)->is_loopback()) << text;
+  for (const char* text : {"0.0.0.0:1", "128.0.0.1:1", "[::]:1", "[::2]:1", "[1::1]:1"})
+    EXPECT_FALSE(SocketAddress::Parse(text)->is_loopback()) << text;
 }
 
 TEST(IpPrefix, ContainsWhatItCovers) {
-  const auto contains = [](const char* prefix, const char* ip) { return IpPrefix::Parse(prefix)->Contains(*IpAddress::Parse(ip)); };
+  const auto contains = [](const char* prefix, const char* ip) {
+    return IpPrefix::Parse(prefix)->Contains(*IpAddress::Parse(ip));
+  };
   EXPECT_TRUE(contains("10.0.0.0/8", "10.255.0.1"));
   EXPECT_FALSE(contains("10.0.0.0/8", "11.0.0.1"));
   EXPECT_TRUE(contains("10.0.0.128/25", "10.0.0.200"));
@@ -47,8 +54,10 @@ TEST(IpPrefix, ContainsWhatItCovers) {
 }
 
 TEST(IpPrefix, PrintsBackAndRefusesLooseBits) {
-  for (const char* text : {"10.0.0.0/8", "0.0.0.0/0", "192.0.2.1", "fd00::/8", "::1"}) EXPECT_EQ(IpPrefix::Parse(text)->ToString(), text);
-  for (const char* text : {"", "10.0.0.1/8", "10.0.0.0/33", "::/129", "10.0.0.0/", "10.0.0.0/-1", "10/8", "fd00::1/8", "example.com"}) {
+  for (const char* text : {"10.0.0.0/8", "0.0.0.0/0", "192.0.2.1", "fd00::/8", "::1"})
+    EXPECT_EQ(IpPrefix::Parse(text)->ToString(), text);
+  for (const char* text : {"", "10.0.0.1/8", "10.0.0.0/33", "::/129", "10.0.0.0/", "10.0.0.0/-1", "10/8",
+                           "fd00::1/8", "example.com"}) {
     EXPECT_FALSE(IpPrefix::Parse(text).has_value()) << text;
   }
 }
@@ -60,9 +69,12 @@ struct UrlCase {
 
 TEST(Url, ReadsSchemeHostPortAndPrefix) {
   const UrlCase cases[] = {
-      {"http://127.0.0.1:9001", "http://127.0.0.1:9001"}, {"http://LLM.Example", "http://llm.example:80"},
-      {"https://api.openai.com/", "https://api.openai.com:443"}, {"https://h:1/a/b%20c/", "https://h:1/a/b%20c"},
-      {"http://[::1]:8000/v", "http://[::1]:8000/v"}, {"http://[2001:DB8::1]", "http://[2001:db8::1]:80"},
+      {"http://127.0.0.1:9001", "http://127.0.0.1:9001"},
+      {"http://LLM.Example", "http://llm.example:80"},
+      {"https://api.openai.com/", "https://api.openai.com:443"},
+      {"https://h:1/a/b%20c/", "https://h:1/a/b%20c"},
+      {"http://[::1]:8000/v", "http://[::1]:8000/v"},
+      {"http://[2001:DB8::1]", "http://[2001:db8::1]:80"},
       {"http://vllm_0.svc.cluster.local:65535", "http://vllm_0.svc.cluster.local:65535"}};
   for (const UrlCase& c : cases) {
     const auto url = Url::Parse(c.text);
@@ -73,6 +85,7 @@ TEST(Url, ReadsSchemeHostPortAndPrefix) {
 }
 
 TEST(Url, RefusesWhatAnUpstreamAddressMustNotHave) {
+  // clang-format off
   const UrlCase cases[] = {
       {"", "must begin with http:// or https://"}, {"ftp://h", "must begin with http:// or https://"}, {"HTTP://h", "must begin with http:// or https://"},
       {"http://", "must have a host name or an IP address (IPv6 in brackets)"}, {"http://:80", "must have a host name or an IP address (IPv6 in brackets)"},
@@ -84,6 +97,7 @@ TEST(Url, RefusesWhatAnUpstreamAddressMustNotHave) {
       {"http://h/?q=1", "must not have a query"}, {"http://h#f", "must not have a fragment"},
       {"http://h/a//b", "must have a plain path, without empty or dot segments"}, {"http://h/../x", "must have a plain path, without empty or dot segments"},
       {"http://h/%2", "must have a plain path, without empty or dot segments"}, {"http://h/a b", "must have a plain path, without empty or dot segments"}};
+  // clang-format on
   for (const UrlCase& c : cases) {
     const auto url = Url::Parse(c.text);
     ASSERT_FALSE(url.has_value()) << c.text;

@@ -103,18 +103,24 @@ TEST(ConfigRestart, NamesTheKeysThatOnlyTakeEffectAtAStart) {
   EXPECT_THAT(changed([](Config&) {}), IsEmpty());
   EXPECT_THAT(changed([](Config& c) { c.server.workers = 4; }), ElementsAre("server.workers"));
   EXPECT_THAT(changed([](Config& c) { c.server.workers.reset(); }), ElementsAre("server.workers"));
-  EXPECT_THAT(changed([](Config& c) { c.server.pin_workers = true; c.server.event_loop = EventLoop::kAuto; }),
+  EXPECT_THAT(changed([](Config& c) {
+                c.server.pin_workers = true;
+                c.server.event_loop = EventLoop::kAuto;
+              }),
               ElementsAre("server.pin_workers", "server.event_loop"));
-  EXPECT_THAT(changed([](Config& c) { c.server.listeners[1].address.unix_path = "/x"; }), ElementsAre("server.listeners[1].address"));
+  EXPECT_THAT(changed([](Config& c) { c.server.listeners[1].address.unix_path = "/x"; }),
+              ElementsAre("server.listeners[1].address"));
   EXPECT_THAT(changed([](Config& c) { c.server.listeners.pop_back(); }), ElementsAre("server.listeners"));
   EXPECT_THAT(changed([](Config& c) { c.admin.address.port = 1; }), ElementsAre("admin.address"));
   EXPECT_THAT(changed([](Config& c) {
-    c.server.listeners[0].tls.certificate = "/new.pem";
-    c.server.drain.delay = std::chrono::seconds(1);
-    c.log.level = LogLevel::kError;
-    c.models.clear();
-    c.clusters.clear();
-  }), IsEmpty()) << "reloadable";
+                c.server.listeners[0].tls.certificate = "/new.pem";
+                c.server.drain.delay = std::chrono::seconds(1);
+                c.log.level = LogLevel::kError;
+                c.models.clear();
+                c.clusters.clear();
+              }),
+              IsEmpty())
+      << "reloadable";
 }
 
 TEST(ConfigNames, EveryEnumerationPrintsItsWord) {

@@ -16,7 +16,9 @@ constexpr const char* kListener = "server: {listeners: [{address: \"127.0.0.1:80
 
 std::string Rest(std::string_view yaml) {
   std::string rest;
-  const auto has = [&](std::string_view key) { return yaml.starts_with(key) || yaml.find("\n" + std::string(key)) != std::string_view::npos; };
+  const auto has = [&](std::string_view key) {
+    return yaml.starts_with(key) || yaml.find("\n" + std::string(key)) != std::string_view::npos;
+  };
   if (!has("server:")) rest += kListener;
   if (!has("models:")) rest += kModel;
   if (!has("clusters:")) rest += kCluster;
@@ -32,8 +34,11 @@ TEST_P(ConfigErrors, AreReportedWithPlaceAndPath) {
   EXPECT_EQ(result.ok(), *c.errors == '\0');
 }
 
-std::string CaseName(const testing::TestParamInfo<Case>& info) { return info.param.name; }
+std::string CaseName(const testing::TestParamInfo<Case>& info) {
+  return info.param.name;
+}
 
+// clang-format off
 INSTANTIATE_TEST_SUITE_P(Keys, ConfigErrors, testing::Values(
     Case{"Nothing", "", ""},
     Case{"G_02_UnknownTop", "serverr: {}\n", "1:1: serverr: unknown key; did you mean `server`?\n"},
@@ -146,11 +151,13 @@ INSTANTIATE_TEST_SUITE_P(Anchors, ConfigErrors, testing::Values(
                              "  - name: d\n    endpoints: [{url: http://i}]\n    timeouts: *t\n",
          "5:26: clusters[0].timeouts.total: needs a unit, as in 250ms, 10s, 5m or 1h, got \"30\"\n"
          "5:26: clusters[1].timeouts.total: needs a unit, as in 250ms, 10s, 5m or 1h, got \"30\"\n"}), CaseName);
+// clang-format on
 
 TEST(ConfigProblem, PrintsAsCompilersDo) {
   const LoadResult result = LoadText("log: {level: loud}\n" + Rest("log:"), "etc/p.yaml");
   ASSERT_FALSE(result.ok());
-  EXPECT_EQ(result.errors[0].ToString(), "etc/p.yaml:1:14: log.level: must be one of debug, info, warn, error, got \"loud\"");
+  EXPECT_EQ(result.errors[0].ToString(),
+            "etc/p.yaml:1:14: log.level: must be one of debug, info, warn, error, got \"loud\"");
 }
 
 TEST(ConfigProblem, BytesFromTheFileStayOnOneLine) {

@@ -31,7 +31,9 @@ class ConfigFile : public testing::Test {
   std::string folder_;
 };
 
-std::string WithKey(std::string_view key) { return std::string(kSmallest) + "admin:\n  key: \"" + std::string(key) + "\"\n"; }
+std::string WithKey(std::string_view key) {
+  return std::string(kSmallest) + "admin:\n  key: \"" + std::string(key) + "\"\n";
+}
 
 LoadOptions TestEnvironment() {
   return {.environment = [](const char* name) -> const char* {
@@ -66,7 +68,8 @@ TEST_F(ConfigFile, G_08_EveryCutOfAFileIsRefusedOrWhole) {
   const std::size_t smallest_end = whole.find("log:");
   for (std::size_t size = 0; size < whole.size(); ++size) {
     const LoadResult result = LoadText(std::string_view(whole).substr(0, size), "cut");
-    // What may load: a file cut behind its last required value. A cut inside that value cannot be told from a shorter one.
+    // What may load: a file cut behind its last required value. A cut inside that value cannot be told from a
+    // shorter one.
     if (result.ok()) {
       EXPECT_GE(size, smallest_end - sizeof("127.0.0.1:9001\n")) << size;
     }
@@ -81,10 +84,13 @@ TEST_F(ConfigFile, G_11_AGigabyteIsRefusedBySizeAlone) {
 }
 
 TEST_F(ConfigFile, G_11_TooManyBackendsAreRefusedBeforeTheyCost) {
-  std::string text = "models: [{name: m, cluster: c}]\nserver: {listeners: [{address: 127.0.0.1:80}]}\nclusters:\n  - name: c\n    endpoints:\n";
+  std::string text =
+      "models: [{name: m, cluster: c}]\nserver: {listeners: [{address: 127.0.0.1:80}]}\nclusters:\n  - name: "
+      "c\n    endpoints:\n";
   const std::string head = text;
   for (int i = 0; i < 4097; ++i) text += "      - url: http://h" + std::to_string(i) + "\n";
-  EXPECT_EQ(Errors(LoadText(text, "f")), "6:7: clusters[0].endpoints: has 4097 elements; at most 4096 are taken\n");
+  EXPECT_EQ(Errors(LoadText(text, "f")),
+            "6:7: clusters[0].endpoints: has 4097 elements; at most 4096 are taken\n");
   for (int i = 4097; i < 300'000; ++i) text += "      - url: http://h" + std::to_string(i) + "\n";
   const LoadResult result = LoadText(text, "f");
   ASSERT_EQ(result.errors.size(), 1u);
@@ -137,9 +143,11 @@ TEST_F(ConfigFile, SecretsThatCannotBeReadAreErrors) {
   EXPECT_EQ(error("file:" + Path("none")), "names a file that cannot be opened: No such file or directory\n");
   EXPECT_EQ(error("file:" + folder_), "names a file that is not a regular file\n");
   EXPECT_EQ(error("file:" + Write("empty", "\n")), "resolves to nothing\n");
-  EXPECT_EQ(error("file:" + Write("large", std::string(kSecretFileBytesMax + 1, 'x'))), "names a file that is larger than 64KiB\n");
+  EXPECT_EQ(error("file:" + Write("large", std::string(kSecretFileBytesMax + 1, 'x'))),
+            "names a file that is larger than 64KiB\n");
   EXPECT_EQ(error("file:" + Write("long", std::string(4097, 'x'))), "is longer than 4096 bytes\n");
-  EXPECT_EQ(error("file:" + Write("lines", "a\nb\n")), "holds a blank or a byte that a header field cannot carry\n");
+  EXPECT_EQ(error("file:" + Write("lines", "a\nb\n")),
+            "holds a blank or a byte that a header field cannot carry\n");
 }
 
 TEST_F(ConfigFile, G_10_WideSecretFilesAreWarnedOf) {
@@ -151,7 +159,10 @@ TEST_F(ConfigFile, G_10_WideSecretFilesAreWarnedOf) {
   for (const mode_t mode : {0644u, 0660u, 0604u, 0666u}) {
     const LoadResult result = LoadText(WithKey("file:" + Write("key", "abc", mode)), "f");
     EXPECT_TRUE(result.ok());
-    EXPECT_EQ(Warnings(result), "12:8: admin.key: the file it names can be used by more than its owner and reading group (mode wider than 0640)\n") << std::oct << mode;
+    EXPECT_EQ(Warnings(result),
+              "12:8: admin.key: the file it names can be used by more than its owner and reading group (mode "
+              "wider than 0640)\n")
+        << std::oct << mode;
     std::filesystem::remove(Path("key"));
   }
 }
@@ -170,7 +181,8 @@ TEST_F(ConfigFile, G_10_NoSecretIsEverShown) {
   EXPECT_NE(dump.find("api_key: \"***\""), std::string::npos);
   EXPECT_EQ(testing::PrintToString(loaded.config->admin.key), "***");
 
-  for (const char* value : {"c4n4ry blank", "${c4n4ry", "${c4n4ry-x}", "file:c4n4ry", "[c4n4ry]", "{c4n4ry: c4n4ry}", "|\n    c4n4ry x", "\"c4n4ry\\q\""}) {
+  for (const char* value : {"c4n4ry blank", "${c4n4ry", "${c4n4ry-x}", "file:c4n4ry", "[c4n4ry]",
+                            "{c4n4ry: c4n4ry}", "|\n    c4n4ry x", "\"c4n4ry\\q\""}) {
     const std::string text = std::string(kSmallest) + "admin:\n  key: " + value + "\n";
     const LoadResult result = LoadText(text, "f");
     EXPECT_FALSE(result.ok()) << text;

@@ -18,9 +18,13 @@ TEST_P(YamlFaults, AreOneErrorWithItsPlace) {
   EXPECT_EQ(Errors(result), GetParam().error + "\n");
 }
 
-std::string CaseName(const testing::TestParamInfo<Case>& info) { return info.param.name; }
+std::string CaseName(const testing::TestParamInfo<Case>& info) {
+  return info.param.name;
+}
 
-std::string Deep(std::size_t levels, char open, char close) { return "a: " + std::string(levels, open) + std::string(levels, close); }
+std::string Deep(std::size_t levels, char open, char close) {
+  return "a: " + std::string(levels, open) + std::string(levels, close);
+}
 
 std::string DeepBlock(std::size_t levels) {
   std::string text;
@@ -39,6 +43,7 @@ std::string AliasBomb(int levels, int fan) {
   return text;
 }
 
+// clang-format off
 INSTANTIATE_TEST_SUITE_P(Text, YamlFaults, testing::Values(
     Case{"G_08_ZeroBytes", "", "1:1: (file): is empty"},
     Case{"G_08_OnlyBlanks", "  \n\n", "1:1: (syntax): the file holds no configuration"},
@@ -82,6 +87,7 @@ INSTANTIATE_TEST_SUITE_P(Bounds, YamlFaults, testing::Values(
     Case{"G_11_LongComment", "#" + std::string(2 * kMiB, 'x'), "1:1: (syntax): a flow collection or scalar of more than 1MiB"},
     Case{"G_11_TooLarge", "a: 1\n" + std::string(kFileBytesMax, '\n'), "1:1: (file): is larger than 16MiB"}),
     CaseName);
+// clang-format on
 
 TEST(YamlBounds, AreNotReachedByWhatIsJustBelow) {
   EXPECT_TRUE(YamlTree::Parse(Deep(63, '[', ']')).has_value());
@@ -91,7 +97,8 @@ TEST(YamlBounds, AreNotReachedByWhatIsJustBelow) {
 
 TEST(YamlText, WindowsLineEndsAndAByteOrderMarkAreTaken) {
   std::string text(kSmallest);
-  for (std::size_t at = 0; (at = text.find('\n', at)) != std::string::npos; at += 2) text.replace(at, 1, "\r\n");
+  for (std::size_t at = 0; (at = text.find('\n', at)) != std::string::npos; at += 2)
+    text.replace(at, 1, "\r\n");
   EXPECT_EQ(Errors(LoadText(text, "f")), "");
   EXPECT_EQ(Errors(LoadText("\xef\xbb\xbf" + std::string(kSmallest), "f")), "");
 }

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <string>
 
 #include "support/h1_recorder.hpp"
@@ -42,6 +43,8 @@ TEST_P(H1Faults, Outcome) {
     EXPECT_EQ(whole.ends, 1u) << whole.Done();
   } else {
     EXPECT_EQ(whole.reason, row.outcome);
+    EXPECT_TRUE(std::any_of(H1Reasons().begin(), H1Reasons().end(), [&](const char* reason) { return whole.reason == reason; }))
+        << "metrics know only the reasons of H1Reasons()";
     EXPECT_EQ(CodeName(whole.code), CodeName(row.code));
     EXPECT_FALSE(whole.codec().keep_alive());
     EXPECT_EQ(whole.ends, 0u) << "a refused message must not look complete";

@@ -43,10 +43,12 @@ TEST_F(H1Writer, ResponseWithALength) {
   head_.Add("connection", "x-secret");
   head_.Add("keep-alive", "timeout=5");
   head_.Add("upgrade", "h2c");
-  EXPECT_EQ(Response(Framing::kLength), "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 42\r\n\r\n");
+  EXPECT_EQ(Response(Framing::kLength),
+            "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 42\r\n\r\n");
   EXPECT_TRUE(kept_);
-  EXPECT_EQ(Response(Framing::kLength, Version::kHttp11, false),
-            "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 42\r\nconnection: close\r\n\r\n");
+  EXPECT_EQ(
+      Response(Framing::kLength, Version::kHttp11, false),
+      "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 42\r\nconnection: close\r\n\r\n");
   EXPECT_FALSE(kept_);
 }
 
@@ -58,10 +60,12 @@ TEST_F(H1Writer, ChunkedResponse) {
 
 TEST_F(H1Writer, H1_35_NoChunksForHttp10) {
   head_.status = 200;
-  EXPECT_EQ(Response(Framing::kChunked, Version::kHttp10, true), "HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n");
+  EXPECT_EQ(Response(Framing::kChunked, Version::kHttp10, true),
+            "HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n");
   EXPECT_FALSE(kept_) << "the body is delimited by close";
   head_.content_length = 1;
-  EXPECT_EQ(Response(Framing::kLength, Version::kHttp10, true), "HTTP/1.1 200 OK\r\ncontent-length: 1\r\nconnection: keep-alive\r\n\r\n");
+  EXPECT_EQ(Response(Framing::kLength, Version::kHttp10, true),
+            "HTTP/1.1 200 OK\r\ncontent-length: 1\r\nconnection: keep-alive\r\n\r\n");
   EXPECT_TRUE(kept_);
 }
 
@@ -93,7 +97,8 @@ TEST_F(H1Writer, A_08_FieldsThatWouldEndALineAreDropped) {
   head_.Add("x\r\ny", "1");
   head_.Add("", "1");
   head_.Add("x-good", "a\tb \xc3\xa9");
-  EXPECT_EQ(Response(Framing::kLength), "HTTP/1.1 200 OK\r\nx-good: a\tb \xc3\xa9\r\ncontent-length: 0\r\n\r\n");
+  EXPECT_EQ(Response(Framing::kLength),
+            "HTTP/1.1 200 OK\r\nx-good: a\tb \xc3\xa9\r\ncontent-length: 0\r\n\r\n");
 }
 
 TEST_F(H1Writer, RequestHead) {
@@ -106,20 +111,24 @@ TEST_F(H1Writer, RequestHead) {
   head_.Add("content-type", "application/json");
   head_.Add("expect", "100-continue");
   head_.Add("te", "trailers");
-  EXPECT_EQ(Request(), "POST /v1/chat/completions HTTP/1.1\r\nhost: llm:8000\r\ncontent-type: application/json\r\ncontent-length: 12\r\n\r\n");
+  EXPECT_EQ(Request(),
+            "POST /v1/chat/completions HTTP/1.1\r\nhost: llm:8000\r\ncontent-type: "
+            "application/json\r\ncontent-length: 12\r\n\r\n");
   EXPECT_TRUE(written_);
   head_.content_length.reset();
   head_.framing = Framing::kChunked;
   EXPECT_EQ(Request(),
-            "POST /v1/chat/completions HTTP/1.1\r\nhost: llm:8000\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n");
+            "POST /v1/chat/completions HTTP/1.1\r\nhost: llm:8000\r\ncontent-type: "
+            "application/json\r\ntransfer-encoding: chunked\r\n\r\n");
 }
 
 TEST_F(H1Writer, A_08_ARequestLineIsNeverCut) {
   struct {
     std::string method, target, authority;
   } const rows[] = {
-      {"GET", "/a b", "h"},   {"GET", "/a\r\nx: y", "h"}, {"GET", "", "h"},     {"GET", "/a\0"s, "h"}, {"G T", "/", "h"},
-      {"", "/", "h"},         {"GET", "/", "h\r\nx: y"},  {"GET", "/", "h\ti"}, {"GET", "/", "h i"},
+      {"GET", "/a b", "h"},      {"GET", "/a\r\nx: y", "h"}, {"GET", "", "h"},
+      {"GET", "/a\0"s, "h"},     {"G T", "/", "h"},          {"", "/", "h"},
+      {"GET", "/", "h\r\nx: y"}, {"GET", "/", "h\ti"},       {"GET", "/", "h i"},
   };
   for (const auto& row : rows) {
     head_.Clear();
@@ -151,6 +160,22 @@ TEST_F(H1Writer, HeadsLargerThanABlockComeOutWhole) {
   }
   chain_.Append("earlier");
   EXPECT_EQ(Response(Framing::kUntilClose), "earlier" + expected + "connection: close\r\n\r\n");
+}
+
+TEST_F(H1Writer, A_08_WhereverABlockEnds) {
+  head_.status = 200;
+  head_.content_length = 1;
+  head_.Add("x-first", "one");
+  head_.Add("x-bad", "two\r\nevil: 1");
+  head_.Add("x-long-name-of-last", "a value of more than thirty-two bytes");
+  const std::string expected =
+      "HTTP/1.1 200 OK\r\nx-first: one\r\nx-long-name-of-last: a value of more than thirty-two "
+      "bytes\r\ncontent-length: 1\r\n\r\n";
+  for (std::size_t filled = ChunkPool::kChunkBytes - 300; filled <= ChunkPool::kChunkBytes; ++filled) {
+    const std::string before(filled, 'x');
+    chain_.Append(before);
+    ASSERT_EQ(Response(Framing::kLength), before + expected) << filled;
+  }
 }
 
 /// H2-38's property for our own two halves: what is written parses to the same list.

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <string>
+
 namespace penstock::http {
 namespace {
 
@@ -23,6 +25,16 @@ TEST(Head, KnowsItsNames) {
   EXPECT_EQ(LookupHeader("x-penstock-timeout-ms"), HeaderId::kXPenstockTimeoutMs);
   EXPECT_EQ(LookupHeader("x-unknown"), HeaderId::kOther);
   EXPECT_EQ(LookupHeader(""), HeaderId::kOther);
+}
+
+TEST(Head, AddsAPartOfItself) {
+  Head head;
+  head.set_target(std::string(1500, 't'));
+  head.Add("x", "y");
+  for (int i = 0; i < 5; ++i) head.Add(head.Find("x"), head.target());  // the store moves under the views
+  EXPECT_EQ(head.size(), 6u);
+  EXPECT_EQ(head.field(5).name, "y");
+  EXPECT_EQ(head.field(5).value, std::string(1500, 't'));
 }
 
 TEST(HeadPool, GivesBackAClearedHead) {

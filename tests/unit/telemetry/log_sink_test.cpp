@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <limits.h>
 #include <poll.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -55,6 +56,10 @@ class Pipe {
     }
     text.resize(got);
     return text;
+  }
+  bool Writable() const {
+    pollfd room{ends_[1], POLLOUT, 0};
+    return poll(&room, 1, 0) == 1;
   }
   std::string ReadAvailable() {
     std::string text;
@@ -163,6 +168,18 @@ TEST(LogSink, P_10_AnEndBehindABlockedPipeDoesNotHang) {
   auto sink = Open({.stderr_fd = out.writer()});
   LogChannel& channel = sink->OpenChannel();
   for (int i = 0; i < 10; ++i) channel.Push(LogTarget::kDaemon, "never read");
+  sink.reset();
+}
+
+// Room for one page, then none: a write larger than poll() promised would hang in the kernel, out of reach.
+TEST(LogSink, P_10_AnEndBehindAPipeThatFillsUpDoesNotHang) {
+  Pipe out;
+  out.Fill();
+  auto sink = Open({.stderr_fd = out.writer()});
+  LogChannel& channel = sink->OpenChannel();
+  for (int i = 0; i < 50; ++i) channel.Push(LogTarget::kDaemon, std::string(1000, 'x'));
+  out.ReadExactly(2 * PIPE_BUF);
+  while (out.Writable()) std::this_thread::yield();
   sink.reset();
 }
 
