@@ -122,7 +122,8 @@ void Transport::OnEnd() {
 void Transport::OnWritable() {
   stuck_ = false;
   Flush();
-  if (open() && !stuck_) handler_.OnRoom();
+  const bool handshake = tls_ != nullptr && !tls_->open();  // what was stuck then was not the handler's
+  if (open() && !stuck_ && !handshake) handler_.OnRoom();
 }
 
 void Transport::OnError(int error) {

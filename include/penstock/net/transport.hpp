@@ -49,8 +49,9 @@ class Transport final : private rt::SocketHandler {
 
   void PauseRead();   ///< no OnData or OnEnd after this; a reset is still told at once
   void ResumeRead();  ///< OnData follows later, never from inside this call
-  void ShutdownWrite();  ///< close_notify and FIN; call when out() is empty
-  void Close();          ///< no event after this
+  /// close_notify and FIN, when out() is empty. Under TLS stuck() may follow, until the close_notify has left too.
+  void ShutdownWrite();
+  void Close();  ///< no event after this; drops what has not left: not while out() holds something or stuck(), if that matters
   void Abort();          ///< Close by a TCP reset, without close_notify
   bool open() const noexcept { return socket_ != nullptr && socket_->open(); }
 
