@@ -6,12 +6,12 @@
 
 namespace penstock::app {
 
-WorkerThread::WorkerThread(unsigned index, const telemetry::GatewayMetrics& metrics, telemetry::LogChannel* access_channel,
-                           server::ConnectionCount& count, std::shared_ptr<const proxy::Snapshot> snapshot)
+WorkerThread::WorkerThread(unsigned index, rt::OffloadThreads& offload, const telemetry::GatewayMetrics& metrics,
+                           telemetry::LogChannel* access_channel, server::ConnectionCount& count, std::shared_ptr<const proxy::Snapshot> snapshot)
     : worker_(index, rt::MakeEpollLoop(), SystemSeed()),
       metrics_(metrics),
       access_log_(access_channel),
-      gateway_(std::make_unique<proxy::Gateway>(worker_, metrics_, access_log_, count, std::move(snapshot))) {}
+      gateway_(std::make_unique<proxy::Gateway>(worker_, offload, metrics_, access_log_, count, std::move(snapshot))) {}
 
 WorkerThread::~WorkerThread() { StopAndJoin(); }
 

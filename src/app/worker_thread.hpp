@@ -15,7 +15,7 @@ namespace penstock::app {
 /// Owned by the main thread. One worker with its thread; everything inside lives and dies on that thread.
 class WorkerThread {
  public:
-  WorkerThread(unsigned index, const telemetry::GatewayMetrics& metrics, telemetry::LogChannel* access_channel,
+  WorkerThread(unsigned index, rt::OffloadThreads& offload, const telemetry::GatewayMetrics& metrics, telemetry::LogChannel* access_channel,
                server::ConnectionCount& count, std::shared_ptr<const proxy::Snapshot> snapshot);
   ~WorkerThread();
 

@@ -92,15 +92,7 @@ class FieldList {
   std::size_t size_ = 0;
 };
 
-/// A long body takes turns with the other streams. RFC 7540's tree does that by itself; RFC 9218's default would send
-/// it to its end first.
-void ShareTheConnection(nghttp2_session* session, std::int32_t id) {
-  if (nghttp2_session_get_remote_settings(session, NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES) != 1) return;
-  const nghttp2_extpri share{NGHTTP2_EXTPRI_DEFAULT_URGENCY, 1};
-  nghttp2_session_change_extpri_stream_priority(session, id, &share, 1);
-}
-
-ssize_t ReadBody(nghttp2_session* session, std::int32_t id, std::uint8_t*, std::size_t length, std::uint32_t* flags,
+ssize_t ReadBody(nghttp2_session*, std::int32_t, std::uint8_t*, std::size_t length, std::uint32_t* flags,
                  nghttp2_data_source* source, void* user_data) {
   H2State& state = H2State::Of(user_data);
   H2Stream& stream = *static_cast<H2Stream*>(source->ptr);
@@ -133,10 +125,6 @@ ssize_t ReadBody(nghttp2_session* session, std::int32_t id, std::uint8_t*, std::
   }
   if (piece.state == BodyState::kEnd) *flags |= NGHTTP2_DATA_FLAG_EOF;
   stream.drained = piece.state == BodyState::kMore && piece.bytes < asked;
-  if (piece.state == BodyState::kMore && total == length && !stream.incremental && state.server()) {
-    stream.incremental = true;
-    ShareTheConnection(session, id);
-  }
   stream.abort = piece.state == BodyState::kAbort;
   state.sending = &stream;
   *flags |= NGHTTP2_DATA_FLAG_NO_COPY;

@@ -37,6 +37,15 @@ void Answer::Commit(std::optional<std::uint64_t> content_length) {
   }
 }
 
+void Answer::CommitWhole(std::string_view content_type, std::string_view body) {
+  held_.Clear();
+  held_.Append(body);
+  upstream_head_->Remove(http::HeaderId::kContentType);
+  upstream_head_->Add("content-type", content_type, http::HeaderId::kContentType);
+  Commit(body.size());
+  End();
+}
+
 std::string_view Answer::HeldBytes(std::string& scratch) const {
   std::array<iovec, 2> parts;
   if (held_.Peek(parts) <= 1) return held_.Front();

@@ -14,9 +14,9 @@ const ModelRoute* Snapshot::FindModel(std::string_view name) const noexcept {
   return found == by_name.end() ? nullptr : &models[found->second];
 }
 
-Gateway::Gateway(rt::Worker& worker, telemetry::WorkerMetrics& metrics, telemetry::AccessLog& access_log, server::ConnectionCount& count,
-                 std::shared_ptr<const Snapshot> snapshot)
-    : context_(std::make_unique<WorkerContext>(worker, metrics, access_log)) {
+Gateway::Gateway(rt::Worker& worker, rt::OffloadThreads& offload, telemetry::WorkerMetrics& metrics, telemetry::AccessLog& access_log,
+                 server::ConnectionCount& count, std::shared_ptr<const Snapshot> snapshot)
+    : context_(std::make_unique<WorkerContext>(worker, offload, metrics, access_log)) {
   server_ = std::make_unique<server::Server>(worker, *this, count, snapshot->server_options);
   Apply(std::move(snapshot));
 }

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "penstock/llm/json_parser.hpp"
+#include "penstock/rt/offload.hpp"
 #include "penstock/server/server.hpp"
 #include "penstock/telemetry/access_log.hpp"
 #include "proxy/cluster_view.hpp"
@@ -15,10 +16,11 @@ class Exchange;
 
 /// Owned by one Worker. What the exchanges of one worker share.
 struct WorkerContext {
-  WorkerContext(rt::Worker& w, telemetry::WorkerMetrics& m, telemetry::AccessLog& log)
-      : worker(w), metrics(m), access_log(log), json(w.prng().Next()) {}
+  WorkerContext(rt::Worker& w, rt::OffloadThreads& threads, telemetry::WorkerMetrics& m, telemetry::AccessLog& log)
+      : worker(w), offload(threads), metrics(m), access_log(log), json(w.prng().Next()) {}
 
   rt::Worker& worker;
+  rt::OffloadThreads& offload;
   telemetry::WorkerMetrics& metrics;
   telemetry::AccessLog& access_log;
   http::HeadPool heads;

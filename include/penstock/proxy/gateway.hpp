@@ -5,6 +5,7 @@
 
 #include "penstock/http/h2_memory.hpp"
 #include "penstock/proxy/snapshot.hpp"
+#include "penstock/rt/offload.hpp"
 #include "penstock/rt/worker.hpp"
 #include "penstock/server/request_handler.hpp"
 #include "penstock/server/server.hpp"
@@ -20,8 +21,8 @@ struct WorkerContext;
 /// pipeline (src/proxy/pipeline.cpp).
 class Gateway final : public server::RequestSink {
  public:
-  Gateway(rt::Worker& worker, telemetry::WorkerMetrics& metrics, telemetry::AccessLog& access_log, server::ConnectionCount& count,
-          std::shared_ptr<const Snapshot> snapshot);
+  Gateway(rt::Worker& worker, rt::OffloadThreads& offload, telemetry::WorkerMetrics& metrics, telemetry::AccessLog& access_log,
+          server::ConnectionCount& count, std::shared_ptr<const Snapshot> snapshot);
   ~Gateway();
 
   /// Requests from now on use this snapshot. On the worker's thread.
