@@ -62,7 +62,8 @@ class Simulator:
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         self.line = self.process.stdout.readline().strip()
         if " listening on " not in self.line:
-            raise RuntimeError(f"{command} said {self.line!r} and ended with {self.process.wait()}")
+            self.process.stdout.close()
+            raise RuntimeError(f"{command} said {self.line!r} and ended with {self.process.wait(DEADLINE_S)}")
         places = self.line.split(" listening on ")[1].split()
         self.wire_ports = [int(p.rsplit(":", 1)[1]) for p in places if p.startswith("wire:127.")]
         self.ports = [int(p.rsplit(":", 1)[1]) for p in places if p.startswith("127.")]
