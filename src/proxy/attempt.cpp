@@ -1,7 +1,7 @@
 #include "proxy/attempt.hpp"
 
 #include "penstock/base/assert.hpp"
-#include "proxy/error_reply.hpp"
+#include "penstock/proxy/error_reply.hpp"
 #include "proxy/header_rules.hpp"
 
 namespace penstock::proxy {

@@ -2,9 +2,9 @@
 
 #include <algorithm>
 
+#include "penstock/proxy/error_reply.hpp"
 #include "penstock/proxy/gateway.hpp"
 #include "proxy/client_address.hpp"
-#include "proxy/error_reply.hpp"
 #include "proxy/header_rules.hpp"
 #include "proxy/local_answers.hpp"
 #include "proxy/pipeline.hpp"

@@ -57,6 +57,7 @@ SimWorker::SimWorker(unsigned index, Simulation& simulation)
 
 SimWorker::~SimWorker() {
   server_.StopAccepting();
+  server_.CloseIdle();
   server_.CutAll();
   wire_ports_.CutAll();
   worker_.Post([] {});  // a turn that need not wait
