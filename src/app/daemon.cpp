@@ -48,11 +48,12 @@ int RunDaemon(const std::string& config_file, const config::Config& config) {
   if (!sink.has_value()) return FailStart("cannot open the access log " + log_options.access);
 
   server::ConnectionCount count;
+  net::Resolver resolver;
   std::vector<net::ListenSocket> sockets;
   std::vector<std::unique_ptr<WorkerThread>> threads;
   for (unsigned i = 0; i < workers; ++i) {
     telemetry::LogChannel* channel = (*sink)->access_enabled() ? &(*sink)->OpenChannel() : nullptr;
-    threads.push_back(std::make_unique<WorkerThread>(i, metrics, channel, count, built.snapshot));
+    threads.push_back(std::make_unique<WorkerThread>(i, metrics, channel, count, resolver, built.snapshot));
   }
   for (std::size_t l = 0; l < config.server.listeners.size(); ++l) {
     const auto address = rt::Address::Parse(AddressText(config.server.listeners[l]));

@@ -7,11 +7,11 @@
 namespace penstock::app {
 
 WorkerThread::WorkerThread(unsigned index, const telemetry::GatewayMetrics& metrics, telemetry::LogChannel* access_channel,
-                           server::ConnectionCount& count, std::shared_ptr<const proxy::Snapshot> snapshot)
+                           server::ConnectionCount& count, net::Resolver& resolver, std::shared_ptr<const proxy::Snapshot> snapshot)
     : worker_(index, rt::MakeEpollLoop(), SystemSeed()),
       metrics_(metrics),
       access_log_(access_channel),
-      gateway_(std::make_unique<proxy::Gateway>(worker_, metrics_, access_log_, count, std::move(snapshot))) {}
+      gateway_(std::make_unique<proxy::Gateway>(worker_, metrics_, access_log_, count, resolver, std::move(snapshot))) {}
 
 WorkerThread::~WorkerThread() { StopAndJoin(); }
 

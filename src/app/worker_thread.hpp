@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "penstock/net/listener.hpp"
+#include "penstock/net/resolver.hpp"
 #include "penstock/proxy/gateway.hpp"
 #include "penstock/rt/worker.hpp"
 #include "penstock/telemetry/access_log.hpp"
@@ -16,7 +17,7 @@ namespace penstock::app {
 class WorkerThread {
  public:
   WorkerThread(unsigned index, const telemetry::GatewayMetrics& metrics, telemetry::LogChannel* access_channel,
-               server::ConnectionCount& count, std::shared_ptr<const proxy::Snapshot> snapshot);
+               server::ConnectionCount& count, net::Resolver& resolver, std::shared_ptr<const proxy::Snapshot> snapshot);
   ~WorkerThread();
 
   /// What it will serve, before Start.

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "penstock/llm/json_parser.hpp"
+#include "penstock/net/resolver.hpp"
 #include "penstock/server/server.hpp"
 #include "penstock/telemetry/access_log.hpp"
 #include "proxy/cluster_view.hpp"
@@ -15,12 +16,13 @@ class Exchange;
 
 /// Owned by one Worker. What the exchanges of one worker share.
 struct WorkerContext {
-  WorkerContext(rt::Worker& w, telemetry::WorkerMetrics& m, telemetry::AccessLog& log)
-      : worker(w), metrics(m), access_log(log), json(w.prng().Next()) {}
+  WorkerContext(rt::Worker& w, telemetry::WorkerMetrics& m, telemetry::AccessLog& log, net::Resolver& names)
+      : worker(w), metrics(m), access_log(log), resolver(names), json(w.prng().Next()) {}
 
   rt::Worker& worker;
   telemetry::WorkerMetrics& metrics;
   telemetry::AccessLog& access_log;
+  net::Resolver& resolver;
   http::HeadPool heads;
   http::H2Memory h2_memory;
   llm::JsonParser json;

@@ -47,6 +47,8 @@ class H2ClientSession final : public ClientSession, private http::H2ConnectionHa
   bool going_away_ = false;
   bool dead_ = false;
   bool ping_out_ = false;
+  bool used_ = false;              ///< carried a stream before the peer was idle last
+  bool heard_ = true;              ///< a byte came since then
   TimePoint last_data_{};
 };
 

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "penstock/http/h2_memory.hpp"
+#include "penstock/net/resolver.hpp"
 #include "penstock/proxy/snapshot.hpp"
 #include "penstock/rt/worker.hpp"
 #include "penstock/server/request_handler.hpp"
@@ -21,7 +22,7 @@ struct WorkerContext;
 class Gateway final : public server::RequestSink {
  public:
   Gateway(rt::Worker& worker, telemetry::WorkerMetrics& metrics, telemetry::AccessLog& access_log, server::ConnectionCount& count,
-          std::shared_ptr<const Snapshot> snapshot);
+          net::Resolver& resolver, std::shared_ptr<const Snapshot> snapshot);
   ~Gateway();
 
   /// Requests from now on use this snapshot. On the worker's thread.
