@@ -7,7 +7,7 @@
 
 namespace penstock::net {
 
-/// Owned by whoever opened it (the app before the workers start; a reload before its swap). A bound, listening descriptor.
+/// Shared: immutable once opened; workers serve fd(), the opener (the app, a reload) keeps and closes it. A bound, listening descriptor.
 class ListenSocket {
  public:
   ListenSocket() noexcept = default;

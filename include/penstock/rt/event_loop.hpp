@@ -75,7 +75,7 @@ class Acceptor {
 
 class FlushList;
 
-/// A connection that has something to write at the end of the turn. Dying removes it from its list.
+/// Owned by one Worker. A connection that has something to write at the end of the turn. Dying removes it from its list.
 class Flushable {
  public:
   virtual ~Flushable();

@@ -106,6 +106,7 @@ struct Task<void>::promise_type : detail::PromiseParts {
 /// signal may go before its waiter (which then never wakes).
 class Signal {
  public:
+  /// Owned by one Worker. The awaiter: lives in the waiting coroutine's frame.
   class Wait {
    public:
     explicit Wait(Signal& signal) noexcept : signal_(&signal) {}

@@ -13,14 +13,14 @@
 
 namespace penstock::rt {
 
-/// Something that may be in use further down the stack when its end is decided; see Worker::Bury.
+/// Owned by one Worker. Something that may be in use further down the stack when its end is decided; see Worker::Bury.
 class Mortal {
  public:
   virtual ~Mortal() = default;
 };
 
-/// One thread, one core, one loop, and everything a request touches. Post() and Stop() may be called from any thread;
-/// all else belongs to the worker's thread.
+/// Shared: Post() and Stop() may be called from any thread, all else belongs to the worker's own. One thread, one core, one
+/// loop, and everything a request touches.
 ///
 /// A turn: wait, read the clock, deliver events, fire timers, deliver letters, flush the dirty connections, bury the dead.
 class Worker {

@@ -1,7 +1,6 @@
 #include <gtest/gtest.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -319,9 +318,10 @@ struct DescriptorFamine {
 };
 
 double ThreadCpuMilliseconds() {
-  timespec spent{};
-  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &spent);
-  return static_cast<double>(spent.tv_sec) * 1e3 + static_cast<double>(spent.tv_nsec) / 1e6;
+  rusage spent{};
+  getrusage(RUSAGE_THREAD, &spent);
+  const auto milliseconds = [](const timeval& t) { return static_cast<double>(t.tv_sec) * 1e3 + static_cast<double>(t.tv_usec) / 1e3; };
+  return milliseconds(spent.ru_utime) + milliseconds(spent.ru_stime);
 }
 
 TEST_F(EpollLoops, P_06_WithoutDescriptorsTheAcceptorRestsAndRecoversByItself) {
