@@ -23,8 +23,10 @@ struct WorkerContext {
   telemetry::WorkerMetrics& metrics;
   telemetry::AccessLog& access_log;
   net::Resolver& resolver;
-  http::HeadPool heads;
-  http::H2Memory h2_memory;
+  rt::BuriedLast<http::HeadPool> head_pool{worker};
+  rt::BuriedLast<http::H2Memory> h2_pool{worker};
+  http::HeadPool& heads = *head_pool;
+  http::H2Memory& h2_memory = *h2_pool;
   llm::JsonParser json;
   ViewPtr view;                      ///< what new exchanges begin with
   std::unordered_map<const upstream::Endpoint*, EndpointPoolPtr> pools;

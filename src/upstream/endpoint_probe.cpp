@@ -37,10 +37,10 @@ EndpointProbe::EndpointProbe(HealthChecker& owner, HealthWatch watch)
     : owner_(owner),
       watch_(std::move(watch)),
       state_({watch_.check.unhealthy_after, watch_.check.healthy_after}),
-      connections_(owner.worker_, owner.heads_, owner.memory_, ProbeOptions(watch_), *this),
+      connections_(owner.worker_, *owner.heads_, *owner.memory_, ProbeOptions(watch_), *this),
       stream_(*this),
       timer_(this, [](void* self) { static_cast<EndpointProbe*>(self)->OnTimer(); }),
-      request_(owner.heads_.Take()),
+      request_(owner.heads_->Take()),
       kind_settled_(watch_.endpoint->spec().kind != config::EndpointKind::kAuto || watch_.endpoint->kind() != config::EndpointKind::kAuto) {
   const Url& url = watch_.endpoint->spec().url;
   const auto changed = [this] {

@@ -75,9 +75,11 @@ void H2ClientSession::Closed(Stream& stream) noexcept {
   if (room() > 0) connection_.pool().Ready(connection_);
 }
 
-void H2ClientSession::Cancel(Stream& stream) {
+void H2ClientSession::Cancel(Stream& stream) { Abandon(stream, http::H2Error::kCancel); }
+
+void H2ClientSession::Abandon(Stream& stream, http::H2Error code) {
   codec_.Detach(stream.id_);
-  codec_.Reset(stream.id_, http::H2Error::kCancel);
+  codec_.Reset(stream.id_, code);
   connection_.FlushLater();
   Closed(stream);
 }

@@ -7,7 +7,7 @@
 namespace penstock::upstream {
 
 HealthChecker::HealthChecker(rt::Worker& worker, net::Resolver& resolver, telemetry::Slab& slab, HealthEvents& events)
-    : worker_(worker), resolver_(resolver), slab_(slab), events_(events) {}
+    : worker_(worker), resolver_(resolver), slab_(slab), events_(events), heads_(worker), memory_(worker) {}
 
 HealthChecker::~HealthChecker() = default;
 

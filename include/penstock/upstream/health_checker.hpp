@@ -60,8 +60,8 @@ class HealthChecker {
   net::Resolver& resolver_;
   telemetry::Slab& slab_;
   HealthEvents& events_;
-  http::HeadPool heads_;
-  http::H2Memory memory_;
+  rt::BuriedLast<http::HeadPool> heads_;
+  rt::BuriedLast<http::H2Memory> memory_;
   std::vector<std::unique_ptr<EndpointProbe>> probes_;
 };
 
