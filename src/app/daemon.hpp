@@ -46,6 +46,7 @@ class Daemon {
   server::ConnectionCount connections_;
   std::vector<OpenAddress> listeners_;
   std::optional<OpenAddress> admin_;
+  net::Resolver resolver_;
   std::vector<std::unique_ptr<WorkerThread>> workers_;
   rt::OffloadThreads offload_{1};  ///< ends before the workers, to which its jobs report
   ControlThread control_;

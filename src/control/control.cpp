@@ -24,8 +24,11 @@ Control::Control(rt::Worker& worker, ControlParts parts)
       workers_(worker, std::move(parts_.workers)),
       reloader_(parts_.config_file, std::move(parts_.snapshot), parts_.registry, parts_.metrics, parts_.slab, workers_),
       drain_(worker, workers_, parts_.log, parts_.on_drained),
+      health_(worker, parts_.resolver, parts_.slab, *this),
       sampler_(std::make_unique<Sampler>(worker, workers_, parts_.registry)),
-      server_(std::make_unique<server::Server>(worker, *this, connections_, AdminOptions())) {}
+      server_(std::make_unique<server::Server>(worker, *this, connections_, AdminOptions())) {
+  WatchEndpoints();
+}
 
 Control::~Control() {
   server_.reset();  // connections first: they end the exchanges
@@ -49,6 +52,7 @@ ReloadOutcome Control::Reload(std::string_view by) {
   const config::Log& wanted = running().config.log;
   log.set_level(telemetry::ParseLogLevel(config::Name(wanted.level)).value_or(telemetry::LogLevel::kInfo));
   log.set_format(wanted.format == config::LogFormat::kText ? telemetry::LogFormat::kText : telemetry::LogFormat::kJson);
+  WatchEndpoints();
   log.Info(worker_.Wall(), "reloaded", {{"by", by}, {"generation", running().generation}});
   return outcome;
 }
@@ -70,6 +74,28 @@ void Control::DrainOrEnd(std::string_view by) {
 void Control::ReopenLogs() {
   parts_.log_sink.Reopen();
   parts_.log.Info(worker_.Wall(), "logs reopened");
+}
+
+void Control::WatchEndpoints() {
+  std::vector<upstream::HealthWatch> watches;
+  for (const proxy::ClusterRoute& cluster : running().clusters) {
+    for (std::size_t i = 0; i < cluster.endpoints.size(); ++i) {
+      watches.push_back({cluster.endpoints[i], cluster.config->health_check, cluster.pools[i]});
+    }
+  }
+  health_.SetEndpoints(std::move(watches));
+}
+
+void Control::OnHealthChanged(const upstream::Endpoint& endpoint, bool usable, std::string_view reason) {
+  if (usable) {
+    parts_.log.Info(worker_.Wall(), "endpoint is healthy", {{"endpoint", endpoint.name()}});
+  } else {
+    parts_.log.Warn(worker_.Wall(), "endpoint is unhealthy", {{"endpoint", endpoint.name()}, {"reason", reason}});
+  }
+}
+
+void Control::OnKindDetected(const upstream::Endpoint& endpoint) {
+  parts_.log.Info(worker_.Wall(), "endpoint's kind", {{"endpoint", endpoint.name()}, {"kind", config::Name(endpoint.kind())}});
 }
 
 bool Control::ready() const noexcept {

@@ -15,9 +15,6 @@ bool IsEventStream(const http::Head& head) noexcept {
   return head.Find(http::HeaderId::kContentType).starts_with("text/event-stream");
 }
 
-/// Kinds that refuse stream_options, or cannot be trusted to know it.
-bool TakesStreamOptions(config::EndpointKind kind) noexcept { return kind != config::EndpointKind::kTriton; }
-
 /// A lost client is noticed at once only while the answer streams (BACKENDS.md: llama-server).
 bool StreamsAlways(const upstream::Endpoint& endpoint) noexcept {
   switch (endpoint.spec().stream_upstream) {
@@ -84,11 +81,11 @@ void Attempt::Begin(EndpointPool& pool, policy::LoadLease lease, std::uint32_t n
   llm::SpliceRules rules;
   rules.force_stream = aggregate_;
   if (request.model_token && request.model() != context_.model->upstream_name) rules.model_json = context_.model->upstream_json;
-  rules.include_usage = streamed_ && llm::HasDone(request.family) && !request.include_usage && TakesStreamOptions(endpoint.kind());
+  rules.include_usage = streamed_ && llm::HasDone(request.family) && !request.include_usage && pool.quirks().takes_stream_options;
   body_.emplace(request, rules);
   request_head_ = context_.worker.heads.Take();
   BuildUpstreamHead(context_, endpoint, body_->size(), number, *request_head_);
-  pool.connections().Submit(stream_, {request_head_.get(), body_->segments(), body_->size()});
+  pool.Submit(stream_, {request_head_.get(), body_->segments(), body_->size()});
 }
 
 void Attempt::OnRequestSent() {

@@ -14,9 +14,9 @@ const ModelRoute* Snapshot::FindModel(std::string_view name) const noexcept {
   return found == by_name.end() ? nullptr : &models[found->second];
 }
 
-Gateway::Gateway(rt::Worker& worker, rt::OffloadThreads& offload, telemetry::WorkerMetrics& metrics, telemetry::AccessLog& access_log,
-                 server::ConnectionCount& count, std::shared_ptr<const Snapshot> snapshot)
-    : context_(std::make_unique<WorkerContext>(worker, offload, metrics, access_log)) {
+Gateway::Gateway(rt::Worker& worker, rt::OffloadThreads& offload, net::Resolver& resolver, telemetry::WorkerMetrics& metrics,
+                 telemetry::AccessLog& access_log, server::ConnectionCount& count, std::shared_ptr<const Snapshot> snapshot)
+    : context_(std::make_unique<WorkerContext>(worker, offload, resolver, metrics, access_log)) {
   server_ = std::make_unique<server::Server>(worker, *this, count, snapshot->server_options);
   Apply(std::move(snapshot));
 }
@@ -37,8 +37,7 @@ void Gateway::Apply(std::shared_ptr<const Snapshot> snapshot) {
       const auto known = context_->pools.find(endpoint.get());
       EndpointPoolPtr pool = known != context_->pools.end()
                                  ? known->second
-                                 : EndpointPoolPtr(new EndpointPool(context_->worker, context_->heads, context_->h2_memory, context_->metrics,
-                                                                    endpoint, route.pools[i]));
+                                 : EndpointPoolPtr(new EndpointPool(*context_, endpoint, route.pools[i]));
       pools.emplace(endpoint.get(), pool);
       cluster.pools.push_back(std::move(pool));
       endpoints.push_back({&endpoint->load, endpoint->spec().weight});
@@ -46,7 +45,7 @@ void Gateway::Apply(std::shared_ptr<const Snapshot> snapshot) {
     cluster.balancer = route.balancer->make(endpoints, context_->worker.prng());
   }
   for (auto& [endpoint, pool] : context_->pools) {
-    if (!pools.contains(endpoint)) pool->connections().Retire();
+    if (!pools.contains(endpoint)) pool->Retire();
   }
   context_->pools = std::move(pools);
   server_->SetOptions(snapshot->server_options);
@@ -85,7 +84,7 @@ std::size_t Gateway::exchanges() const noexcept { return context_->live.size(); 
 
 void Gateway::Sample() {
   telemetry::WorkerMetrics& metrics = context_->metrics;
-  metrics.gateway.buffered_bytes.Set(metrics.slab, static_cast<std::int64_t>(context_->buffered_bytes));
+  metrics.gateway.buffered_bytes.Set(metrics.slab, static_cast<std::int64_t>(context_->buffered_bytes()));
   for (const auto& [endpoint, pool] : context_->pools) pool->Sample();
 }
 
@@ -105,30 +104,5 @@ void Gateway::OnProtocolReject(server::Protocol protocol, const char* reason) {
 }
 
 void Gateway::OnConnectionKilled(const char* reason) { context_->metrics.CountConnectionKilled(reason); }
-
-EndpointPool::EndpointPool(rt::Worker& worker, http::HeadPool& heads, http::H2Memory& memory, telemetry::WorkerMetrics& metrics,
-                           std::shared_ptr<upstream::Endpoint> endpoint, const upstream::PoolOptions& options)
-    : metrics_(metrics), endpoint_(std::move(endpoint)), connections_(worker, heads, memory, options, *this) {
-  if (const auto address = rt::Address::FromIp(endpoint_->spec().url.host, endpoint_->spec().url.port)) connections_.SetAddresses({*address});
-}
-
-EndpointPool::~EndpointPool() { Report({}); }
-
-void EndpointPool::Sample() { Report(connections_.counts()); }
-
-void EndpointPool::Report(const upstream::PoolCounts& counts) {
-  using telemetry::ConnectionState;
-  const auto add = [this](ConnectionState state, std::int64_t before, std::int64_t now) {
-    endpoint_->metrics.connections[static_cast<std::size_t>(state)].Add(metrics_.slab, now - before);
-  };
-  add(ConnectionState::kConnecting, reported_.connecting, counts.connecting);
-  add(ConnectionState::kActive, reported_.active, counts.active);
-  add(ConnectionState::kIdle, reported_.idle, counts.idle);
-  reported_ = counts;
-}
-
-void EndpointPool::OnConnected(Duration took) { endpoint_->metrics.connect.Observe(metrics_.slab, took); }
-
-void EndpointPool::OnConnectFailed(const Error&) {}
 
 }  // namespace penstock::proxy

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "penstock/llm/json_parser.hpp"
+#include "penstock/net/resolver.hpp"
 #include "penstock/rt/offload.hpp"
 #include "penstock/server/server.hpp"
 #include "penstock/telemetry/access_log.hpp"
@@ -16,15 +17,18 @@ class Exchange;
 
 /// Owned by one Worker. What the exchanges of one worker share.
 struct WorkerContext {
-  WorkerContext(rt::Worker& w, rt::OffloadThreads& threads, telemetry::WorkerMetrics& m, telemetry::AccessLog& log)
-      : worker(w), offload(threads), metrics(m), access_log(log), json(w.prng().Next()) {}
+  WorkerContext(rt::Worker& w, rt::OffloadThreads& threads, net::Resolver& names, telemetry::WorkerMetrics& m, telemetry::AccessLog& log)
+      : worker(w), offload(threads), resolver(names), metrics(m), access_log(log), json(w.prng().Next()) {}
 
   rt::Worker& worker;
   rt::OffloadThreads& offload;
+  net::Resolver& resolver;
   telemetry::WorkerMetrics& metrics;
   telemetry::AccessLog& access_log;
-  http::HeadPool heads;
-  http::H2Memory h2_memory;
+  rt::BuriedLast<http::HeadPool> head_pool{worker};
+  rt::BuriedLast<http::H2Memory> h2_pool{worker};
+  http::HeadPool& heads = *head_pool;
+  http::H2Memory& h2_memory = *h2_pool;
   llm::JsonParser json;
   ViewPtr view;                      ///< what new exchanges begin with
   std::unordered_map<const upstream::Endpoint*, EndpointPoolPtr> pools;

@@ -15,7 +15,7 @@ Worker::~Worker() {
   mailbox_.Deliver();
   while (!graves_.empty()) {
     burying_.swap(graves_);
-    burying_.clear();
+    burying_.clear();  // in order: BuriedLast counts on it
   }
 }
 

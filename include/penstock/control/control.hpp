@@ -12,6 +12,7 @@
 #include "penstock/server/server.hpp"
 #include "penstock/telemetry/log.hpp"
 #include "penstock/telemetry/log_sink.hpp"
+#include "penstock/upstream/health_checker.hpp"
 
 namespace penstock::control {
 
@@ -29,6 +30,7 @@ struct BuildText {
 struct ControlParts {
   std::string config_file;
   std::shared_ptr<const proxy::Snapshot> snapshot;  ///< the one that the workers began with
+  net::Resolver& resolver;
   telemetry::MetricRegistry& registry;
   const telemetry::GatewayMetrics& metrics;
   telemetry::Slab& slab;         ///< of the control thread
@@ -40,8 +42,8 @@ struct ControlParts {
 };
 
 /// Owned by one Worker. The control thread's. Everything that is not a client's request: the admin listener, reloads, the
-/// drain, the logs. The same doors for signals and for the admin API.
-class Control final : public server::RequestSink {
+/// drain, the logs, the health checks. The same doors for signals and for the admin API.
+class Control final : public server::RequestSink, private upstream::HealthEvents {
  public:
   Control(rt::Worker& worker, ControlParts parts);
   ~Control();
@@ -74,12 +76,17 @@ class Control final : public server::RequestSink {
   // The metrics of rejects are about clients; whoever reaches this listener is the operator.
   void OnProtocolReject(server::Protocol, const char*) override {}
   void OnConnectionKilled(const char*) override {}
+  void OnHealthChanged(const upstream::Endpoint& endpoint, bool usable, std::string_view reason) override;
+  void OnKindDetected(const upstream::Endpoint& endpoint) override;
+  /// Checks the endpoints of the running snapshot from now on.
+  void WatchEndpoints();
 
   rt::Worker& worker_;
   ControlParts parts_;
   Workers workers_;
   Reloader reloader_;
   Drain drain_;
+  upstream::HealthChecker health_;
   std::unique_ptr<Sampler> sampler_;
   http::HeadPool heads_;
   server::ConnectionCount connections_;

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "penstock/http/h2_memory.hpp"
+#include "penstock/net/resolver.hpp"
 #include "penstock/proxy/snapshot.hpp"
 #include "penstock/rt/offload.hpp"
 #include "penstock/rt/worker.hpp"
@@ -21,8 +22,8 @@ struct WorkerContext;
 /// pipeline (src/proxy/pipeline.cpp).
 class Gateway final : public server::RequestSink {
  public:
-  Gateway(rt::Worker& worker, rt::OffloadThreads& offload, telemetry::WorkerMetrics& metrics, telemetry::AccessLog& access_log,
-          server::ConnectionCount& count, std::shared_ptr<const Snapshot> snapshot);
+  Gateway(rt::Worker& worker, rt::OffloadThreads& offload, net::Resolver& resolver, telemetry::WorkerMetrics& metrics,
+          telemetry::AccessLog& access_log, server::ConnectionCount& count, std::shared_ptr<const Snapshot> snapshot);
   ~Gateway();
 
   /// Requests from now on use this snapshot. On the worker's thread.

@@ -70,6 +70,27 @@ class Worker {
   bool wall_read_ = false;
 };
 
+/// Owned by one Worker. Something that the dead still touch: allocators and pools. Destroyed after everything that was buried
+/// before its holder's end, so whoever holds one declares it before what uses it.
+template <class T>
+class BuriedLast {
+ public:
+  explicit BuriedLast(Worker& worker) : worker_(worker), held_(std::make_unique<Held>()) {}
+  ~BuriedLast() { worker_.Bury(std::move(held_)); }
+  BuriedLast(const BuriedLast&) = delete;
+  BuriedLast& operator=(const BuriedLast&) = delete;
+
+  T& operator*() noexcept { return held_->value; }
+  T* operator->() noexcept { return &held_->value; }
+
+ private:
+  struct Held final : Mortal {
+    T value;
+  };
+  Worker& worker_;
+  std::unique_ptr<Held> held_;
+};
+
 /// Binds the calling thread to a core of those the process may use; false when the kernel refuses.
 bool PinThread(unsigned index) noexcept;
 /// How many cores the process may use (affinity mask), at least 1.

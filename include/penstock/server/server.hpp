@@ -56,8 +56,8 @@ class Server {
   // For connections and sessions.
   rt::Worker& worker() noexcept { return worker_; }
   RequestSink& sink() noexcept { return sink_; }
-  http::HeadPool& heads() noexcept { return heads_; }
-  http::H2Memory& h2_memory() noexcept { return h2_memory_; }
+  http::HeadPool& heads() noexcept { return *heads_; }
+  http::H2Memory& h2_memory() noexcept { return *h2_memory_; }
 
  private:
   friend class Connection;
@@ -70,8 +70,8 @@ class Server {
   RequestSink& sink_;
   ConnectionCount& count_;
   std::shared_ptr<const Options> options_;
-  http::HeadPool heads_;
-  http::H2Memory h2_memory_;
+  rt::BuriedLast<http::HeadPool> heads_{worker_};
+  rt::BuriedLast<http::H2Memory> h2_memory_{worker_};
   std::vector<std::unique_ptr<Port>> ports_;
   std::unordered_map<std::string, std::size_t> per_ip_;  ///< only while connections_per_ip is set
   Connection* first_ = nullptr;
