@@ -15,7 +15,8 @@ namespace penstock::app {
 /// Owned by the main thread. One worker with its thread; everything inside lives and dies on that thread.
 class WorkerThread {
  public:
-  WorkerThread(unsigned index, rt::OffloadThreads& offload, const telemetry::GatewayMetrics& metrics, telemetry::LogChannel* access_channel,
+  WorkerThread(unsigned index, std::unique_ptr<rt::EventLoop> loop, rt::OffloadThreads& offload, const telemetry::GatewayMetrics& metrics,
+               telemetry::LogChannel* access_channel,
                server::ConnectionCount& count, std::shared_ptr<const proxy::Snapshot> snapshot);
   ~WorkerThread();
 
@@ -29,6 +30,8 @@ class WorkerThread {
   rt::Worker& worker() noexcept { return worker_; }
 
  private:
+  void Run();
+
   rt::Worker worker_;
   telemetry::WorkerMetrics metrics_;
   telemetry::AccessLog access_log_;

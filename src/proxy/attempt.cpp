@@ -1,13 +1,14 @@
 #include "proxy/attempt.hpp"
 
 #include "penstock/base/assert.hpp"
-#include "proxy/error_reply.hpp"
+#include "penstock/proxy/error_reply.hpp"
 #include "proxy/header_rules.hpp"
 
 namespace penstock::proxy {
 namespace {
 
-constexpr std::size_t kWatermarkMax = 64 * 1024;  // a reader that keeps up may have this much under way
+constexpr std::size_t kWatermarkMax = 64 * 1024;     // a reader that keeps up may have this much under way
+constexpr std::size_t kWatermarkCrowded = 4 * 1024;  // while all together hold more than buffered_bytes
 constexpr std::string_view kKeepaliveComment = ": keep-alive\n\n";
 
 bool IsEventStream(const http::Head& head) noexcept {
@@ -258,7 +259,9 @@ void Attempt::OnTimer() {
 // --- backpressure ---
 
 void Attempt::Backpressure() {
-  if (paused_ || !answer_.committed() || answer_.backlog() < high_watermark_) return;
+  if (paused_ || !answer_.committed()) return;
+  const std::size_t high = context_.worker.crowded() ? kWatermarkCrowded : high_watermark_;
+  if (answer_.backlog() < high) return;
   paused_ = true;
   stream_.SetPaused(true);
 }
@@ -266,8 +269,7 @@ void Attempt::Backpressure() {
 void Attempt::OnSent() {
   const std::size_t backlog = answer_.backlog();
   // A reader that empties its buffer keeps up: it may have more under way, as long as all together have not too much.
-  const WorkerContext& worker = context_.worker;
-  if (backlog == 0 && high_watermark_ < kWatermarkMax && worker.buffered_bytes < worker.buffered_bytes_max) {
+  if (backlog == 0 && high_watermark_ < kWatermarkMax && !context_.worker.crowded()) {
     high_watermark_ = std::min(2 * high_watermark_, kWatermarkMax);
   }
   if (!paused_ || backlog > high_watermark_ / 2) return;

@@ -22,6 +22,10 @@ class EndpointPool final : public Counted<EndpointPool>, private upstream::PoolE
   EndpointPool(rt::Worker& worker, http::HeadPool& heads, http::H2Memory& memory, telemetry::WorkerMetrics& metrics,
                std::shared_ptr<upstream::Endpoint> endpoint, const upstream::PoolOptions& options);
 
+  ~EndpointPool();
+
+  /// Brings upstream_connections to date, by the difference: an endpoint of two clusters has two pools and one series.
+  void Sample();
   upstream::Endpoint& endpoint() noexcept { return *endpoint_; }
   upstream::ConnectionPool& connections() noexcept { return connections_; }
 
@@ -29,9 +33,12 @@ class EndpointPool final : public Counted<EndpointPool>, private upstream::PoolE
   void OnConnected(Duration took) override;
   void OnConnectFailed(const Error& error) override;
 
+  void Report(const upstream::PoolCounts& counts);
+
   telemetry::WorkerMetrics& metrics_;
   std::shared_ptr<upstream::Endpoint> endpoint_;
   upstream::ConnectionPool connections_;
+  upstream::PoolCounts reported_;
 };
 
 using EndpointPoolPtr = boost::intrusive_ptr<EndpointPool>;

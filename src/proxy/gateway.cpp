@@ -50,7 +50,8 @@ void Gateway::Apply(std::shared_ptr<const Snapshot> snapshot) {
   }
   context_->pools = std::move(pools);
   server_->SetOptions(snapshot->server_options);
-  context_->buffered_bytes_max = snapshot->config.server.limits.buffered_bytes;
+  const std::size_t workers = snapshot->config.server.workers.value_or(rt::UsableCores());
+  context_->buffered_bytes_max = snapshot->config.server.limits.buffered_bytes / workers;
   view->snapshot = std::move(snapshot);
   context_->view = std::move(view);
   context_->metrics.ForgetSeries();
@@ -82,6 +83,12 @@ void Gateway::Recycle(Exchange& exchange) {
 
 std::size_t Gateway::exchanges() const noexcept { return context_->live.size(); }
 
+void Gateway::Sample() {
+  telemetry::WorkerMetrics& metrics = context_->metrics;
+  metrics.gateway.buffered_bytes.Set(metrics.slab, static_cast<std::int64_t>(context_->buffered_bytes));
+  for (const auto& [endpoint, pool] : context_->pools) pool->Sample();
+}
+
 void Gateway::BeginDrain() {
   context_->draining = true;
   server_->BeginDrain();
@@ -103,6 +110,21 @@ EndpointPool::EndpointPool(rt::Worker& worker, http::HeadPool& heads, http::H2Me
                            std::shared_ptr<upstream::Endpoint> endpoint, const upstream::PoolOptions& options)
     : metrics_(metrics), endpoint_(std::move(endpoint)), connections_(worker, heads, memory, options, *this) {
   if (const auto address = rt::Address::FromIp(endpoint_->spec().url.host, endpoint_->spec().url.port)) connections_.SetAddresses({*address});
+}
+
+EndpointPool::~EndpointPool() { Report({}); }
+
+void EndpointPool::Sample() { Report(connections_.counts()); }
+
+void EndpointPool::Report(const upstream::PoolCounts& counts) {
+  using telemetry::ConnectionState;
+  const auto add = [this](ConnectionState state, std::int64_t before, std::int64_t now) {
+    endpoint_->metrics.connections[static_cast<std::size_t>(state)].Add(metrics_.slab, now - before);
+  };
+  add(ConnectionState::kConnecting, reported_.connecting, counts.connecting);
+  add(ConnectionState::kActive, reported_.active, counts.active);
+  add(ConnectionState::kIdle, reported_.idle, counts.idle);
+  reported_ = counts;
 }
 
 void EndpointPool::OnConnected(Duration took) { endpoint_->metrics.connect.Observe(metrics_.slab, took); }

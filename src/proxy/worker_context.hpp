@@ -30,9 +30,12 @@ struct WorkerContext {
   std::unordered_map<const upstream::Endpoint*, EndpointPoolPtr> pools;
   std::vector<std::unique_ptr<rt::Mortal>> free_exchanges;  ///< Exchanges, whose type is not complete here
   std::vector<Exchange*> live;       ///< each knows its place
-  std::size_t buffered_bytes = 0;    ///< answer bytes held for clients on this worker
-  std::size_t buffered_bytes_max = 0;
+  std::size_t buffered_bytes_max = 0;  ///< this worker's share of `buffered_bytes`
   bool draining = false;
+
+  /// Everything that waits in this worker's chains, by whole blocks: what the memory really is.
+  std::size_t buffered_bytes() noexcept { return worker.chunks().in_use() * ChunkPool::kChunkBytes; }
+  bool crowded() noexcept { return buffered_bytes() >= buffered_bytes_max; }
 };
 
 }  // namespace penstock::proxy

@@ -24,6 +24,7 @@ void Playback::Start(Performance performance) {
   // These change what is written, not when: nothing is left to strike.
   armed_ = fault != Fault::kNone && fault != Fault::kJsonForStream && fault != Fault::kSseForJson && fault != Fault::kNoDone &&
            fault != Fault::kNoFinish && fault != Fault::kEarly;
+  after_ = fault == Fault::kError && !streamed_ ? kBeforeHead : program.after;  // not streamed, an error is a status
   first_due_ = worker_.Now() + std::chrono::milliseconds(program.ttft_ms) + performance_.prefill;
   stage_ = Stage::kStart;
   if (armed_ && program.wire && performance_.wire == nullptr) {
@@ -111,7 +112,7 @@ bool Playback::Cut() {
   return false;
 }
 
-bool Playback::Reached(std::int32_t place) const noexcept { return armed_ && performance_.program->after == place; }
+bool Playback::Reached(std::int32_t place) const noexcept { return armed_ && after_ == place; }
 
 void Playback::Comment() {
   const Duration gap = std::chrono::milliseconds(performance_.comment_ms);
@@ -175,7 +176,7 @@ bool Playback::PlayTokens() {
   bool going = true;
   while (going && next_ <= tokens) {
     const bool last = next_ == tokens;
-    if (armed_ && (performance_.program->after == static_cast<std::int32_t>(next_) || (last && performance_.program->after >= kAfterRole && !late)) ) {
+    if (armed_ && (after_ == static_cast<std::int32_t>(next_) || (last && after_ >= kAfterRole && !late)) ) {
       if (wrote) performance_.stream->BodyReady();
       return Strike();
     }
@@ -208,7 +209,7 @@ bool Playback::PlayWhole() {
   Chain& out = body();
   if (armed_) {
     // At its head, or in its middle.
-    const std::size_t before = performance_.program->after == kAfterHead ? 0 : whole_.size() / 2;
+    const std::size_t before = after_ == kAfterHead ? 0 : whole_.size() / 2;
     for (std::size_t sent = 0; sent < before;) {
       const std::string_view piece = whole_.Front().substr(0, before - sent);
       out.Append(piece);
@@ -216,7 +217,7 @@ bool Playback::PlayWhole() {
       whole_.Consume(piece.size());
     }
     performance_.stream->BodyReady();
-    if (performance_.program->after == kAtEnd) {
+    if (after_ == kAtEnd) {
       out.Append(std::move(whole_));
       answered_ = true;
       End();

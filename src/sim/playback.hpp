@@ -96,6 +96,7 @@ class Playback {
   bool blocked_ = false;
   bool head_sent_ = false;
   bool answered_ = false;
+  std::int32_t after_ = kBeforeHead;  ///< where the fault strikes
   std::uint8_t goaway_step_ = 0;
   std::uint32_t next_ = 0;      ///< token, or step of the script
   std::uint64_t produced_ = 0;  ///< bytes of an endless line

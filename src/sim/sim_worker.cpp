@@ -57,9 +57,11 @@ SimWorker::SimWorker(unsigned index, Simulation& simulation)
 
 SimWorker::~SimWorker() {
   server_.StopAccepting();
+  server_.CloseIdle();
   server_.CutAll();
   wire_ports_.CutAll();
-  worker_.RunTurn();  // the cut connections are buried before what they refer to goes
+  worker_.Post([] {});  // a turn that need not wait
+  worker_.RunTurn();    // the cut connections are buried before what they refer to goes
   recorder().ReleaseHeads();
 }
 

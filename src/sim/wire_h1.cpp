@@ -92,6 +92,7 @@ class WireH1 final : public WireSession, public server::ResponseStream, public W
   std::string pending_;  ///< bytes of a request that came before its turn; the gateway never pipelines, so it stays small
   http::Framing framing_ = http::Framing::kNone;
   Ending ending_ = Ending::kNone;
+  std::uint64_t sent_seen_ = 0;  ///< of the transport's sent()
   bool head_sent_ = false;
   bool tail_due_ = false;  ///< the last chunk is to be written
   bool body_follows_ = false;
@@ -141,12 +142,13 @@ void WireH1::WriteBody() {
 void WireH1::Flush() {
   if (lost_) return;
   net::Transport& transport = connection_.transport();
-  const std::size_t before = unsent();
   if (!transport.stuck()) WriteBody();
   transport.Flush();
+  const std::uint64_t sent = transport.sent();
+  const bool progress = std::exchange(sent_seen_, sent) != sent;
   if (unsent() == 0 && ending_ != Ending::kNone) {
     Finish();
-  } else if (unsent() < before && handler_ != nullptr) {
+  } else if (progress && handler_ != nullptr) {
     handler_->OnSent();
   }
 }

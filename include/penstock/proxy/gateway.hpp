@@ -29,6 +29,8 @@ class Gateway final : public server::RequestSink {
   void Apply(std::shared_ptr<const Snapshot> snapshot);
   server::Server& server() noexcept { return *server_; }
   std::size_t exchanges() const noexcept;  ///< in flight
+  /// Brings the gauges that nobody counts up and down (connections, buffered bytes) to date: before a scrape.
+  void Sample();
   /// CONTRACT 5, Drain: /health turns 503, answers close their connections.
   void BeginDrain();
   /// Its end: what waits gets 503 draining, committed streams end with stream_interrupted.

@@ -36,6 +36,8 @@ class Worker {
   ChunkPool& chunks() noexcept { return chunks_; }
   Prng& prng() noexcept { return prng_; }
   TimePoint Now() const noexcept { return loop_->Now(); }
+  /// The clock itself, for the rare place that measures something inside a turn.
+  TimePoint ReadClock() const noexcept { return loop_->ReadClock(); }
   WallTime Wall() noexcept;  ///< of this turn; read at most once per turn
 
   void Arm(Timer& timer, Duration delay) noexcept { timers_.Arm(timer, Now() + delay); }

@@ -61,6 +61,7 @@ class Logger {
 
   bool Enabled(LogLevel level) const noexcept { return level >= level_; }
   void set_level(LogLevel level) noexcept { level_ = level; }
+  void set_format(LogFormat format) noexcept { format_ = format; }
 
  private:
   void Write(LogLevel level, WallTime now, std::string_view message, Fields fields);

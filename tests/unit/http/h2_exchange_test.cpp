@@ -197,6 +197,23 @@ TEST(H2Exchange, CarriesStatusAndFieldsOfAResponse) {
   EXPECT_EQ(call.head->content_length, 0u);
 }
 
+TEST(H2Exchange, AStatusIsThreeDigits) {
+  for (const std::uint16_t status : std::initializer_list<std::uint16_t>{0, 99, 200, 599, 999, 1000}) {
+    Pair pair;
+    RecordedStream& call = pair.client.Request(PostHead());
+    Settle(pair.client, pair.server);
+    Head head;
+    head.status = status;
+    pair.server.codec->SubmitResponse(1, head, true);
+    Settle(pair.client, pair.server);
+    if (status >= 200 && status <= 999) {
+      EXPECT_EQ(call.head->status, status);
+    } else {
+      EXPECT_EQ(call.closed, H2Error::kInternalError) << status;
+    }
+  }
+}
+
 TEST(H2Exchange, SkipsInterimResponses) {
   Pair pair;
   RecordedStream& call = pair.client.Request(PostHead());

@@ -19,7 +19,7 @@ TEST(H2Memory, GivesWholeAlignedBlocksAndKeepsTheirBytes) {
     char fill;
   };
   std::vector<Block> blocks;
-  for (int i = 0; i < 20'000; ++i) {
+  for (int i = 0; i < 3000; ++i) {
     if (blocks.size() > 100 || (!blocks.empty() && prng.Below(3) == 0)) {
       const std::size_t at = prng.Below(blocks.size());
       Block block = blocks[at];

@@ -105,6 +105,7 @@ INSTANTIATE_TEST_SUITE_P(
                     BadHead{"H2_42_Uppercase", Fields(0) + Literal("X-A", "1"), 1},
                     BadHead{"H2_42_NoStatus", Literal("x-a", "1"), 1},
                     BadHead{"H2_42_BadStatus", Literal(":status", "2x0"), 1},
+                    BadHead{"H2_42_StatusBelow100", Literal(":status", "099"), 1},
                     BadHead{"H2_42_SwitchingProtocols", Literal(":status", "101"), 1},
                     BadHead{"H2_42_Connection", Fields(0) + Literal("connection", "close"), 1},
                     BadHead{"H2_42_CrLfInValue", Fields(0) + Literal("x-a", "1\r\nset-cookie: a"), 1},

@@ -43,9 +43,7 @@ TEST(RequestFields, EveryBeginningOfABodyIsSafeAndNotWhole) {
 
 TEST(RequestFields, WhatIsNoObjectIsNotWhole) {
   for (const char* body : {"", "[]", "null", "{", "{]", "{\"a\"}", "{\"a\":}", "{\"a\":1,}", "{a:1}", "{\"a\":tru}", "{\"a\":1}x", "{\"a\":[1}"}) {
-    const RequestFields fields = ScanRequest(body);
-    // Inside nested values brackets are counted, not matched: the last one passes by design.
-    if (std::string_view(body) != "{\"a\":[1}") EXPECT_FALSE(fields.whole) << body;
+    EXPECT_FALSE(ScanRequest(body).whole) << body;
   }
 }
 
