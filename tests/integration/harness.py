@@ -152,6 +152,7 @@ class Gateway(Program):
         config.setdefault("log", {}).setdefault("access", str(self.log_file))
         config["server"].setdefault("workers", 1)
         config["server"].setdefault("pin_workers", False)
+        config["server"].setdefault("drain", {"delay": "0s", "timeout": "5s"})
         self.config_file = self.folder / "penstock.yaml"
         self.config_file.write_text(json.dumps(config, indent=1))
         super().__init__(BIN / "penstock", "serve", "--config", self.config_file, env=env, preexec=preexec)
