@@ -235,3 +235,12 @@ class Connection:
             self.send(frame(PING, ACK, 0, payload))
         elif kind == GOAWAY:
             self.goaway = struct.unpack(">II", payload[:8])
+
+
+def ask(protocol, address, path, body, headers=()):
+    """One request on a connection of its own, over "h1" or "h2"; both kinds of answer have status, complete, body, events()."""
+    if protocol == "h1":
+        with h1_client.Connection(address) as connection:
+            return connection.ask("POST", path, body, headers)
+    with Connection(address) as connection:
+        return connection.ask("POST", path, body, [("content-type", "application/json"), *headers])
