@@ -23,6 +23,9 @@ Gateway::Gateway(rt::Worker& worker, rt::OffloadThreads& offload, net::Resolver&
 
 Gateway::~Gateway() {
   server_.reset();  // connections first: they end the exchanges
+  context_->view.reset();
+  context_->pools.clear();
+  context_->worker.EmptyGraves();  // HTTP/2 sessions among them give their memory back to the context
 }
 
 void Gateway::Apply(std::shared_ptr<const Snapshot> snapshot) {

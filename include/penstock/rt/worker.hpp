@@ -44,6 +44,8 @@ class Worker {
   void FlushLater(Flushable& flushable) noexcept { dirty_.Add(flushable); }
   /// Destroys it at the end of the turn, when nothing of it is on the stack any more.
   void Bury(std::unique_ptr<Mortal> dead) { graves_.push_back(std::move(dead)); }
+  /// Destroys what Bury() was given, now: for an owner that goes and takes along what the dead still use.
+  void EmptyGraves();
 
   /// Runs `letter` on this worker's thread. Any thread.
   void Post(Mailbox::Letter letter);
