@@ -2,10 +2,12 @@
 
 import base64
 import json
+import shutil
 import signal
 import socket
 import struct
 import subprocess
+import tempfile
 import time
 import unittest
 
@@ -738,6 +740,20 @@ class Process(unittest.TestCase):
             sim.process.stdout.close()
             for connection in busy:
                 connection.close()
+
+    @unittest.skipUnless(shutil.which("openssl"), "makes its certificate with the openssl program")
+    def test_tls(self):
+        with tempfile.TemporaryDirectory() as folder:
+            files = [f"{folder}/cert.pem", f"{folder}/key.pem"]
+            subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj",
+                            "/CN=localhost", "-out", files[0], "-keyout", files[1]], check=True, capture_output=True)
+            with Simulator("--tls", *files) as sim:
+                for version, wanted in (("--http1.1", "1.1"), ("--http2", "2")):
+                    done = subprocess.run(["curl", "-sSk", version, "-m", str(DEADLINE_S), "-w", "\n%{http_version}", "-d", json.dumps(chat_body("sim:0:3:0", stream=True)),
+                                           f"https://127.0.0.1:{sim.port}/v1/chat/completions"], capture_output=True, check=True)
+                    text, _, answered = done.stdout.rpartition(b"\n")
+                    self.assertEqual(answered.decode(), wanted)
+                    self.assertTrue(text.endswith(b"data: [DONE]\n\n"))
 
     def test_bad_command_lines(self):
         for arguments, code in ((["--kind", "nope"], 2), (["--listen", "nowhere"], 1), (["--program", "nope"], 1), (["--slots", "1", "--workers", "2"], 2)):

@@ -59,7 +59,8 @@ TEST(EventWriter, EveryKindAndFamilyWritesJson) {
     for (const Family family : {Family::kChat, Family::kCompletions, Family::kResponses, Family::kMessages}) {
       AnswerFacts facts = Facts(static_cast<Kind>(kind), family);
       for (const char* delta : {"content", "tool_calls", "function_call", "reasoning_content"}) {
-        for (const UsageStyle usage : {UsageStyle::kAsked, UsageStyle::kNone, UsageStyle::kOnFinish, UsageStyle::kEveryEvent}) {
+        for (const UsageStyle usage :
+             {UsageStyle::kAsked, UsageStyle::kNone, UsageStyle::kOnFinish, UsageStyle::kEveryEvent}) {
           facts.delta = delta;
           facts.usage = usage;
           facts.logprobs = usage == UsageStyle::kNone;

@@ -15,7 +15,8 @@ TEST(PrefixCache, KnowsFullBlocksOfASharedBeginningOnly) {
   PrefixCache cache(100);
   EXPECT_EQ(cache.Visit(Text(3, 'a') + "tail", 1), 0u);
   EXPECT_EQ(cache.Visit(Text(3, 'a') + Text(1, 'b'), 1), 3 * PrefixCache::kBlockTokens);
-  EXPECT_EQ(cache.Visit(Text(1, 'b') + Text(3, 'a'), 1), 0u) << "the same blocks behind another beginning are other blocks";
+  EXPECT_EQ(cache.Visit(Text(1, 'b') + Text(3, 'a'), 1), 0u)
+      << "the same blocks behind another beginning are other blocks";
   EXPECT_EQ(cache.Visit(Text(3, 'a'), 2), 0u) << "another model";
 }
 

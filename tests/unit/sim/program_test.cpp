@@ -59,10 +59,29 @@ TEST(Program, AnswersMadeWholeKnowNoPlace) {
 }
 
 TEST(Program, RefusesWhatItDoesNotKnow) {
-  for (const char* model : {"", "nope", "fault", "fault:", "fault:nope", "fault:status:99", "fault:status:600", "fault:status:abc",
-                            "fault:cut:3", "fault:malformed:nope", "fault:cut:after=later", "fault:cut:after=-1", "fault:cut:nokey=1",
-                            "sim:x", "sim:1:2:3:4", "sim:1:99999999999:0", "sim::", "sim-bytes", "sim-bytes:0", "sim-bytes:9999999999999",
-                            "sim-bytes:10:20", "sim:0:1:0:usage=often", "fault:stall:every=0"}) {
+  for (const char* model : {"",
+                            "nope",
+                            "fault",
+                            "fault:",
+                            "fault:nope",
+                            "fault:status:99",
+                            "fault:status:600",
+                            "fault:status:abc",
+                            "fault:cut:3",
+                            "fault:malformed:nope",
+                            "fault:cut:after=later",
+                            "fault:cut:after=-1",
+                            "fault:cut:nokey=1",
+                            "sim:x",
+                            "sim:1:2:3:4",
+                            "sim:1:99999999999:0",
+                            "sim::",
+                            "sim-bytes",
+                            "sim-bytes:0",
+                            "sim-bytes:9999999999999",
+                            "sim-bytes:10:20",
+                            "sim:0:1:0:usage=often",
+                            "fault:stall:every=0"}) {
     EXPECT_FALSE(ParseProgram(model).has_value()) << model;
   }
 }
@@ -90,7 +109,8 @@ TEST(Program, DocumentationIsComplete) {
     if (fault.which == "*") continue;
     std::stringstream variants{std::string(fault.which)};
     for (std::string variant; std::getline(variants, variant, ',');) {
-      EXPECT_NE(document.find(variant.empty() ? "" : "`" + variant + "`"), std::string::npos) << fault.name << ":" << variant;
+      EXPECT_NE(document.find(variant.empty() ? "" : "`" + variant + "`"), std::string::npos)
+          << fault.name << ":" << variant;
     }
   }
 }

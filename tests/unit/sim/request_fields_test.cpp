@@ -31,7 +31,8 @@ TEST(RequestFields, NestedKeysAreNotTheRequests) {
 }
 
 TEST(RequestFields, EveryBeginningOfABodyIsSafeAndNotWhole) {
-  const std::string body = R"({"model":"sim","messages":[{"role":"user","content":"x\"y\\"}],"stream":false,"n":1.5e3,"user":null})";
+  const std::string body =
+      R"({"model":"sim","messages":[{"role":"user","content":"x\"y\\"}],"stream":false,"n":1.5e3,"user":null})";
   for (std::size_t size = 0; size < body.size(); ++size) {
     // A copy of exactly that size, so that the sanitizer sees a step too far.
     const std::string prefix = body.substr(0, size);
@@ -42,15 +43,16 @@ TEST(RequestFields, EveryBeginningOfABodyIsSafeAndNotWhole) {
 }
 
 TEST(RequestFields, WhatIsNoObjectIsNotWhole) {
-  for (const char* body : {"", "[]", "null", "{", "{]", "{\"a\"}", "{\"a\":}", "{\"a\":1,}", "{a:1}", "{\"a\":tru}", "{\"a\":1}x", "{\"a\":[1}"}) {
+  for (const char* body : {"", "[]", "null", "{", "{]", "{\"a\"}", "{\"a\":}", "{\"a\":1,}", "{a:1}", "{\"a\":tru}",
+                           "{\"a\":1}x", "{\"a\":[1}"}) {
     EXPECT_FALSE(ScanRequest(body).whole) << body;
   }
 }
 
 TEST(RequestFields, CountsInputs) {
-  const std::pair<const char*, std::uint32_t> kCases[] = {{R"("one")", 1},      {R"(["a","b","c"])", 3}, {"[1,2,3]", 1},
-                                                          {"[[1,2],[3]]", 2},   {"[]", 1},               {R"([{"text":"a"}])", 1},
-                                                          {R"(["]","[,\""])", 2}};
+  const std::pair<const char*, std::uint32_t> kCases[] = {
+      {R"("one")", 1}, {R"(["a","b","c"])", 3},  {"[1,2,3]", 1},        {"[[1,2],[3]]", 2},
+      {"[]", 1},       {R"([{"text":"a"}])", 1}, {R"(["]","[,\""])", 2}};
   for (const auto& [value, count] : kCases) EXPECT_EQ(CountInputs(value), count) << value;
 }
 

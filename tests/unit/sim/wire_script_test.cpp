@@ -80,7 +80,9 @@ TEST(H2Frames, LongLiteralsUseTheIntegerEncodingOfRfc7541) {
   std::string block;
   AppendLiteral(block, "a", std::string(1337 + 127, 'x'));
   // 127 fills the prefix; 1337 follows as 0xb9 0x0a: 57 + 128 * 10.
-  EXPECT_EQ(block.substr(0, 6), std::string("\x00\x01" "a\x7f\xb9\x0a", 6));
+  EXPECT_EQ(block.substr(0, 6), std::string("\x00\x01"
+                                            "a\x7f\xb9\x0a",
+                                            6));
 }
 
 std::string Filtered(const std::string& bytes, std::size_t piece) {
