@@ -16,8 +16,10 @@ namespace penstock::app {
 /// Owned by the main thread. One worker with its thread; everything inside lives and dies on that thread.
 class WorkerThread {
  public:
-  WorkerThread(unsigned index, const telemetry::GatewayMetrics& metrics, telemetry::LogChannel* access_channel,
-               server::ConnectionCount& count, net::Resolver& resolver, std::shared_ptr<const proxy::Snapshot> snapshot);
+  WorkerThread(unsigned index, std::unique_ptr<rt::EventLoop> loop, rt::OffloadThreads& offload, net::Resolver& resolver,
+               const telemetry::GatewayMetrics& metrics,
+               telemetry::LogChannel* access_channel,
+               server::ConnectionCount& count, std::shared_ptr<const proxy::Snapshot> snapshot);
   ~WorkerThread();
 
   /// What it will serve, before Start.
@@ -30,6 +32,8 @@ class WorkerThread {
   rt::Worker& worker() noexcept { return worker_; }
 
  private:
+  void Run();
+
   rt::Worker worker_;
   telemetry::WorkerMetrics metrics_;
   telemetry::AccessLog access_log_;

@@ -38,7 +38,9 @@ void Transport::Flush() {
   if (tls_ != nullptr) {
     tls_->FlushPlain(out_);
   } else {
+    const std::size_t before = out_.size();
     WriteOut(out_);
+    sent_ += before - out_.size();
   }
 }
 
@@ -122,7 +124,8 @@ void Transport::OnEnd() {
 void Transport::OnWritable() {
   stuck_ = false;
   Flush();
-  if (open() && !stuck_) handler_.OnRoom();
+  const bool handshake = tls_ != nullptr && !tls_->open();  // what was stuck then was not the handler's
+  if (open() && !stuck_ && !handshake) handler_.OnRoom();
 }
 
 void Transport::OnError(int error) {

@@ -36,6 +36,21 @@ void EndpointPool::OnKind() {
   connections_.SetQuirks(idle_by_kind_ ? quirks.idle_timeout : idle_timeout_, quirks.reuse_after_chunked);
 }
 
+EndpointPool::~EndpointPool() { Report({}); }
+
+void EndpointPool::Sample() { Report(connections_.counts()); }
+
+void EndpointPool::Report(const upstream::PoolCounts& counts) {
+  using telemetry::ConnectionState;
+  const auto add = [this](ConnectionState state, std::int64_t before, std::int64_t now) {
+    endpoint_->metrics.connections[static_cast<std::size_t>(state)].Add(metrics_.slab, now - before);
+  };
+  add(ConnectionState::kConnecting, reported_.connecting, counts.connecting);
+  add(ConnectionState::kActive, reported_.active, counts.active);
+  add(ConnectionState::kIdle, reported_.idle, counts.idle);
+  reported_ = counts;
+}
+
 void EndpointPool::OnConnected(Duration took) { endpoint_->metrics.connect.Observe(metrics_.slab, took); }
 
 void EndpointPool::OnConnectFailed(const Error&) { name_->RefreshSoon(); }

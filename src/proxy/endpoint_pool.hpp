@@ -23,18 +23,22 @@ using Counted = boost::intrusive_ref_counter<T, boost::thread_unsafe_counter>;
 class EndpointPool final : public Counted<EndpointPool>, private upstream::PoolEvents {
  public:
   EndpointPool(WorkerContext& context, std::shared_ptr<upstream::Endpoint> endpoint, const upstream::PoolOptions& options);
+  ~EndpointPool();
 
   upstream::Endpoint& endpoint() noexcept { return *endpoint_; }
   const upstream::KindQuirks& quirks() const noexcept { return upstream::QuirksOf(endpoint_->kind()); }
   /// As ConnectionPool::Submit.
   void Submit(upstream::Stream& stream, const upstream::Request& request);
   void Retire() { connections_.Retire(); }
+  /// Brings upstream_connections to date, by the difference: an endpoint of two clusters has two pools and one series.
+  void Sample();
 
  private:
   void OnConnected(Duration took) override;
   void OnConnectFailed(const Error& error) override;
   void OnName();
   void OnKind();
+  void Report(const upstream::PoolCounts& counts);
 
   telemetry::WorkerMetrics& metrics_;
   std::shared_ptr<upstream::Endpoint> endpoint_;
@@ -42,6 +46,7 @@ class EndpointPool final : public Counted<EndpointPool>, private upstream::PoolE
   const bool idle_by_kind_;
   const Duration idle_timeout_;
   upstream::ConnectionPool connections_;
+  upstream::PoolCounts reported_;
   std::unique_ptr<net::Subscription> name_;
 };
 

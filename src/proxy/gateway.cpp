@@ -14,15 +14,18 @@ const ModelRoute* Snapshot::FindModel(std::string_view name) const noexcept {
   return found == by_name.end() ? nullptr : &models[found->second];
 }
 
-Gateway::Gateway(rt::Worker& worker, telemetry::WorkerMetrics& metrics, telemetry::AccessLog& access_log, server::ConnectionCount& count,
-                 net::Resolver& resolver, std::shared_ptr<const Snapshot> snapshot)
-    : context_(std::make_unique<WorkerContext>(worker, metrics, access_log, resolver)) {
+Gateway::Gateway(rt::Worker& worker, rt::OffloadThreads& offload, net::Resolver& resolver, telemetry::WorkerMetrics& metrics,
+                 telemetry::AccessLog& access_log, server::ConnectionCount& count, std::shared_ptr<const Snapshot> snapshot)
+    : context_(std::make_unique<WorkerContext>(worker, offload, resolver, metrics, access_log)) {
   server_ = std::make_unique<server::Server>(worker, *this, count, snapshot->server_options);
   Apply(std::move(snapshot));
 }
 
 Gateway::~Gateway() {
   server_.reset();  // connections first: they end the exchanges
+  context_->view.reset();
+  context_->pools.clear();
+  context_->worker.EmptyGraves();  // HTTP/2 sessions among them give their memory back to the context
 }
 
 void Gateway::Apply(std::shared_ptr<const Snapshot> snapshot) {
@@ -49,7 +52,8 @@ void Gateway::Apply(std::shared_ptr<const Snapshot> snapshot) {
   }
   context_->pools = std::move(pools);
   server_->SetOptions(snapshot->server_options);
-  context_->buffered_bytes_max = snapshot->config.server.limits.buffered_bytes;
+  const std::size_t workers = snapshot->config.server.workers.value_or(rt::UsableCores());
+  context_->buffered_bytes_max = snapshot->config.server.limits.buffered_bytes / workers;
   view->snapshot = std::move(snapshot);
   context_->view = std::move(view);
   context_->metrics.ForgetSeries();
@@ -80,6 +84,12 @@ void Gateway::Recycle(Exchange& exchange) {
 }
 
 std::size_t Gateway::exchanges() const noexcept { return context_->live.size(); }
+
+void Gateway::Sample() {
+  telemetry::WorkerMetrics& metrics = context_->metrics;
+  metrics.gateway.buffered_bytes.Set(metrics.slab, static_cast<std::int64_t>(context_->buffered_bytes()));
+  for (const auto& [endpoint, pool] : context_->pools) pool->Sample();
+}
 
 void Gateway::BeginDrain() {
   context_->draining = true;

@@ -34,6 +34,7 @@ RelayStep StreamRelay::OnBytes(std::string_view bytes) {
     const RelayStep step = Take(event);
     if (step.kind != RelayStep::Kind::kGoOn) return step;
     all.progress = all.progress || step.progress;
+    all.content = all.content || step.content;
   }
 }
 
@@ -58,6 +59,7 @@ RelayStep StreamRelay::Take(const llm::SseEvent& event) {
   answer_.Append(event.raw);
   const bool full = answer_.held() >= context_.snapshot().config.server.limits.stream_buffer;
   if (!answer_.committed() && (sighting.commits || full)) answer_.Commit(std::nullopt);
+  step.content = answer_.committed();
   return step;
 }
 

@@ -6,6 +6,7 @@
 
 #include "penstock/llm/json_parser.hpp"
 #include "penstock/net/resolver.hpp"
+#include "penstock/rt/offload.hpp"
 #include "penstock/server/server.hpp"
 #include "penstock/telemetry/access_log.hpp"
 #include "proxy/cluster_view.hpp"
@@ -16,13 +17,14 @@ class Exchange;
 
 /// Owned by one Worker. What the exchanges of one worker share.
 struct WorkerContext {
-  WorkerContext(rt::Worker& w, telemetry::WorkerMetrics& m, telemetry::AccessLog& log, net::Resolver& names)
-      : worker(w), metrics(m), access_log(log), resolver(names), json(w.prng().Next()) {}
+  WorkerContext(rt::Worker& w, rt::OffloadThreads& threads, net::Resolver& names, telemetry::WorkerMetrics& m, telemetry::AccessLog& log)
+      : worker(w), offload(threads), resolver(names), metrics(m), access_log(log), json(w.prng().Next()) {}
 
   rt::Worker& worker;
+  rt::OffloadThreads& offload;
+  net::Resolver& resolver;
   telemetry::WorkerMetrics& metrics;
   telemetry::AccessLog& access_log;
-  net::Resolver& resolver;
   rt::BuriedLast<http::HeadPool> head_pool{worker};
   rt::BuriedLast<http::H2Memory> h2_pool{worker};
   http::HeadPool& heads = *head_pool;
@@ -32,9 +34,12 @@ struct WorkerContext {
   std::unordered_map<const upstream::Endpoint*, EndpointPoolPtr> pools;
   std::vector<std::unique_ptr<rt::Mortal>> free_exchanges;  ///< Exchanges, whose type is not complete here
   std::vector<Exchange*> live;       ///< each knows its place
-  std::size_t buffered_bytes = 0;    ///< answer bytes held for clients on this worker
-  std::size_t buffered_bytes_max = 0;
+  std::size_t buffered_bytes_max = 0;  ///< this worker's share of `buffered_bytes`
   bool draining = false;
+
+  /// Everything that waits in this worker's chains, by whole blocks: what the memory really is.
+  std::size_t buffered_bytes() noexcept { return worker.chunks().in_use() * ChunkPool::kChunkBytes; }
+  bool crowded() noexcept { return buffered_bytes() >= buffered_bytes_max; }
 };
 
 }  // namespace penstock::proxy

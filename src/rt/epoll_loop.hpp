@@ -107,6 +107,7 @@ class EpollLoop final : public EventLoop {
   }
   void Poll(TimePoint deadline) override;
   TimePoint Now() const noexcept override { return now_; }
+  TimePoint ReadClock() const noexcept override { return ReadMonotonicClock(); }
   void Wake() noexcept override;
   std::string_view name() const noexcept override { return "epoll"; }
 

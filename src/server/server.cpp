@@ -98,6 +98,9 @@ void Server::StopAccepting() {
   for (auto& port : ports_) port->acceptor().DrainBacklog(kBacklogDrained);
   accepting_ = false;
   for (auto& port : ports_) port->Stop();
+}
+
+void Server::CloseIdle() {
   for (Connection* connection = first_; connection != nullptr;) {
     Connection* next = connection->next_;
     connection->CloseIfIdle();

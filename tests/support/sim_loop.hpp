@@ -86,6 +86,7 @@ class SimLoop final : public rt::EventLoop {
   std::unique_ptr<rt::Acceptor> Listen(int fd, bool shared, rt::AcceptHandler& handler) override;
   void Poll(TimePoint deadline) override;
   TimePoint Now() const noexcept override { return now_; }
+  TimePoint ReadClock() const noexcept override { return Now(); }
   void Wake() noexcept override { woken_.store(true); }
   std::string_view name() const noexcept override { return "sim"; }
 

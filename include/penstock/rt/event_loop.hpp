@@ -122,6 +122,8 @@ class EventLoop {
   virtual void Poll(TimePoint deadline) = 0;
   /// The time of the current turn.
   virtual TimePoint Now() const noexcept = 0;
+  /// The clock itself; simulated where the loop is.
+  virtual TimePoint ReadClock() const noexcept = 0;
   /// Ends a wait in Poll. From any thread.
   virtual void Wake() noexcept = 0;
   virtual std::string_view name() const noexcept = 0;

@@ -42,8 +42,11 @@ class Server {
   /// First step of a drain: every answer closes its HTTP/1.1 connection, HTTP/2 connections get the two-step GOAWAY;
   /// connections are still accepted.
   void BeginDrain();
-  /// Second step: the accept queues are emptied, then nothing is accepted any more and idle connections are closed.
+  /// Second step: the accept queues are emptied, then nothing is accepted any more.
   void StopAccepting();
+  /// Third step, some time later because a request may be on its way to a connection that was accepted last: closes the
+  /// connections without a request. May be repeated.
+  void CloseIdle();
   /// Ends everything that is still there.
   void CutAll();
 
