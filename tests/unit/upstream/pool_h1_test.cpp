@@ -170,6 +170,7 @@ TEST_F(H1PoolFaults, U_02_BlackHoleEndsAtTheConnectTimeout) {
   EXPECT_EQ(call.code(), ErrorCode::kUpstreamConnect);
   EXPECT_EQ((network.now() - began) / milliseconds(1), 2000);
   EXPECT_EQ(pool->counts().connecting, 0u);
+  network.SetLink(peer.address, {});
 }
 
 TEST_F(H1PoolFaults, MinConnectionsAreNotAskedForInALoop) {
