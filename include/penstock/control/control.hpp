@@ -39,7 +39,7 @@ struct ControlParts {
   std::function<void()> on_drained;  ///< the process may end; on the control thread
 };
 
-/// Owned by one Worker, the control thread's. Everything that is not a client's request: the admin listener, reloads, the
+/// Owned by one Worker. On the control thread. Everything that is not a client's request: the admin listener, reloads, the
 /// drain, the logs. The same doors for signals and for the admin API.
 class Control final : public server::RequestSink {
  public:
