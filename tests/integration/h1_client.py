@@ -72,7 +72,7 @@ class Response:
         return found
 
     def __repr__(self):
-        return f"Response({self.status}, {self.framing}, complete={self.complete}, {self.body[:300]!r})"
+        return f"Response({self.status}, {self.framing}, complete={self.complete}, {self.body[:300]!r}...{self.body[-300:]!r})"
 
 
 class Connection:

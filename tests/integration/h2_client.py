@@ -124,7 +124,7 @@ class Stream:
     events = h1_client.Response.events
 
     def __repr__(self):
-        return f"Stream({self.status}, ended={self.ended}, reset={self.reset}, {self.body[:300]!r})"
+        return f"Stream({self.status}, ended={self.ended}, reset={self.reset}, {self.body[:300]!r}...{self.body[-300:]!r})"
 
 
 class Connection:
