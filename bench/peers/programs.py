@@ -189,6 +189,7 @@ class Fleet:
                 raise BenchError(f"{self.bin / name} is missing: build it, or name another folder by --build-dir")
         self.folder = Path(folder)
         self.under_test, self.other = split_cores()
+        os.sched_setaffinity(0, {self.other})  # the clients written here are load as well
         self.running = []
 
     def __enter__(self):
@@ -211,7 +212,7 @@ class Fleet:
         argv = [self.bin / "penstock-sim", "--listen", f"127.0.0.1:{port}", *options]
         return self._add(Program("penstock-sim", argv, port, self.other, self.folder)).wait_ready()
 
-    def start(self, name, backend, upstream, model, downstream="h2", streamed=False, tls=None):
+    def start(self, name, backend, upstream, model, downstream="h2", streamed=False, tls=None, wait=True):
         """upstream and downstream: "h1" or "h2". None where the program cannot do it."""
         if name == "nginx" and upstream == "h2":
             return None
@@ -219,7 +220,7 @@ class Fleet:
             raise BenchError(f"{name} is not installed")
         starter = getattr(self, f"_{name}")
         program = self._add(starter(free_port(), backend.port, upstream, model, downstream, streamed, tls))
-        return program.wait_ready()
+        return program.wait_ready() if wait else program
 
     def _write(self, name, text):
         path = self.folder / name
