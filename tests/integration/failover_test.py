@@ -65,6 +65,31 @@ def closed_port():
     return holder, "127.0.0.1:%d" % holder.getsockname()[1]
 
 
+def expired_certificate(folder):
+    """Self-signed for 127.0.0.1, good in 2020 only; the files of it and its key."""
+    _, key = certificate(folder, "expired-key")
+    config, request, out = folder / "ca.conf", folder / "expired.csr", folder / "expired.pem"
+    config.write_text(f"""[ca]
+default_ca = own
+[own]
+database = {folder}/index.txt
+new_certs_dir = {folder}
+default_md = sha256
+rand_serial = yes
+policy = any
+x509_extensions = names
+[any]
+commonName = supplied
+[names]
+subjectAltName = IP:127.0.0.1
+""")
+    (folder / "index.txt").write_text("")
+    subprocess.run(["openssl", "req", "-new", "-key", key, "-subj", "/CN=localhost", "-out", request], check=True, capture_output=True)
+    subprocess.run(["openssl", "ca", "-batch", "-notext", "-selfsign", "-config", config, "-keyfile", key, "-in", request, "-out", out,
+                    "-startdate", "200101000000Z", "-enddate", "210101000000Z"], check=True, capture_output=True)
+    return out, key
+
+
 TLS_CASES = ["expired", "wrong name", "unknown authority", "closes in the handshake", "no TLS"]
 
 
@@ -96,10 +121,7 @@ class Endpoints(FaultCase):
     @classmethod
     def tls_clusters(cls, world):
         trusted = certificate(world.folder, "trusted")
-        expired = world.folder / "expired.pem", world.folder / "expired.key"
-        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "-1",
-                        "-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1", "-out", expired[0], "-keyout", expired[1]],
-                       check=True, capture_output=True)
+        expired = expired_certificate(world.folder)
         unknown = certificate(world.folder, "unknown")
         sims = {"trusted": trusted, "expired": expired, "unknown": unknown}
         for name, (cert, key) in sims.items():
@@ -108,7 +130,7 @@ class Endpoints(FaultCase):
             sims[name] = program.address = program.wait_line("stdout", r"listening on (\S+)").group(1)
 
         def secure(name, address, ca, **more):
-            return cluster(name, [{**endpoint(address), "url": f"https://{address}", "tls": {"ca": str(ca), **more}}])
+            return cluster(name, [{**endpoint(address), "name": name, "url": f"https://{address}", "tls": {"ca": str(ca), **more}}])
         return [secure("tls-good", sims["trusted"], trusted[0]),
                 secure("tls-expired", sims["expired"], expired[0]),
                 secure("tls-wrong-name", sims["trusted"], trusted[0], server_name="other.test"),
