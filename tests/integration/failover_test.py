@@ -98,7 +98,7 @@ class Endpoints(FaultCase):
     @classmethod
     def make_world(cls):
         cls.holder, refusing = closed_port()
-        cls.hole, cls.slammer, cls.greeter = BlackHole(), Slammer(200_000), Slammer(0)
+        cls.hole, cls.slammer, cls.greeter = BlackHole(), Slammer(100_000), Slammer(0)
         cls.tls_sims = {}
 
         def config(world):
@@ -226,7 +226,7 @@ class Endpoints(FaultCase):
         self.assertEqual(self.ask("stoppedh2").status, 200, "the connection was replaced")
 
     def test_U_34_failover_while_the_request_is_written(self):
-        count, size = 200, 400_000
+        count, size = 200, 200_000
         failures, bodies = [], {}
 
         def run(i):
