@@ -36,9 +36,10 @@ def parse():
     return args
 
 
-def commit():
-    asked = subprocess.run(["git", "-C", str(ROOT), "rev-parse", "--short", "HEAD"], capture_output=True, text=True)
-    return asked.stdout.strip() or "unknown"
+def version(build_dir):
+    """What penstock says it is, its commit included."""
+    asked = subprocess.run([str(Path(build_dir) / "bin/penstock"), "version"], capture_output=True, text=True)
+    return asked.stdout.partition("\n")[0]
 
 
 def save(path, what, found):
@@ -51,9 +52,12 @@ def save(path, what, found):
 
 def main():
     args = parse()
-    about = {**measure.machine(), "commit": commit(), "date": datetime.date.today().isoformat()}
+    try:
+        about = {**measure.machine(), "version": version(args.build_dir), "date": datetime.date.today().isoformat()}
+    except FileNotFoundError:
+        sys.exit(f"bench: {args.build_dir}/bin/penstock is missing: build it, or name another folder by --build-dir")
     print(f"{about['cpu']}, {about['cores']} cores, Linux {about['kernel']}, load average {about['load_average']} at the start; "
-          f"commit {about['commit']}, {about['date']}; {args.rounds} rounds\n", flush=True)
+          f"{about['version']}; {about['date']}; {args.rounds} rounds\n", flush=True)
     with tempfile.TemporaryDirectory(prefix="penstock-bench-") as folder:
         os.chmod(folder, 0o755)  # nginx drops its rights before it writes there
         try:
