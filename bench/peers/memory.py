@@ -15,7 +15,7 @@ STREAM_CONNECTIONS, STREAMS_EACH = 100, 100
 STREAMS = STREAM_CONNECTIONS * STREAMS_EACH
 PLAIN_MODEL = "sim-bytes:1024"
 WAITING_MODEL = "sim:600000:8:1000"
-PUSHING_MODEL = "sim:0:20000:100"  # 2 MB and more per stream, far faster than a reader that does not read
+PUSHING_MODEL = "sim:0:4000:100"  # more than any buffer on the way: some 800 KB per stream within a second
 KIB_PER_CONNECTION = {"h1": 12, "h2": 24}
 KIB_PER_TLS = 20
 SETTLE_S = 8
@@ -64,10 +64,11 @@ def open_streams(fleet, model):
     clients = [H2Client(gateway.port) for _ in range(STREAM_CONNECTIONS)]
     before = measure.memory_kib(gateway.pid)
     control = SimControl(sim.port)
-    for client in clients:
+    for count, client in enumerate(clients, 1):
         for _ in range(STREAMS_EACH):
             client.send(model, True)
-    wait_until(lambda: control.stats()["received"] >= STREAMS, f"{STREAMS} requests reach the simulator", 60, 0.1)
+        # One connection after the other: at most 1,000 requests may wait for connections, more are answered by 503.
+        wait_until(lambda: control.stats()["received"] >= count * STREAMS_EACH, "the requests reach the simulator", 30)
     return gateway, before, clients
 
 

@@ -30,15 +30,17 @@ def parse():
     parser.add_argument("--only", action="append", help="rows whose name contains this; may be repeated")
     parser.add_argument("--programs", default=",".join(PEERS), help="comma separated")
     parser.add_argument("--perf", metavar="FOLDER", help="record penstock's first round of each row by perf, for perf report")
+    parser.add_argument("--nice", type=int, default=0, help="of every program, negative on a machine that is shared (root)")
     parser.add_argument("--json", default=ROOT / "build/bench/peers.json")
     args = parser.parse_args()
     args.programs = args.programs.split(",")
     return args
 
 
-def commit():
-    asked = subprocess.run(["git", "-C", str(ROOT), "rev-parse", "--short", "HEAD"], capture_output=True, text=True)
-    return asked.stdout.strip() or "unknown"
+def version(build_dir):
+    """What penstock says it is, its commit included."""
+    asked = subprocess.run([str(Path(build_dir) / "bin/penstock"), "version"], capture_output=True, text=True)
+    return asked.stdout.partition("\n")[0]
 
 
 def save(path, what, found):
@@ -51,9 +53,13 @@ def save(path, what, found):
 
 def main():
     args = parse()
-    about = {**measure.machine(), "commit": commit(), "date": datetime.date.today().isoformat()}
+    os.nice(args.nice)
+    try:
+        about = {**measure.machine(), "version": version(args.build_dir), "date": datetime.date.today().isoformat()}
+    except FileNotFoundError:
+        sys.exit(f"bench: {args.build_dir}/bin/penstock is missing: build it, or name another folder by --build-dir")
     print(f"{about['cpu']}, {about['cores']} cores, Linux {about['kernel']}, load average {about['load_average']} at the start; "
-          f"commit {about['commit']}, {about['date']}; {args.rounds} rounds\n", flush=True)
+          f"{about['version']}; {about['date']}; {args.rounds} rounds, nice {args.nice}\n", flush=True)
     with tempfile.TemporaryDirectory(prefix="penstock-bench-") as folder:
         os.chmod(folder, 0o755)  # nginx drops its rights before it writes there
         try:
@@ -61,7 +67,7 @@ def main():
                 found = importlib.import_module(COMMANDS[args.what]).run(fleet, args)
         except BenchError as error:
             sys.exit(f"bench: {error}")
-    save(args.json, args.what, {"machine": about, "rounds": args.rounds, "rows": found})
+    save(args.json, args.what, {"machine": about, "rounds": args.rounds, "nice": args.nice, "rows": found})
 
 
 if __name__ == "__main__":
