@@ -84,11 +84,8 @@ void H2State::CloseStream(H2Stream& stream, std::uint32_t code) {
   H2StreamHandler* const to = stream.handler;
   const bool refused = code == NGHTTP2_REFUSED_STREAM && !stream.own_reset;
   const bool unprocessed = !server() && (refused || !stream.head_sent);
-  // A reset that the peer's own bytes provoked is told as what it was, whatever code it bore on the wire.
-  const bool provoked = !server() && stream.reset_counted && !stream.own_reset;
-  const auto told = provoked ? H2Error::kProtocolError : static_cast<H2Error>(code);
   DropStream(stream);
-  if (to != nullptr) to->OnClosed(told, unprocessed);
+  if (to != nullptr) to->OnClosed(static_cast<H2Error>(code), unprocessed);
 }
 
 int H2State::Kill(H2Verdict reason, H2Error code) noexcept {
