@@ -98,7 +98,7 @@ class Endpoints(FaultCase):
     @classmethod
     def make_world(cls):
         cls.holder, refusing = closed_port()
-        cls.hole, cls.slammer, cls.greeter = BlackHole(), Slammer(100_000), Slammer(0)
+        cls.hole, cls.slammer, cls.greeter = BlackHole(), Slammer(100_000), Slammer(1)
         cls.tls_sims = {}
 
         def config(world):
