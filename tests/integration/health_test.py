@@ -47,7 +47,7 @@ class HealthTest(unittest.TestCase):
         return [line for line in lines if all(line.get(key) == value for key, value in fields.items())]
 
     def healthy(self, gateway, name):
-        return gateway.metric('penstock_endpoint_healthy{cluster="local",endpoint="%s"}' % name)
+        return gateway.metric('penstock_endpoint_healthy{endpoint="%s"}' % name)
 
     def post(self, gateway):
         return ask(gateway.address, "POST", "/v1/chat/completions", CHAT, {"content-type": "application/json"})

@@ -32,7 +32,7 @@ class HealthEvents {
   ~HealthEvents() = default;
 };
 
-/// Owned by one Worker; one per process. The active checks of all endpoints, in parallel, each round on a connection of its
+/// Owned by one Worker. One per process. The active checks of all endpoints, in parallel, each round on a connection of its
 /// own: a GET of the configured path or of the kind's. Writes Endpoint::set_usable, the gauge endpoint_healthy (it alone) and,
 /// for endpoints of kind `auto`, Endpoint::set_kind.
 ///
