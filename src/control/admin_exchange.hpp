@@ -8,7 +8,7 @@ namespace penstock::control {
 
 struct AdminRoute;
 
-/// Owned by one Worker, the control thread's. One request of the admin API, from its head to the end of its answer.
+/// Owned by one Worker. On the control thread. One request of the admin API, from its head to the end of its answer.
 class AdminExchange final : public rt::Mortal, public server::RequestHandler {
  public:
   explicit AdminExchange(Control& control) : control_(control) {}

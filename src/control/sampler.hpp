@@ -10,7 +10,7 @@ namespace penstock::control {
 
 class AdminExchange;
 
-/// Owned by one Worker, the control thread's. Has the workers bring their gauges to date before somebody reads them, at most
+/// Owned by one Worker. On the control thread. Has the workers bring their gauges to date before somebody reads them, at most
 /// once in kFreshFor however often that is asked (FAULTS A-13); everybody who asks meanwhile waits for the same round.
 class Sampler {
  public:

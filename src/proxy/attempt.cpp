@@ -167,6 +167,10 @@ void Attempt::Fail(const Error& error) {
     Finish(AttemptResult::Kind::kFailed, error);
     return;
   }
+  if (auto* stream = std::get_if<StreamRelay>(&relay_); stream != nullptr && stream->whole()) {
+    Handle(stream->OnEnd());  // the client has the last event: only the framing broke
+    return;
+  }
   const bool events = std::holds_alternative<StreamRelay>(relay_);
   answer_.Cut(events ? ErrorEvent(context_.family(), error, context_.record.id()) : std::string());
   Finish(AttemptResult::Kind::kInterrupted, error);

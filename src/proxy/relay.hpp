@@ -47,9 +47,11 @@ class StreamRelay {
   RelayStep OnEnd();
   /// The body of an error that came inside the stream.
   const std::string& refusal() const noexcept { return refusal_; }
+  /// The stream's last event was passed on.
+  bool whole() const noexcept { return tap_.ended() && (tap_.done_seen() || !llm::HasDone(context_.family())); }
 
  private:
-  RelayStep Take(const llm::SseEvent& event);
+  RelayStep Take(const llm::SseEvent& event, bool unfinished = false);
   void NoteContent();
 
   RequestContext& context_;

@@ -76,6 +76,7 @@ class EpollAcceptor final : public Acceptor, public Watched {
   void Pause() override;
   void Resume() override;
   void DrainBacklog(std::size_t budget) override { AcceptUpTo(budget); }
+  void Refuse() override;
   void OnEvents(std::uint32_t) override { AcceptUpTo(kAcceptsPerTurn); }
 
  private:

@@ -72,7 +72,7 @@ class Response:
         return found
 
     def __repr__(self):
-        return f"Response({self.status}, {self.framing}, complete={self.complete}, {self.body[:300]!r})"
+        return f"Response({self.status}, {self.framing}, complete={self.complete}, {self.body[:300]!r}...{self.body[-300:]!r})"
 
 
 class Connection:
@@ -170,8 +170,13 @@ class Connection:
                 pass
         elif length is not None:
             response.framing = "length"
-            while len(self.buffer) < int(length) and self.receive():
-                pass
+            gathered = bytearray(self.buffer)  # receive() would copy a large body again and again
+            while len(gathered) < int(length):
+                self.buffer = b""
+                if not self.receive():
+                    break
+                gathered += self.buffer
+            self.buffer = bytes(gathered)
             response.body, self.buffer = self.buffer[:int(length)], self.buffer[int(length):]
             response.complete = len(response.body) == int(length)
         else:

@@ -98,6 +98,7 @@ def request_fields(method="POST", path="/v1/chat/completions", authority="gatewa
 class Stream:
     def __init__(self):
         self.headers, self.body, self.ended, self.reset = None, b"", False, None
+        self.window = 65535  # what we may send
 
     @property
     def status(self):
@@ -123,7 +124,7 @@ class Stream:
     events = h1_client.Response.events
 
     def __repr__(self):
-        return f"Stream({self.status}, ended={self.ended}, reset={self.reset}, {self.body[:300]!r})"
+        return f"Stream({self.status}, ended={self.ended}, reset={self.reset}, {self.body[:300]!r}...{self.body[-300:]!r})"
 
 
 class Connection:
@@ -135,6 +136,7 @@ class Connection:
         self.inflater, self.next_id, self.windows = Inflater(), 1, windows
         self.goaway, self.closed, self.settings_acked, self.ended_by_reset = None, False, False, False
         self._block = None
+        self.window = self.peer_window = 65535  # what we may send
         if hello:
             self.send(PREFACE + settings(*initial_settings))
 
@@ -160,15 +162,24 @@ class Connection:
             body = body.encode()
         stream, self.next_id = self.next_id, self.next_id + 2
         fields = request_fields(method, path, authority, headers)
-        out = headers_frame(stream, fields, end_stream=end and not body)
-        for at in range(0, len(body), 16384):
-            piece = body[at:at + 16384]
-            out += frame(DATA, END_STREAM if end and at + 16384 >= len(body) else 0, stream, piece)
-        self.send(out)
+        self.send(headers_frame(stream, fields, end_stream=end and not body))
+        while body and not self.stream(stream).over:
+            room = min(16384, len(body), self.window, self.stream(stream).window)
+            if room <= 0:
+                if not self.step():
+                    break
+                continue
+            piece, body = body[:room], body[room:]
+            self.window -= room
+            self.stream(stream).window -= room
+            self.send(frame(DATA, END_STREAM if end and not body else 0, stream, piece))
         return stream
 
     def stream(self, stream):
-        return self.streams.setdefault(stream, Stream())
+        if stream not in self.streams:
+            self.streams[stream] = Stream()
+            self.streams[stream].window = self.peer_window
+        return self.streams[stream]
 
     def ask(self, method, path, body=b"", headers=()):
         return self.finish(self.request(body, headers, method, path))
@@ -230,11 +241,26 @@ class Connection:
             if flags & ACK:
                 self.settings_acked = True
             else:
+                self._settings(payload)
                 self.send(frame(SETTINGS, ACK))
+        elif kind == WINDOW_UPDATE:
+            credit = struct.unpack(">I", payload)[0]
+            if stream == 0:
+                self.window += credit
+            else:
+                self.stream(stream).window += credit
         elif kind == PING and not flags & ACK:
             self.send(frame(PING, ACK, 0, payload))
         elif kind == GOAWAY:
             self.goaway = struct.unpack(">II", payload[:8])
+
+    def _settings(self, payload):
+        for at in range(0, len(payload), 6):
+            key, value = struct.unpack(">HI", payload[at:at + 6])
+            if key == 4:
+                for stream in self.streams.values():
+                    stream.window += value - self.peer_window
+                self.peer_window = value
 
 
 def ask(protocol, address, path, body, headers=()):

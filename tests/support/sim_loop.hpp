@@ -60,6 +60,7 @@ class SimAcceptor final : public rt::Acceptor {
   void Pause() override { paused_ = true; }
   void Resume() override;
   void DrainBacklog(std::size_t budget) override { Accept(budget); }
+  void Refuse() override { listener_.refuses = true; }
 
  private:
   friend class SimLoop;

@@ -9,7 +9,7 @@
 
 namespace penstock::control {
 
-/// Owned by one Worker. The control thread's. The end of the process in order (CONTRACT 5, Drain; FAULTS P-01 to P-03).
+/// Owned by one Worker. On the control thread. The end of the process in order (CONTRACT 5, Drain; FAULTS P-01 to P-03).
 class Drain {
  public:
   enum class Phase : std::uint8_t {

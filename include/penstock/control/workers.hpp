@@ -13,7 +13,7 @@ namespace penstock::control {
 /// Runs a letter on a worker's thread, with its gateway, or drops it when that worker has ended.
 using PostToGateway = std::function<void(std::function<void(proxy::Gateway&)>)>;
 
-/// Owned by one Worker. The control thread's. All workers that serve, reached through their mailboxes.
+/// Owned by one Worker. On the control thread. All workers that serve, reached through their mailboxes.
 class Workers {
  public:
   Workers(rt::Worker& home, std::vector<PostToGateway> posts);

@@ -71,6 +71,9 @@ class Acceptor {
   virtual void Resume() = 0;
   /// Accepts everything that waits now, up to `budget`: used before closing, so that nobody who was accepted by the kernel is reset.
   virtual void DrainBacklog(std::size_t budget) = 0;
+  /// From here on the kernel refuses connections on the descriptor, for everybody who serves it. What had come is accepted
+  /// still where the descriptor is a Unix socket, reset on TCP: DrainBacklog first.
+  virtual void Refuse() = 0;
 };
 
 class FlushList;

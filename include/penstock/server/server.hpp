@@ -42,7 +42,7 @@ class Server {
   /// First step of a drain: every answer closes its HTTP/1.1 connection, HTTP/2 connections get the two-step GOAWAY;
   /// connections are still accepted.
   void BeginDrain();
-  /// Second step: the accept queues are emptied, then nothing is accepted any more.
+  /// Second step: the accept queues are emptied, then connections are refused.
   void StopAccepting();
   /// Third step, some time later because a request may be on its way to a connection that was accepted last: closes the
   /// connections without a request. May be repeated.
