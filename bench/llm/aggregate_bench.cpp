@@ -28,8 +28,8 @@ void AggregateStream(benchmark::State& state) {
     aggregator.Write(answer);
     benchmark::DoNotOptimize(answer.data());
   });
-  state.counters["ns_per_event"] = benchmark::Counter(
-      static_cast<double>(state.iterations()) * kEvents / 1e9, benchmark::Counter::kIsRate | benchmark::Counter::kInvert);
+  state.counters["ns_per_event"] = benchmark::Counter(static_cast<double>(state.iterations()) * kEvents / 1e9,
+                                                      benchmark::Counter::kIsRate | benchmark::Counter::kInvert);
 }
 BENCHMARK(AggregateStream);
 

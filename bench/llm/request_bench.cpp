@@ -17,7 +17,8 @@ std::string ChatBody(std::size_t bytes) {
   }
   return R"({"model":"llama-3-8b","messages":[{"role":"system","content":"You are a helpful assistant that answers )"
          R"(briefly."},{"role":"user","content":")" +
-         text + R"("}],"temperature":0,"max_tokens":256,"top_p":0.95,"stream":true,"user":"team-a/alice",)"
+         text +
+         R"("}],"temperature":0,"max_tokens":256,"top_p":0.95,"stream":true,"user":"team-a/alice",)"
          R"("stop":["</s>"],"presence_penalty":0.1,"frequency_penalty":0.0,"seed":42})";
 }
 

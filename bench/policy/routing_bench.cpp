@@ -47,8 +47,7 @@ const int kRegistered = [] {
   for (const BalancerRow& row : Balancers()) {
     for (const bool loaded : {false, true}) {
       const std::string name = "Route/" + std::string(row.name) + (loaded ? "/loaded" : "/idle");
-      benchmark::RegisterBenchmark(name.c_str(),
-                                   [&row, loaded](benchmark::State& state) { Route(state, row, loaded); })
+      benchmark::RegisterBenchmark(name.c_str(), [&row, loaded](benchmark::State& state) { Route(state, row, loaded); })
           ->Arg(8)
           ->Arg(100);
     }

@@ -2,10 +2,13 @@
 
 #include <CLI/CLI.hpp>
 
+#include <cerrno>
 #include <cstdio>
+#include <cstring>
 #include <string>
 
 #include "app/daemon.hpp"
+#include "app/log_setup.hpp"
 #include "app/version.hpp"
 #include "penstock/config/config.hpp"
 #include "penstock/config/load.hpp"
@@ -36,7 +39,13 @@ int Check(const std::string& file) {
   telemetry::MetricRegistry registry(telemetry::GatewayFamilies());
   const control::BuildResult built = control::BuildSnapshot(*config, nullptr, registry);
   for (const std::string& error : built.errors) Print(stderr, file + ": " + error + "\n");
-  return built.snapshot == nullptr ? kFailed : kDone;
+  bool good = built.snapshot != nullptr;
+  const telemetry::LogSinkOptions log = LogSinkOptionsOf(config->log, 1);
+  if (!telemetry::LogSink::Open(log).has_value()) {
+    Print(stderr, file + ": log.access: " + log.access + ": " + std::strerror(errno) + "\n");
+    good = false;
+  }
+  return good ? kDone : kFailed;
 }
 
 int Dump(const std::string& file) {

@@ -1,79 +1,146 @@
 #include "app/daemon.hpp"
 
 #include <signal.h>
-#include <sys/resource.h>
 
+#include <cerrno>
 #include <cstdio>
+#include <cstring>
 
-#include "app/worker_thread.hpp"
+#include "app/event_loops.hpp"
+#include "app/file_limit.hpp"
+#include "app/log_setup.hpp"
+#include "app/service_notify.hpp"
+#include "app/version.hpp"
 #include "penstock/control/snapshot_builder.hpp"
 #include "penstock/proxy/routes.hpp"
-#include "penstock/telemetry/log_sink.hpp"
 
 namespace penstock::app {
 namespace {
 
-int FailStart(const std::string& line) {
-  std::fprintf(stderr, "penstock: %s\n", line.c_str());
-  return 1;
+/// Labels of the metrics: every row of the route table, then the one for requests that match none.
+std::vector<std::string_view> RouteNames() {
+  std::vector<std::string_view> names;
+  for (const proxy::Route& route : proxy::Routes()) names.push_back(route.name);
+  names.push_back(proxy::kNoRouteName);
+  return names;
 }
-
-std::string AddressText(const config::Listener& listener) { return listener.address.ToString(); }
 
 }  // namespace
 
-int RunDaemon(const std::string& config_file, const config::Config& config) {
-  sigset_t signals;
-  sigemptyset(&signals);
-  for (const int signal : {SIGTERM, SIGINT, SIGHUP, SIGUSR1}) sigaddset(&signals, signal);
-  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
-  ::signal(SIGPIPE, SIG_IGN);
+Daemon::Daemon(std::string config_file, const config::Config& config)
+    : config_file_(std::move(config_file)),
+      config_(config),
+      worker_count_(config.server.workers.value_or(rt::UsableCores())),
+      registry_(telemetry::GatewayFamilies()),
+      control_slab_(registry_.OpenSlab()),
+      metrics_(registry_, RouteNames(), {PENSTOCK_VERSION, PENSTOCK_COMMIT}, control_slab_),
+      control_(MakeEventLoop(config.server.event_loop)) {}
 
-  telemetry::MetricRegistry registry(telemetry::GatewayFamilies());
-  std::vector<std::string_view> routes;
-  for (const proxy::Route& route : proxy::Routes()) routes.push_back(route.name);
-  routes.push_back(proxy::kNoRouteName);
-  const telemetry::GatewayMetrics metrics(registry, routes, {PENSTOCK_VERSION, PENSTOCK_COMMIT}, registry.OpenSlab());
+std::optional<std::string> Daemon::Prepare() {
+  if (auto error = RaiseFileLimit(config_, worker_count_)) return error;
+  if (auto error = BuildSnapshot()) return error;
+  if (auto error = OpenLogs()) return error;
+  if (auto error = OpenListeners()) return error;
+  BuildWorkers();
+  BuildControl();
+  return std::nullopt;
+}
 
-  control::BuildResult built = control::BuildSnapshot(config, nullptr, registry);
-  if (built.snapshot == nullptr) return FailStart(config_file + ": " + built.errors.front());
+std::optional<std::string> Daemon::BuildSnapshot() {
+  control::BuildResult built = control::BuildSnapshot(config_, nullptr, registry_);
+  snapshot_ = std::move(built.snapshot);
+  if (snapshot_ != nullptr) return std::nullopt;
+  std::string lines;
+  for (const std::string& error : built.errors) lines += (lines.empty() ? "" : "\n") + config_file_ + ": " + error;
+  return lines;
+}
 
-  const unsigned workers = config.server.workers.value_or(rt::UsableCores());
-  telemetry::LogSinkOptions log_options;
-  log_options.access = config.log.access.kind == config::AccessLog::Kind::kStderr ? "stderr"
-                       : config.log.access.kind == config::AccessLog::Kind::kOff  ? "off"
-                                                                                   : config.log.access.path;
-  log_options.channels = workers + 1;
-  auto sink = telemetry::LogSink::Open(log_options);
-  if (!sink.has_value()) return FailStart("cannot open the access log " + log_options.access);
+std::optional<std::string> Daemon::OpenLogs() {
+  const telemetry::LogSinkOptions options = LogSinkOptionsOf(config_.log, worker_count_ + 1);
+  auto sink = telemetry::LogSink::Open(options);
+  if (!sink.has_value()) return "cannot open the access log " + options.access + ": " + std::strerror(errno);
+  log_sink_ = std::move(*sink);
+  log_.emplace(LoggerOf(config_.log, log_sink_->OpenChannel()));
+  telemetry::AddLogSource(registry_, *log_sink_);
+  return std::nullopt;
+}
 
-  server::ConnectionCount count;
-  std::vector<net::ListenSocket> sockets;
-  std::vector<std::unique_ptr<WorkerThread>> threads;
-  for (unsigned i = 0; i < workers; ++i) {
-    telemetry::LogChannel* channel = (*sink)->access_enabled() ? &(*sink)->OpenChannel() : nullptr;
-    threads.push_back(std::make_unique<WorkerThread>(i, metrics, channel, count, built.snapshot));
+std::optional<std::string> Daemon::OpenListeners() {
+  for (const config::Listener& listener : config_.server.listeners) {
+    auto opened = OpenAddress::Open(listener.address, worker_count_);
+    if (!opened.has_value()) return opened.error();
+    listeners_.push_back(std::move(*opened));
   }
-  for (std::size_t l = 0; l < config.server.listeners.size(); ++l) {
-    const auto address = rt::Address::Parse(AddressText(config.server.listeners[l]));
-    if (!address.has_value()) return FailStart("bad listener address");
-    rt::Address bound = *address;
-    for (unsigned i = 0; i < workers; ++i) {
-      const bool shared = address->is_unix();
-      if (!shared || i == 0) {
-        auto socket = net::ListenSocket::Open(bound, !shared);
-        if (!socket.has_value()) return FailStart(socket.error());
-        bound = socket->address();
-        sockets.push_back(std::move(*socket));
-      }
-      threads[i]->AddListener(sockets.back().fd(), shared, built.snapshot->listener_tls[l]);
+  auto opened = OpenAddress::Open(config_.admin.address, 1);
+  if (!opened.has_value()) return opened.error();
+  admin_ = std::move(*opened);
+  return std::nullopt;
+}
+
+void Daemon::BuildWorkers() {
+  for (unsigned i = 0; i < worker_count_; ++i) {
+    telemetry::LogChannel* access = log_sink_->access_enabled() ? &log_sink_->OpenChannel() : nullptr;
+    workers_.push_back(
+        std::make_unique<WorkerThread>(i, MakeEventLoop(config_.server.event_loop), offload_, resolver_, metrics_, access, connections_, snapshot_));
+    for (std::size_t l = 0; l < listeners_.size(); ++l) {
+      workers_[i]->AddListener(listeners_[l].fd(i), listeners_[l].shared(), snapshot_->listener_tls[l]);
     }
-    std::fprintf(stderr, "penstock: listening on %s\n", bound.ToString().c_str());
   }
-  for (auto& thread : threads) thread->Start(config.server.pin_workers);
-  int signal = 0;
-  sigwait(&signals, &signal);
-  for (auto& thread : threads) thread->StopAndJoin();
+}
+
+void Daemon::BuildControl() {
+  std::vector<control::PostToGateway> posts;
+  for (const auto& worker : workers_) {
+    posts.push_back([each = worker.get()](std::function<void(proxy::Gateway&)> letter) { each->Post(std::move(letter)); });
+  }
+  control_.Build({.config_file = config_file_,
+                  .snapshot = std::move(snapshot_),
+                  .resolver = resolver_,
+                  .registry = registry_,
+                  .metrics = metrics_,
+                  .slab = control_slab_,
+                  .log_sink = *log_sink_,
+                  .log = *log_,
+                  .workers = std::move(posts),
+                  .build = BuildOf(workers_.front()->worker().loop().name()),
+                  .on_drained = [this] { signals_.Stop(); }},
+                 admin_->fd(0));
+}
+
+void Daemon::Run() {
+  const WallTime now = ReadWallClock();
+  log_->Info(now, "starting", {{"version", PENSTOCK_VERSION}, {"commit", PENSTOCK_COMMIT}, {"config", config_file_}, {"workers", worker_count_}});
+  for (const OpenAddress& listener : listeners_) log_->Info(now, "listening on " + listener.text(), {{"address", listener.text()}});
+  log_->Info(now, "admin API on " + admin_->text(), {{"admin_address", admin_->text()}});
+  for (const auto& worker : workers_) worker->Start(config_.server.pin_workers);
+  control_.Start();
+  NotifyService("READY=1");
+  while (const int signal = signals_.Next()) OnSignal(signal);
+  NotifyService("STOPPING=1");
+  control_.StopAndJoin();
+  for (const auto& worker : workers_) worker->StopAndJoin();
+  log_->Info(ReadWallClock(), "stopped");
+}
+
+void Daemon::OnSignal(int signal) {
+  control_.Post([signal](control::Control& control) {
+    switch (signal) {
+      case SIGHUP: control.Reload("SIGHUP"); return;
+      case SIGUSR1: control.ReopenLogs(); return;
+      case SIGTERM: control.DrainOrEnd("SIGTERM"); return;
+      case SIGINT: control.DrainOrEnd("SIGINT"); return;
+      default: return;
+    }
+  });
+}
+
+int RunDaemon(const std::string& config_file, const config::Config& config) {
+  Daemon daemon(config_file, config);
+  if (const auto error = daemon.Prepare()) {
+    std::fprintf(stderr, "penstock: %s\n", error->c_str());
+    return 1;
+  }
+  daemon.Run();
   return 0;
 }
 

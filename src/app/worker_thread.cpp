@@ -3,15 +3,18 @@
 #include <pthread.h>
 
 #include "penstock/base/prng.hpp"
+#include "penstock/base/time.hpp"
 
 namespace penstock::app {
 
-WorkerThread::WorkerThread(unsigned index, const telemetry::GatewayMetrics& metrics, telemetry::LogChannel* access_channel,
+WorkerThread::WorkerThread(unsigned index, std::unique_ptr<rt::EventLoop> loop, rt::OffloadThreads& offload, net::Resolver& resolver,
+               const telemetry::GatewayMetrics& metrics,
+               telemetry::LogChannel* access_channel,
                            server::ConnectionCount& count, std::shared_ptr<const proxy::Snapshot> snapshot)
-    : worker_(index, rt::MakeEpollLoop(), SystemSeed()),
+    : worker_(index, std::move(loop), SystemSeed()),
       metrics_(metrics),
       access_log_(access_channel),
-      gateway_(std::make_unique<proxy::Gateway>(worker_, metrics_, access_log_, count, std::move(snapshot))) {}
+      gateway_(std::make_unique<proxy::Gateway>(worker_, offload, resolver, metrics_, access_log_, count, std::move(snapshot))) {}
 
 WorkerThread::~WorkerThread() { StopAndJoin(); }
 
@@ -23,9 +26,17 @@ void WorkerThread::Start(bool pin) {
   thread_ = std::thread([this, pin] {
     pthread_setname_np(pthread_self(), ("worker-" + std::to_string(worker_.index())).c_str());
     if (pin) rt::PinThread(worker_.index());
-    worker_.Run();
+    Run();
     gateway_.reset();
   });
+}
+
+/// worker_.Run() with a second look at the clock after each turn: loop_seconds, the work without the wait.
+void WorkerThread::Run() {
+  while (!worker_.stopped()) {
+    worker_.RunTurn();
+    metrics_.gateway.loop.Observe(metrics_.slab, ReadMonotonicClock() - worker_.Now());
+  }
 }
 
 void WorkerThread::Post(std::function<void(proxy::Gateway&)> letter) {

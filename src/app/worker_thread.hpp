@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "penstock/net/listener.hpp"
+#include "penstock/net/resolver.hpp"
 #include "penstock/proxy/gateway.hpp"
 #include "penstock/rt/worker.hpp"
 #include "penstock/telemetry/access_log.hpp"
@@ -15,7 +16,9 @@ namespace penstock::app {
 /// Owned by the main thread. One worker with its thread; everything inside lives and dies on that thread.
 class WorkerThread {
  public:
-  WorkerThread(unsigned index, const telemetry::GatewayMetrics& metrics, telemetry::LogChannel* access_channel,
+  WorkerThread(unsigned index, std::unique_ptr<rt::EventLoop> loop, rt::OffloadThreads& offload, net::Resolver& resolver,
+               const telemetry::GatewayMetrics& metrics,
+               telemetry::LogChannel* access_channel,
                server::ConnectionCount& count, std::shared_ptr<const proxy::Snapshot> snapshot);
   ~WorkerThread();
 
@@ -29,6 +32,8 @@ class WorkerThread {
   rt::Worker& worker() noexcept { return worker_; }
 
  private:
+  void Run();
+
   rt::Worker worker_;
   telemetry::WorkerMetrics metrics_;
   telemetry::AccessLog access_log_;

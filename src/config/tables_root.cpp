@@ -20,7 +20,7 @@ const SectionType& SectionOf<Log>() {
   static const Field kFields[] = {
       Key<&Log::level>("level", "least severe line written"),
       Key<&Log::format>("format", "of the lines on stderr; access lines are always JSON"),
-      Key<&Log::access>("access", "where access lines go; a file is reopened on SIGUSR1"),
+      Key<&Log::access>("access", "where access lines go; a file is reopened on SIGUSR1", Rules{}.Restart()),
       Key<&Log::prompts>("prompts", "whether prompts and answers may appear in debug lines"),
   };
   return MakeSection<Log>(kFields);

@@ -3,18 +3,10 @@
 #include <algorithm>
 
 #include "penstock/llm/splice.hpp"
+#include "penstock/upstream/kind_quirks.hpp"
 
 namespace penstock::control {
 namespace {
-
-using config::EndpointKind;
-
-/// Below the servers' own keep-alive (BACKENDS.md): uvicorn and llama-server close after 5 s.
-Duration IdleTimeout(const config::Cluster& cluster, EndpointKind kind) {
-  if (cluster.connections.idle_timeout.has_value()) return *cluster.connections.idle_timeout;
-  const bool short_lived = kind == EndpointKind::kVllm || kind == EndpointKind::kSglang || kind == EndpointKind::kLlamacpp;
-  return short_lived ? std::chrono::seconds(4) : std::chrono::seconds(55);
-}
 
 http::H2Limits::Bucket BucketOf(const config::EventBudget& budget) { return {static_cast<double>(budget.burst), budget.per_second}; }
 
@@ -142,9 +134,11 @@ class Builder {
     options.min = cluster.connections.min;
     options.max = cluster.connections.max;
     options.max_streams = cluster.connections.max_streams;
-    options.idle_timeout = IdleTimeout(cluster, endpoint.kind);
+    const upstream::KindQuirks& quirks = upstream::QuirksOf(endpoint.kind);
+    options.idle_timeout = cluster.connections.idle_timeout.value_or(quirks.idle_timeout);
+    options.idle_by_kind = !cluster.connections.idle_timeout.has_value();
     options.connect_timeout = cluster.timeouts.connect;
-    options.reuse_after_chunked = endpoint.kind != EndpointKind::kLlamacpp;
+    options.reuse_after_chunked = quirks.reuse_after_chunked;
     if (endpoint.url.https) {
       net::TlsClientOptions tls;
       tls.ca = endpoint.tls.ca;

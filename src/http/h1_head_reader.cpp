@@ -40,19 +40,21 @@ void H1HeadReader::Begin(const Bounds& bounds) {
   } else {
     head_->Clear();
   }
-  section_ = line_ = scanned_ = 0;
-  eight_bit_ = false;
+  line_ = scanned_ = 0;
   fields_bound_ = static_cast<std::uint32_t>(std::min(bounds.fields + kLastLine, kBoundMax));
-  fields_left_ = static_cast<std::uint16_t>(std::min<std::size_t>(bounds.field_count, UINT16_MAX));
-  start_line_ = bounds.start_line != 0;
-  bound_ = start_line_ ? static_cast<std::uint32_t>(std::min(bounds.start_line, kBoundMax)) : fields_bound_;
+  field_count_ = static_cast<std::uint16_t>(std::min<std::size_t>(bounds.field_count, UINT16_MAX));
+  if (bounds.start_line == 0) return OpenFields();
+  start_line_ = true;
+  fields_left_ = 0;
+  eight_bit_ = false;
+  bound_ = static_cast<std::uint32_t>(std::min(bounds.start_line, kBoundMax));
 }
 
 void H1HeadReader::OpenFields() noexcept {
   start_line_ = false;
-  section_ = line_;
-  bound_ = fields_bound_;
+  fields_left_ = field_count_;
   eight_bit_ = false;
+  bound_ = line_ + fields_bound_;
 }
 
 std::size_t H1HeadReader::Fill(std::string_view bytes) {
@@ -62,16 +64,33 @@ std::size_t H1HeadReader::Fill(std::string_view bytes) {
   return piece.size();
 }
 
-H1HeadReader::Cursor H1HeadReader::Open() const noexcept {
-  return {head_->bytes_.get(), head_->bytes_size_, std::size_t{section_} + bound_, line_, scanned_,
-          eight_bit_};
+H1HeadReader::Cursor H1HeadReader::Open() noexcept {
+  char* const bytes = head_->bytes_.get();
+  const std::size_t end = head_->bytes_size_;
+  return {bytes + line_, bytes + scanned_, bytes + end, bytes + std::min<std::size_t>(end, bound_),
+          fields_left_,  eight_bit_};
 }
 
 void H1HeadReader::Close(const Cursor& cursor) noexcept {
-  head_->bytes_size_ = static_cast<std::uint32_t>(cursor.end);
-  line_ = static_cast<std::uint32_t>(cursor.line);
-  scanned_ = static_cast<std::uint32_t>(cursor.scanned);
+  const char* const bytes = head_->bytes_.get();
+  head_->bytes_size_ = static_cast<std::uint32_t>(cursor.end - bytes);
+  line_ = static_cast<std::uint32_t>(cursor.line - bytes);
+  scanned_ = static_cast<std::uint32_t>(cursor.scanned - bytes);
+  fields_left_ = static_cast<std::uint16_t>(cursor.fields_left);
   eight_bit_ = cursor.eight_bit;
+}
+
+const H1Verdict* H1HeadReader::WhyNoLine(const Cursor& cursor,
+                                         const H1Verdict& long_start_line) const noexcept {
+  const H1Verdict* const too_long = start_line_ ? &long_start_line : &verdict::kHeaderBytes;
+  const char* const bytes = head_->bytes_.get();
+  const auto end = static_cast<std::size_t>(cursor.end - bytes);
+  const auto at = static_cast<std::size_t>(cursor.scanned - bytes);
+  const bool cr = bytes[at] == '\r';
+  // At the end the sentinel stopped the scan, or a CR whose LF may still come.
+  if (at >= end || (cr && at + 1 == end)) return end > bound_ ? too_long : nullptr;
+  if (at + (cr ? 2 : 1) > bound_) return too_long;  // what is wrong shows only behind the bound
+  return cr || bytes[at] == '\n' ? &verdict::kLineEnding : &verdict::kControlByte;
 }
 
 }  // namespace penstock::http

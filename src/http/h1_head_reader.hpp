@@ -15,35 +15,33 @@ bool IsCleanUtf8(std::string_view text) noexcept;
 
 // The inner loop of the codecs, inlined into each: a field line costs some 200 instructions all told.
 
-[[gnu::always_inline]] inline H1HeadReader::Line H1HeadReader::NextLine(Cursor& cursor,
-                                                                        std::string_view& line) noexcept {
-  const char* bytes = cursor.bytes;
-  const auto at =
-      static_cast<std::size_t>(scan::FindControl(bytes + cursor.scanned, cursor.eight_bit) - bytes);
-  if (at + 1 < cursor.end && bytes[at] == '\r' && bytes[at + 1] == '\n' && at + 2 <= cursor.bound)
-      [[likely]] {
-    line = {bytes + cursor.line, at - cursor.line};
+[[gnu::always_inline]] inline bool H1HeadReader::NextLine(Cursor& cursor, char*& line,
+                                                          std::size_t& size) noexcept {
+  char* const at = scan::FindControl(cursor.scanned, cursor.eight_bit);
+  if (at + 2 <= cursor.stop && at[0] == '\r' && at[1] == '\n') [[likely]] {
+    line = cursor.line;
+    size = static_cast<std::size_t>(at - line);
     cursor.line = cursor.scanned = at + 2;
-    return Line::kWhole;
+    return true;
   }
-  if (at >= cursor.end || (bytes[at] == '\r' && at + 1 == cursor.end)) {
-    cursor.scanned = at >= cursor.end ? cursor.end : at;
-    return cursor.end > cursor.bound ? Line::kTooLong : Line::kPartial;
-  }
-  const std::size_t seen = bytes[at] == '\r' ? at + 2 : at + 1;  // bytes needed to see what is wrong
-  if (seen > cursor.bound) return Line::kTooLong;
-  return bytes[at] == '\r' || bytes[at] == '\n' ? Line::kBadEnding : Line::kBadByte;
+  cursor.scanned = at;
+  return false;
 }
 
-[[gnu::always_inline]] inline const H1Verdict* H1HeadReader::ParseField(Cursor& cursor, std::string_view line,
+[[gnu::always_inline]] inline const H1Verdict* H1HeadReader::ParseField(Cursor& cursor, char* line,
+                                                                        std::size_t size,
                                                                         Field& field) noexcept {
   const bool eight_bit = std::exchange(cursor.eight_bit, false);
-  if (scan::IsBlank(line.front())) return &verdict::kObsFold;
+  if (scan::IsBlank(*line)) return &verdict::kObsFold;
   bool plain = true;
-  const std::size_t colon = scan::LowerName(cursor.bytes + (line.data() - cursor.bytes), line.size(), plain);
-  if (colon == 0 || colon == line.size()) return &verdict::kFieldName;
-  field.name = line.substr(0, colon);
-  field.value = scan::TrimBlanks(line.substr(colon + 1));
+  const std::size_t colon = scan::LowerName(line, size, plain);
+  if (colon == 0 || colon == size) return &verdict::kFieldName;
+  field.name = {line, colon};
+  const char* begin = line + colon + 1;
+  const char* end = line + size;
+  while (begin != end && *begin >= 0 && *begin <= ' ') ++begin;  // of what is that small, blanks are left
+  while (begin != end && end[-1] >= 0 && end[-1] <= ' ') --end;
+  field.value = {begin, static_cast<std::size_t>(end - begin)};
   field.unclean = false;
   if (!plain) [[unlikely]] {
     if (!scan::IsToken(field.name)) return &verdict::kFieldName;
@@ -65,30 +63,29 @@ H1HeadReader::Got H1HeadReader::Read(std::string_view bytes, std::size_t& taken,
     taken += Fill(bytes.substr(taken));
     Cursor cursor = Open();
     for (;;) {
-      std::string_view line;
-      const Line got = NextLine(cursor, line);
-      if (got == Line::kPartial) break;
-      if (got != Line::kWhole) {
-        wrong = got == Line::kBadByte     ? &verdict::kControlByte
-                : got == Line::kBadEnding ? &verdict::kLineEnding
-                : start_line_             ? &long_start_line
-                                          : &verdict::kHeaderBytes;
+      char* line = nullptr;
+      std::size_t size = 0;
+      const bool whole = NextLine(cursor, line, size);
+      if (whole && size != 0 && cursor.fields_left != 0) [[likely]] {
+        --cursor.fields_left;
+        Field field;
+        wrong = ParseField(cursor, line, size, field);
+        if (wrong == nullptr) wrong = take_field(field);
+      } else if (!whole) {
+        wrong = WhyNoLine(cursor, long_start_line);
+        if (wrong == nullptr) break;
       } else if (start_line_) {
         Close(cursor);
-        wrong = take_start(cursor.bytes + (line.data() - cursor.bytes), line.size());
+        wrong = take_start(line, size);
         OpenFields();
         cursor = Open();
-      } else if (line.empty()) {
-        taken -= cursor.end - cursor.line;
+      } else if (size == 0) {
+        taken -= static_cast<std::size_t>(cursor.end - cursor.line);
         cursor.end = cursor.line;
         Close(cursor);
         return Got::kEnd;
-      } else if (fields_left_-- == 0) {
-        wrong = &verdict::kHeaderCount;
       } else {
-        Field field;
-        wrong = ParseField(cursor, line, field);
-        if (wrong == nullptr) wrong = take_field(field);
+        wrong = &verdict::kHeaderCount;
       }
       if (wrong != nullptr) return Got::kRefused;
     }

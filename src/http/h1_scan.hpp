@@ -80,7 +80,7 @@ inline unsigned ControlMask(__m128i v) noexcept {
 
 /// The first control character other than HTAB; the caller put one behind the text. `eight_bit` is set when a
 /// byte above 0x7f may have been passed (a hint: it may lie a little behind).
-inline const char* FindControl(const char* p, bool& eight_bit) noexcept {
+inline char* FindControl(char* p, bool& eight_bit) noexcept {
   for (;; p += 16) {
     const __m128i v = Load(p);
     const __m128i odd =
@@ -160,7 +160,7 @@ inline bool IsControl(char c) noexcept {
   return (static_cast<unsigned char>(c) < 0x20 && c != '\t') || c == 0x7f;
 }
 
-inline const char* FindControl(const char* p, bool& eight_bit) noexcept {
+inline char* FindControl(char* p, bool& eight_bit) noexcept {
   for (;; ++p) {
     if (IsControl(*p)) return p;
     eight_bit |= (*p & 0x80) != 0;

@@ -102,13 +102,17 @@ int OnRequestComplete(H2State& state, H2Stream& stream, bool end) {
   return 0;
 }
 
+int ResetFor(H2State& state, H2Stream& stream, H2Error code) {
+  state.Note(nghttp2_submit_rst_stream(state.session, NGHTTP2_FLAG_NONE, stream.id, static_cast<std::uint32_t>(code)));
+  if (const int rv = state.CheckGlitch(); rv != 0) return rv;
+  return state.CountProvokedReset(&stream);
+}
+
 int OnResponseComplete(H2State& state, H2Stream& stream, bool end) {
   HeadPtr head = state.builder.Finish(end);
-  if (head->status / 100 == 1) {
-    if (++stream.interim_responses <= kInterimResponsesMax) return 0;
-    state.Note(nghttp2_submit_rst_stream(state.session, NGHTTP2_FLAG_NONE, stream.id, NGHTTP2_ENHANCE_YOUR_CALM));
-    if (const int rv = state.CheckGlitch(); rv != 0) return rv;
-    return state.CountProvokedReset(&stream);
+  if (head->status < 100) return ResetFor(state, stream, H2Error::kProtocolError);  // nghttp2 wants three digits only
+  if (head->status < 200) {
+    return ++stream.interim_responses <= kInterimResponsesMax ? 0 : ResetFor(state, stream, H2Error::kEnhanceYourCalm);
   }
   stream.head_received = true;
   if (stream.handler != nullptr) stream.handler->OnResponse(std::move(head), end);

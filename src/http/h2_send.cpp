@@ -14,13 +14,15 @@ constexpr std::size_t kPieceMin = 512;
 /// How long after a reset of ours the peer's trailers may still come: far beyond any round trip.
 constexpr std::int64_t kLateHeadersNs = 30'000'000'000;
 
-/// "100" to "599", so that :status can be referred to.
+/// "100" to "999", so that :status can be referred to.
+constexpr std::uint16_t kStatusMin = 100;
+constexpr std::uint16_t kStatusMax = 999;
 constexpr auto kStatusTexts = [] {
-  std::array<char, 1500> texts{};
-  for (std::size_t status = 100; status < 600; ++status) {
-    texts[(status - 100) * 3] = static_cast<char>('0' + status / 100);
-    texts[(status - 100) * 3 + 1] = static_cast<char>('0' + status / 10 % 10);
-    texts[(status - 100) * 3 + 2] = static_cast<char>('0' + status % 10);
+  std::array<std::array<char, 3>, kStatusMax - kStatusMin + 1> texts{};
+  for (std::size_t i = 0; i < texts.size(); ++i) {
+    const std::size_t status = kStatusMin + i;
+    texts[i] = {static_cast<char>('0' + status / 100), static_cast<char>('0' + status / 10 % 10),
+                static_cast<char>('0' + status % 10)};
   }
   return texts;
 }();
@@ -56,11 +58,26 @@ std::uint8_t IndexingFlag(HeaderId id) noexcept {
 /// The fields of one head as nghttp2 wants them, on the stack; nghttp2 copies what is not marked as lasting.
 class FieldList {
  public:
-  void AddPseudo(std::string_view name, std::string_view value, std::uint8_t flags = NGHTTP2_NV_FLAG_NONE) noexcept {
-    Push(name, value, static_cast<std::uint8_t>(flags | NGHTTP2_NV_FLAG_NO_COPY_NAME));
+  // False: more fields than kFieldsMax.
+  bool AddRequest(const Head& head) noexcept {
+    Push(":method", head.method_text(), NGHTTP2_NV_FLAG_NO_COPY_NAME);
+    Push(":scheme", head.scheme(), NGHTTP2_NV_FLAG_NO_COPY_NAME);
+    Push(":authority", head.authority(), NGHTTP2_NV_FLAG_NO_COPY_NAME);
+    Push(":path", head.target(), NGHTTP2_NV_FLAG_NO_COPY_NAME);
+    return AddFields(head);
+  }
+  bool AddResponse(const Head& head) noexcept {
+    const auto& status = kStatusTexts[head.status - kStatusMin];
+    Push(":status", {status.data(), status.size()}, NGHTTP2_NV_FLAG_NO_COPY_NAME | NGHTTP2_NV_FLAG_NO_COPY_VALUE);
+    return AddFields(head);
   }
 
-  /// False: more fields than kFieldsMax.
+  const nghttp2_nv* data() const noexcept { return fields_.data(); }
+  std::size_t size() const noexcept { return size_; }
+
+ private:
+  static constexpr std::size_t kPseudoMax = 4;
+
   bool AddFields(const Head& head) noexcept {
     for (std::size_t i = 0; i < head.size(); ++i) {
       const Head::Field field = head.field(i);
@@ -76,11 +93,6 @@ class FieldList {
     return true;
   }
 
-  const nghttp2_nv* data() const noexcept { return fields_.data(); }
-  std::size_t size() const noexcept { return size_; }
-
- private:
-  static constexpr std::size_t kPseudoMax = 4;
   static std::uint8_t* Bytes(std::string_view text) noexcept {
     return reinterpret_cast<std::uint8_t*>(const_cast<char*>(text.data()));  // nghttp2 only reads
   }
@@ -92,15 +104,7 @@ class FieldList {
   std::size_t size_ = 0;
 };
 
-/// A long body takes turns with the other streams. RFC 7540's tree does that by itself; RFC 9218's default would send
-/// it to its end first.
-void ShareTheConnection(nghttp2_session* session, std::int32_t id) {
-  if (nghttp2_session_get_remote_settings(session, NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES) != 1) return;
-  const nghttp2_extpri share{NGHTTP2_EXTPRI_DEFAULT_URGENCY, 1};
-  nghttp2_session_change_extpri_stream_priority(session, id, &share, 1);
-}
-
-ssize_t ReadBody(nghttp2_session* session, std::int32_t id, std::uint8_t*, std::size_t length, std::uint32_t* flags,
+ssize_t ReadBody(nghttp2_session*, std::int32_t, std::uint8_t*, std::size_t length, std::uint32_t* flags,
                  nghttp2_data_source* source, void* user_data) {
   H2State& state = H2State::Of(user_data);
   H2Stream& stream = *static_cast<H2Stream*>(source->ptr);
@@ -133,10 +137,6 @@ ssize_t ReadBody(nghttp2_session* session, std::int32_t id, std::uint8_t*, std::
   }
   if (piece.state == BodyState::kEnd) *flags |= NGHTTP2_DATA_FLAG_EOF;
   stream.drained = piece.state == BodyState::kMore && piece.bytes < asked;
-  if (piece.state == BodyState::kMore && total == length && !stream.incremental && state.server()) {
-    stream.incremental = true;
-    ShareTheConnection(session, id);
-  }
   stream.abort = piece.state == BodyState::kAbort;
   state.sending = &stream;
   *flags |= NGHTTP2_DATA_FLAG_NO_COPY;
@@ -215,10 +215,8 @@ void H2Codec::SubmitResponse(std::int32_t id, const Head& head, bool end) {
   H2State& state = *state_;
   H2Stream* stream = state.Find(id);
   if (stream == nullptr || state.session == nullptr) return;
-  PENSTOCK_ASSERT(head.status >= 100 && head.status < 600);
   FieldList fields;
-  fields.AddPseudo(":status", {kStatusTexts.data() + (head.status - 100) * 3, 3}, NGHTTP2_NV_FLAG_NO_COPY_VALUE);
-  if (!fields.AddFields(head)) {
+  if (head.status < kStatusMin || head.status > kStatusMax || !fields.AddResponse(head)) {
     Reset(id, H2Error::kInternalError);
     return;
   }
@@ -238,11 +236,7 @@ std::int32_t H2Codec::SubmitRequest(const Head& head, bool end, H2StreamHandler&
     return -1;
   }
   FieldList fields;
-  fields.AddPseudo(":method", head.method_text());
-  fields.AddPseudo(":scheme", head.scheme());
-  fields.AddPseudo(":authority", head.authority());
-  fields.AddPseudo(":path", head.target());
-  if (!fields.AddFields(head)) return -1;
+  if (!fields.AddRequest(head)) return -1;
   H2Stream* stream = state.OpenStream(0);
   if (stream == nullptr) return -1;
   stream->handler = &handler;

@@ -31,7 +31,6 @@ struct H2Stream {
   bool refused : 1 = false;        ///< to be reset once its header block is decoded
   bool abort : 1 = false;          ///< the body's last bytes are out, the reset follows
   bool drained : 1 = false;        ///< PullBody had less than was asked for; wait for ResumeBody
-  bool incremental : 1 = false;    ///< more than a frame's worth of body: shares the connection with its neighbours
 };
 
 /// The opaque bytes of the PING whose answer finishes a graceful end; SubmitPing() sends zeroes.

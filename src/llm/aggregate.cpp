@@ -74,8 +74,7 @@ bool Aggregator::State::TakeChoice(Cursor& choice) {
   AggregatedChoice* const into = ElementOf(choices, IndexOf(choice, 0), kChoicesMax, held);
   if (into == nullptr) return false;
   bool fits = true;
-  choice.EachMember(
-      [&](std::string_view key, Cursor& value) { fits = fits && TakeChoiceMember(*into, key, value); });
+  choice.EachMember([&](std::string_view key, Cursor& value) { fits = fits && TakeChoiceMember(*into, key, value); });
   return fits;
 }
 

@@ -41,7 +41,7 @@ struct Aggregator::State {
   Family family;
   std::size_t bytes_max;
   std::size_t held = 0;
-  MergedMembers members;        ///< of the top level; `choices` is a mark
+  MergedMembers members;                  ///< of the top level; `choices` is a mark
   std::vector<AggregatedChoice> choices;  ///< sorted by index
 
  private:

@@ -41,13 +41,12 @@ struct NamedStatus {
 };
 /// The first match wins. CamelCase names (vLLM's BadRequestError) are compared without their underscores.
 constexpr NamedStatus kStatuses[] = {
-    {"ratelimit", 429},      {"overloaded", 503},        {"queuefull", 503},
-    {"unavailable", 503},    {"insufficientquota", 429}, {"toomanyrequests", 429},
-    {"authentication", 401}, {"invalidapikey", 401},     {"permission", 403},
-    {"notfound", 404},       {"requesttoolarge", 413},   {"exceedcontextsize", 400},
-    {"contextlength", 400},  {"invalidrequest", 400},    {"badrequest", 400},
-    {"unprocessable", 422},  {"validation", 422},        {"generation", 424},
-    {"timeout", 504},        {"notimplemented", 501},    {"notsupported", 501},
+    {"ratelimit", 429},         {"overloaded", 503},      {"queuefull", 503},       {"unavailable", 503},
+    {"insufficientquota", 429}, {"toomanyrequests", 429}, {"authentication", 401},  {"invalidapikey", 401},
+    {"permission", 403},        {"notfound", 404},        {"requesttoolarge", 413}, {"exceedcontextsize", 400},
+    {"contextlength", 400},     {"invalidrequest", 400},  {"badrequest", 400},      {"unprocessable", 422},
+    {"validation", 422},        {"generation", 424},      {"timeout", 504},         {"notimplemented", 501},
+    {"notsupported", 501},
 };
 
 std::optional<std::uint16_t> StatusNumber(Cursor value) {

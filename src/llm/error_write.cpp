@@ -40,9 +40,7 @@ void WriteErrorJson(std::string& out, Family family, const ErrorJson& error) {
   out += "}}";
 }
 
-void WriteError(std::string& out, Family family, const ErrorText& error) {
-  WriteErrorJson(out, family, ToJson(error));
-}
+void WriteError(std::string& out, Family family, const ErrorText& error) { WriteErrorJson(out, family, ToJson(error)); }
 
 void WriteErrorEvent(std::string& out, Family family, const ErrorText& error) {
   if (family == Family::kResponses) {

@@ -52,28 +52,21 @@ constexpr std::uint32_t kGeneration = Bit(Field::kModel) | kSampling | Bit(Field
 FieldSets FieldsOf(Family family) noexcept {
   constexpr std::uint32_t model = Bit(Field::kModel);
   switch (family) {
-    case Family::kChat:
-      return {kGeneration | Bit(Field::kMessages), model | Bit(Field::kMessages)};
-    case Family::kCompletions:
-      return {kGeneration | Bit(Field::kPrompt), model | Bit(Field::kPrompt)};
-    case Family::kEmbeddings:
-      return {model | Bit(Field::kInput) | Bit(Field::kUser), model | Bit(Field::kInput)};
+    case Family::kChat: return {kGeneration | Bit(Field::kMessages), model | Bit(Field::kMessages)};
+    case Family::kCompletions: return {kGeneration | Bit(Field::kPrompt), model | Bit(Field::kPrompt)};
+    case Family::kEmbeddings: return {model | Bit(Field::kInput) | Bit(Field::kUser), model | Bit(Field::kInput)};
     case Family::kResponses:
-      return {
-          model | kSampling | Bit(Field::kStream) | Bit(Field::kStreamOptions) | Bit(Field::kMaxOutputTokens),
-          model};
+      return {model | kSampling | Bit(Field::kStream) | Bit(Field::kStreamOptions) | Bit(Field::kMaxOutputTokens),
+              model};
     case Family::kMessages:
-      return {model | Bit(Field::kTemperature) | Bit(Field::kTopP) | Bit(Field::kStream) |
-                  Bit(Field::kMessages) | Bit(Field::kMaxTokens),
+      return {model | Bit(Field::kTemperature) | Bit(Field::kTopP) | Bit(Field::kStream) | Bit(Field::kMessages) |
+                  Bit(Field::kMaxTokens),
               model | Bit(Field::kMessages)};
-    case Family::kCountTokens:
-      return {model | Bit(Field::kMessages), model | Bit(Field::kMessages)};
+    case Family::kCountTokens: return {model | Bit(Field::kMessages), model | Bit(Field::kMessages)};
     case Family::kRerank:
-    case Family::kScore:
-      return {model, model};
+    case Family::kScore: return {model, model};
     case Family::kTokenize:
-    case Family::kDetokenize:
-      return {model, 0};
+    case Family::kDetokenize: return {model, 0};
   }
   return {0, 0};
 }
@@ -84,8 +77,6 @@ Field LookupField(std::string_view name) noexcept {
   return kNames[static_cast<std::size_t>(field)] == name ? field : Field::kUnknown;
 }
 
-const char* FieldName(Field field) noexcept {
-  return kNames[static_cast<std::size_t>(field)].data();
-}
+const char* FieldName(Field field) noexcept { return kNames[static_cast<std::size_t>(field)].data(); }
 
 }  // namespace penstock::llm

@@ -27,9 +27,7 @@ enum class Field : std::uint8_t {
   kUser,
 };
 
-constexpr std::uint32_t Bit(Field field) {
-  return std::uint32_t{1} << static_cast<unsigned>(field);
-}
+constexpr std::uint32_t Bit(Field field) { return std::uint32_t{1} << static_cast<unsigned>(field); }
 
 /// The fields a family reads, and among them those that must be there.
 struct FieldSets {

@@ -85,46 +85,31 @@ void RequestReader::Take(std::string_view raw_key, Cursor value) {
 
 void RequestReader::TakeField(Field field, Cursor value) {
   switch (field) {
-    case Field::kUnknown:
-      return;
-    case Field::kModel:
-      return TakeModel(value);
-    case Field::kMessages:
-      return TakeMessages(value);
-    case Field::kPrompt:
-      return TakePrompt(value);
-    case Field::kInput:
-      return TakeInput(value);
+    case Field::kUnknown: return;
+    case Field::kModel: return TakeModel(value);
+    case Field::kMessages: return TakeMessages(value);
+    case Field::kPrompt: return TakePrompt(value);
+    case Field::kInput: return TakeInput(value);
     case Field::kStream:
       if (!value.is_bool()) return Refuse("must be a boolean");
       view_.stream = value.is_true();
       view_.stream_token = SpanOf(value);
       return;
-    case Field::kStreamOptions:
-      return TakeStreamOptions(value);
-    case Field::kTemperature:
-      view_.temperature = TakeFraction(value);
-      return;
-    case Field::kTopP:
-      TakeFraction(value);
-      return;
+    case Field::kStreamOptions: return TakeStreamOptions(value);
+    case Field::kTemperature: view_.temperature = TakeFraction(value); return;
+    case Field::kTopP: TakeFraction(value); return;
     case Field::kSeed:
       if (!value.is_number()) return Refuse("must be an integer");
       view_.has_seed = true;
       return;
-    case Field::kN:
-      view_.n = TakeInteger(value, 1, kChoicesMax);
-      return;
+    case Field::kN: view_.n = TakeInteger(value, 1, kChoicesMax); return;
     case Field::kMaxTokens:
       // Zero asks a completions backend to score the prompt it echoes.
       view_.max_tokens = TakeInteger(value, view_.family == Family::kCompletions ? 0 : 1, kMaxTokensMax);
       return;
     case Field::kMaxCompletionTokens:
-    case Field::kMaxOutputTokens:
-      view_.max_tokens = TakeInteger(value, 1, kMaxTokensMax);
-      return;
-    case Field::kStop:
-      return TakeStop(value);
+    case Field::kMaxOutputTokens: view_.max_tokens = TakeInteger(value, 1, kMaxTokensMax); return;
+    case Field::kStop: return TakeStop(value);
     case Field::kUser:
       if (!value.is_string()) return Refuse("must be a string");
       view_.user = SpanOf(value);
@@ -203,8 +188,7 @@ void RequestReader::TakeStreamOptions(Cursor value) {
       key = n == std::string_view::npos ? std::string_view{} : std::string_view{decoded, n};
     }
     if (key != kIncludeUsage) return;
-    if (!option.is_bool() && !option.is_null())
-      return Refuse("must be a boolean", "stream_options.include_usage");
+    if (!option.is_bool() && !option.is_null()) return Refuse("must be a boolean", "stream_options.include_usage");
     view_.include_usage = option.is_true();
     view_.include_usage_token = SpanOf(option);
   });
@@ -244,8 +228,7 @@ std::uint32_t RequestReader::TakeInteger(Cursor value, std::int64_t min, std::in
 
 Span RequestReader::SpanOf(Cursor value) const noexcept {
   const std::string_view bytes = value.Take();
-  return {static_cast<std::uint32_t>(bytes.data() - view_.body.data()),
-          static_cast<std::uint32_t>(bytes.size())};
+  return {static_cast<std::uint32_t>(bytes.data() - view_.body.data()), static_cast<std::uint32_t>(bytes.size())};
 }
 
 Result<RequestView> ParseRequest(Family family, std::string_view body, JsonParser& parser) {
@@ -261,8 +244,7 @@ Result<RequestView> ParseRequest(Family family, std::string_view body, JsonParse
   view.family = family;
   view.body = body;
   view.end = workspace.document.tokens[workspace.document.count - 1];
-  const std::optional<Error> error =
-      RequestReader(view, FieldsOf(family)).Read(json::Cursor(workspace.document));
+  const std::optional<Error> error = RequestReader(view, FieldsOf(family)).Read(json::Cursor(workspace.document));
   workspace.Trim();
   if (error) return *error;
   return view;

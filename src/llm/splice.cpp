@@ -25,7 +25,7 @@ class Edits {
   Edits(const RequestView& request, const SpliceRules& rules) noexcept {
     if (!rules.model_json.empty() && request.model_token) Replace(request.model_token, rules.model_json);
     const bool stream = rules.force_stream && !request.stream;
-    const bool usage = rules.include_usage && !request.include_usage;
+    const bool usage = rules.include_usage && HasDone(request.family) && !request.include_usage;
     if (stream && request.stream_token) Replace(request.stream_token, "true");
     if (usage && request.stream_options) SetIncludeUsage(request);
     const bool append_stream = stream && !request.stream_token;

@@ -98,8 +98,7 @@ SseDecoder::Step SseDecoder::NextBuffered(SseEvent& event) {
   if (piece_.empty()) return Step::kNeedMore;
   const Scan before = scan_;
   const char* const event_end = FindEnd(piece_.data(), piece_.data() + piece_.size(), scan_);
-  const std::size_t size =
-      event_end == nullptr ? piece_.size() : static_cast<std::size_t>(event_end - piece_.data());
+  const std::size_t size = event_end == nullptr ? piece_.size() : static_cast<std::size_t>(event_end - piece_.data());
   if (buffer_.size() + size > event_bytes_max_) {
     scan_ = before;
     return Step::kTooLong;
@@ -123,7 +122,6 @@ void SseDecoder::Parse(std::string_view raw, SseEvent& event) {
   event = {raw, {}, {}, false, false};
   consumed_ += raw.size();
   std::string_view rest = raw;
-  if (after_cr_ && rest.front() == '\n') rest.remove_prefix(1);
   if (first_ && rest.starts_with(kByteOrderMark)) rest.remove_prefix(kByteOrderMark.size());
   first_ = false;
   after_cr_ = raw.back() == '\r';

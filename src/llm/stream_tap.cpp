@@ -91,9 +91,7 @@ void EventReader::Collect(Cursor root, Members& members) {
         if (key == "error" && IsErrorValue(value)) members.error = value;
         if (key == "delta") members.delta = value;
         return;
-      case 6:
-        members.object_is_error |= key == "object" && value.scalar() == "\"error\"";
-        return;
+      case 6: members.object_is_error |= key == "object" && value.scalar() == "\"error\""; return;
       case 7:
         if (key == "choices" && HasDone(tap_.family_)) ReadChoices(value, members);
         if (key == "timings") members.timings = value;
@@ -127,8 +125,7 @@ void EventReader::Read(Cursor root) {
   }
   Members members;
   Collect(root, members);
-  const std::string_view type =
-      members.type && members.type->is_string() ? members.type->raw_string() : event_name_;
+  const std::string_view type = members.type && members.type->is_string() ? members.type->raw_string() : event_name_;
   if (members.error && type != "response.failed") return FailWith(*members.error, members.error_type);
   if (members.object_is_error || event_name_ == "error" || (type == "error" && !HasDone(tap_.family_))) {
     return Fail(ReadErrorStatus(root));

@@ -50,6 +50,16 @@ ListenSocket::~ListenSocket() {
   if (!unlink_path_.empty()) ::unlink(unlink_path_.c_str());
 }
 
+std::optional<std::string> ListenSocket::WhyTaken(const rt::Address& address) {
+  ListenSocket probe;
+  probe.fd_ = ::socket(address.family(), SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (probe.fd_ < 0) return Describe(address, errno);
+  const int on = 1;
+  ::setsockopt(probe.fd_, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+  if (::bind(probe.fd_, address.get(), address.size()) != 0) return Describe(address, errno);
+  return std::nullopt;
+}
+
 Result<ListenSocket, std::string> ListenSocket::Open(const rt::Address& address, bool reuse_port) {
   ListenSocket listener;
   listener.address_ = address;

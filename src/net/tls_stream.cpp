@@ -231,6 +231,7 @@ bool TlsStream::EncryptRecord(Chain& plain) {
     return false;
   }
   plain.Consume(written);
+  transport_.sent_ += written;
   return true;
 }
 

@@ -38,7 +38,9 @@ void Transport::Flush() {
   if (tls_ != nullptr) {
     tls_->FlushPlain(out_);
   } else {
+    const std::size_t before = out_.size();
     WriteOut(out_);
+    sent_ += before - out_.size();
   }
 }
 

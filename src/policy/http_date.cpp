@@ -135,13 +135,12 @@ std::optional<WallTime> ParseHttpDate(std::string_view text, WallTime now) noexc
       return std::nullopt;
     }
   }
-  const year_month_day date = year(parts.year) / month(static_cast<unsigned>(parts.month + 1)) /
-                              day(static_cast<unsigned>(parts.day));
+  const year_month_day date =
+      year(parts.year) / month(static_cast<unsigned>(parts.month + 1)) / day(static_cast<unsigned>(parts.day));
   // 60 is a leap second.
   if (!date.ok() || parts.hour > 23 || parts.minute > 59 || parts.second > 60) return std::nullopt;
   const std::int64_t seconds_of_day = parts.hour * 3600 + parts.minute * 60 + parts.second;
-  const std::int64_t seconds =
-      sys_days(date).time_since_epoch().count() * std::int64_t{86400} + seconds_of_day;
+  const std::int64_t seconds = sys_days(date).time_since_epoch().count() * std::int64_t{86400} + seconds_of_day;
   return WallTime{seconds * 1'000'000};
 }
 

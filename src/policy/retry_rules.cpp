@@ -9,9 +9,7 @@ namespace {
 constexpr std::uint16_t kStatusMin = 100;
 constexpr std::uint16_t kStatusMax = 599;
 
-RetryVerdict GiveUp(GiveUpReason why) noexcept {
-  return {.action = RetryAction::kGiveUp, .gave_up = why};
-}
+RetryVerdict GiveUp(GiveUpReason why) noexcept { return {.action = RetryAction::kGiveUp, .gave_up = why}; }
 
 /// The class of `retry.on` a failure belongs to; none for what no second attempt can mend.
 std::optional<RetryReason> Classify(const Error& error) noexcept {

@@ -1,6 +1,7 @@
 #include "proxy/answer.hpp"
 
 #include "penstock/base/assert.hpp"
+#include "penstock/policy/retry_after.hpp"
 #include "proxy/header_rules.hpp"
 #include "proxy/text.hpp"
 
@@ -35,6 +36,15 @@ void Answer::Commit(std::optional<std::uint64_t> content_length) {
     context_.client->body().Append(std::move(held_));
     context_.client->BodyReady();
   }
+}
+
+void Answer::CommitWhole(std::string_view content_type, std::string_view body) {
+  held_.Clear();
+  held_.Append(body);
+  upstream_head_->Remove(http::HeaderId::kContentType);
+  upstream_head_->Add("content-type", content_type, http::HeaderId::kContentType);
+  Commit(body.size());
+  End();
 }
 
 std::string_view Answer::HeldBytes(std::string& scratch) const {
@@ -90,7 +100,7 @@ void Answer::Reply(std::uint16_t status, std::string_view content_type, std::str
   context_.client->EndBody();
 }
 
-void Answer::ReplyUpstream(const http::Head& upstream_head, std::string_view content_type, std::string_view body, bool retried) {
+void Answer::ReplyUpstream(const http::Head& upstream_head, std::string_view content_type, std::string_view body) {
   if (context_.client == nullptr) return;
   committed_ = true;
   http::HeadPtr head = context_.worker.heads.Take();
@@ -99,7 +109,12 @@ void Answer::ReplyUpstream(const http::Head& upstream_head, std::string_view con
   head->Remove(http::HeaderId::kContentType);
   head->Add("content-type", content_type, http::HeaderId::kContentType);
   SetContentLength(*head, body.size());
-  if (retried) head->Add("x-should-retry", "false");
+  if (head->status == 429 || head->status == 503) {
+    // What the upstream asked for, as far as a client can follow it; a second where it said nothing.
+    const auto wait = policy::ParseRetryAfter(upstream_head.Find(http::HeaderId::kRetryAfter),
+                                              upstream_head.Find(http::HeaderId::kRetryAfterMs), context_.worker.worker.Wall());
+    AddRetryAfter(*head, wait.value_or(std::chrono::seconds(1)));
+  }
   AddOwnFields(*head);
   Send(*head, body.empty());
   context_.record.bytes_out += body.size();
@@ -114,6 +129,7 @@ void Answer::AddOwnFields(http::Head& head) {
   head.Add("x-request-id", record.id(), http::HeaderId::kXRequestId);
   if (context_.family() == llm::Family::kMessages) head.Add("request-id", record.id(), http::HeaderId::kRequestId);
   if (context_.model != nullptr) head.Add("x-penstock-model", context_.model->name);
+  if (head.status >= 400 && record.attempts > 1) head.Add("x-should-retry", "false");  // we did already
   const Duration upstream = record.upstream_time + (record.forwarded != TimePoint{} ? context_.now() - record.forwarded : Duration{});
   const Duration total = context_.now() - record.began;
   ServerTiming timing(total - upstream, upstream);

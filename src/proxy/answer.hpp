@@ -22,6 +22,8 @@ class Answer {
   std::string_view HeldBytes(std::string& scratch) const;
   /// From here on the status and what was held are the client's. `content_length`: when the whole body is known.
   void Commit(std::optional<std::uint64_t> content_length);
+  /// Another body in place of what the upstream sent.
+  void CommitWhole(std::string_view content_type, std::string_view body);
   bool committed() const noexcept { return committed_; }
   void End();
   /// The committed answer cannot be completed: `last_words` (an error event, or nothing), then broken framing.
@@ -32,7 +34,7 @@ class Answer {
   // An answer of our own. `retry_after` > 0 goes into retry-after and retry-after-ms.
   void Reply(std::uint16_t status, std::string_view content_type, std::string_view body, Duration retry_after = {});
   /// A refused request's answer, as the upstream gave it.
-  void ReplyUpstream(const http::Head& upstream_head, std::string_view content_type, std::string_view body, bool retried);
+  void ReplyUpstream(const http::Head& upstream_head, std::string_view content_type, std::string_view body);
 
   /// Bytes on their way to the client that have not left.
   std::size_t backlog() const noexcept;

@@ -1,21 +1,29 @@
 #include "proxy/attempt.hpp"
 
 #include "penstock/base/assert.hpp"
-#include "proxy/error_reply.hpp"
+#include "penstock/proxy/error_reply.hpp"
 #include "proxy/header_rules.hpp"
 
 namespace penstock::proxy {
 namespace {
 
-constexpr std::size_t kWatermarkMax = 64 * 1024;  // a reader that keeps up may have this much under way
+constexpr std::size_t kWatermarkMax = 64 * 1024;     // a reader that keeps up may have this much under way
+constexpr std::size_t kWatermarkCrowded = 4 * 1024;  // while all together hold more than buffered_bytes
 constexpr std::string_view kKeepaliveComment = ": keep-alive\n\n";
 
 bool IsEventStream(const http::Head& head) noexcept {
   return head.Find(http::HeaderId::kContentType).starts_with("text/event-stream");
 }
 
-/// Kinds that refuse stream_options, or cannot be trusted to know it.
-bool TakesStreamOptions(config::EndpointKind kind) noexcept { return kind != config::EndpointKind::kTriton; }
+/// A lost client is noticed at once only while the answer streams (BACKENDS.md: llama-server).
+bool StreamsAlways(const upstream::Endpoint& endpoint) noexcept {
+  switch (endpoint.spec().stream_upstream) {
+    case config::StreamUpstream::kOn: return true;
+    case config::StreamUpstream::kOff: return false;
+    case config::StreamUpstream::kAuto: break;
+  }
+  return endpoint.kind() == config::EndpointKind::kLlamacpp;
+}
 
 telemetry::AttemptOutcome OutcomeOf(const AttemptResult& result) noexcept {
   using telemetry::AttemptOutcome;
@@ -43,6 +51,7 @@ Attempt::Attempt(RequestContext& context, Answer& answer)
 
 const std::string& Attempt::refusal_body() const noexcept {
   if (const auto* refusal = std::get_if<RefusalRelay>(&relay_)) return refusal->body();
+  if (const auto* aggregate = std::get_if<AggregateRelay>(&relay_)) return aggregate->refusal();
   return std::get<StreamRelay>(relay_).refusal();
 }
 
@@ -66,14 +75,17 @@ void Attempt::Begin(EndpointPool& pool, policy::LoadLease lease, std::uint32_t n
   endpoint.metrics.inflight.Add(context_.worker.metrics.slab);
 
   const llm::RequestView& request = *context_.request;
-  streamed_ = request.stream && llm::CanStream(request.family);
+  aggregate_ = !request.stream && llm::HasDone(request.family) && StreamsAlways(endpoint);
+  streamed_ = aggregate_ || (request.stream && llm::CanStream(request.family));
+  content_seen_ = false;
   llm::SpliceRules rules;
+  rules.force_stream = aggregate_;
   if (request.model_token && request.model() != context_.model->upstream_name) rules.model_json = context_.model->upstream_json;
-  rules.include_usage = streamed_ && llm::HasDone(request.family) && !request.include_usage && TakesStreamOptions(endpoint.kind());
+  rules.include_usage = streamed_ && llm::HasDone(request.family) && !request.include_usage && pool.quirks().takes_stream_options;
   body_.emplace(request, rules);
   request_head_ = context_.worker.heads.Take();
   BuildUpstreamHead(context_, endpoint, body_->size(), number, *request_head_);
-  pool.connections().Submit(stream_, {request_head_.get(), body_->segments(), body_->size()});
+  pool.Submit(stream_, {request_head_.get(), body_->segments(), body_->size()});
 }
 
 void Attempt::OnRequestSent() {
@@ -93,12 +105,14 @@ void Attempt::OnHead(http::HeadPtr head) {
   }
   const bool events = IsEventStream(*head);
   answer_.Hold(std::move(head));
-  if (events) {
+  if (events && aggregate_) {
+    relay_.emplace<AggregateRelay>(context_, answer_);
+  } else if (events) {
     relay_.emplace<StreamRelay>(context_, answer_);
-    if (streamed_) Await(context_.cluster->route->config->timeouts.first_token, "no first token in time");
   } else {
     relay_.emplace<PlainRelay>(context_, answer_);
   }
+  if (events && streamed_) Await(context_.cluster->route->config->timeouts.first_token, "no first token in time");
 }
 
 void Attempt::OnBody(std::string_view bytes) {
@@ -107,6 +121,8 @@ void Attempt::OnBody(std::string_view bytes) {
     Handle(stream->OnBytes(bytes));
   } else if (auto* plain = std::get_if<PlainRelay>(&relay_)) {
     Handle(plain->OnBytes(bytes));
+  } else if (auto* aggregate = std::get_if<AggregateRelay>(&relay_)) {
+    Handle(aggregate->OnBytes(bytes));
   } else if (auto* refusal = std::get_if<RefusalRelay>(&relay_)) {
     refusal->OnBytes(bytes);
   }
@@ -117,6 +133,8 @@ void Attempt::OnEnd() {
     Handle(stream->OnEnd());
   } else if (auto* plain = std::get_if<PlainRelay>(&relay_)) {
     Handle(plain->OnEnd());
+  } else if (auto* aggregate = std::get_if<AggregateRelay>(&relay_)) {
+    Handle(aggregate->OnEnd());
   } else if (std::holds_alternative<RefusalRelay>(relay_)) {
     result_.status = refusal_head_->status;
     Finish(AttemptResult::Kind::kRefused, UpstreamError(ErrorCode::kUpstreamStatus, Retry::kSafe, "the upstream refused the request"));
@@ -128,7 +146,7 @@ void Attempt::OnFailed(const Error& error) { Fail(error); }
 void Attempt::Handle(const RelayStep& step) {
   switch (step.kind) {
     case RelayStep::Kind::kGoOn:
-      if (step.progress) Progress();
+      if (step.progress) Progress(step);
       Backpressure();
       return;
     case RelayStep::Kind::kComplete: Finish(AttemptResult::Kind::kDelivered, {}); return;
@@ -147,6 +165,10 @@ void Attempt::Fail(const Error& error) {
   if (!answer_.committed()) {
     answer_.Discard();
     Finish(AttemptResult::Kind::kFailed, error);
+    return;
+  }
+  if (auto* stream = std::get_if<StreamRelay>(&relay_); stream != nullptr && stream->whole()) {
+    Handle(stream->OnEnd());  // the client has the last event: only the framing broke
     return;
   }
   const bool events = std::holds_alternative<StreamRelay>(relay_);
@@ -206,8 +228,9 @@ void Attempt::Await(Duration limit, const char* what) {
 }
 
 /// An event came. The timer is left where it is and looks at due_ when it fires: no work per token.
-void Attempt::Progress() {
-  if (!streamed_ || !answer_.committed()) return;
+void Attempt::Progress(const RelayStep& step) {
+  content_seen_ = content_seen_ || step.content;
+  if (!streamed_ || !content_seen_) return;
   Await(context_.cluster->route->config->timeouts.idle, "the stream stood still");
   const Duration keepalive = context_.snapshot().config.server.sse_keepalive;
   if (keepalive > Duration::zero() && std::holds_alternative<StreamRelay>(relay_)) {
@@ -237,7 +260,9 @@ void Attempt::OnTimer() {
 // --- backpressure ---
 
 void Attempt::Backpressure() {
-  if (paused_ || !answer_.committed() || answer_.backlog() < high_watermark_) return;
+  if (paused_ || !answer_.committed()) return;
+  const std::size_t high = context_.worker.crowded() ? kWatermarkCrowded : high_watermark_;
+  if (answer_.backlog() < high) return;
   paused_ = true;
   stream_.SetPaused(true);
 }
@@ -245,8 +270,7 @@ void Attempt::Backpressure() {
 void Attempt::OnSent() {
   const std::size_t backlog = answer_.backlog();
   // A reader that empties its buffer keeps up: it may have more under way, as long as all together have not too much.
-  const WorkerContext& worker = context_.worker;
-  if (backlog == 0 && high_watermark_ < kWatermarkMax && worker.buffered_bytes < worker.buffered_bytes_max) {
+  if (backlog == 0 && high_watermark_ < kWatermarkMax && !context_.worker.crowded()) {
     high_watermark_ = std::min(2 * high_watermark_, kWatermarkMax);
   }
   if (!paused_ || backlog > high_watermark_ / 2) return;

@@ -60,7 +60,7 @@ class Attempt final : public upstream::StreamHandler {
   void Fail(const Error& error);
   void Finish(AttemptResult::Kind kind, const Error& error);
   void Await(Duration limit, const char* what);
-  void Progress();
+  void Progress(const RelayStep& step);
   void OnTimer();
   void Backpressure();
   void CountOutcome();
@@ -74,7 +74,7 @@ class Attempt final : public upstream::StreamHandler {
   policy::LoadLease lease_;
   http::HeadPtr request_head_;
   std::optional<llm::SplicedBody> body_;
-  std::variant<std::monostate, PlainRelay, StreamRelay, RefusalRelay> relay_;
+  std::variant<std::monostate, PlainRelay, StreamRelay, AggregateRelay, RefusalRelay> relay_;
   http::HeadPtr refusal_head_;
   AttemptResult result_;
   TimePoint begun_{};
@@ -83,6 +83,8 @@ class Attempt final : public upstream::StreamHandler {
   TimePoint keepalive_due_ = TimePoint::Max();
   std::size_t high_watermark_ = 0;
   bool streamed_ = false;               ///< the upstream was asked for a stream
+  bool aggregate_ = false;              ///< although the client was not
+  bool content_seen_ = false;
   bool paused_ = false;
   bool cancelled_ = false;
 };

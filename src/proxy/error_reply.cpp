@@ -1,4 +1,4 @@
-#include "proxy/error_reply.hpp"
+#include "penstock/proxy/error_reply.hpp"
 
 #include "penstock/llm/error_shapes.hpp"
 

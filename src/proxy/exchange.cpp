@@ -2,8 +2,9 @@
 
 #include <algorithm>
 
+#include "penstock/proxy/error_reply.hpp"
 #include "penstock/proxy/gateway.hpp"
-#include "proxy/error_reply.hpp"
+#include "proxy/client_address.hpp"
 #include "proxy/header_rules.hpp"
 #include "proxy/local_answers.hpp"
 #include "proxy/pipeline.hpp"
@@ -53,7 +54,7 @@ void Exchange::Begin(server::ResponseStream& client, http::HeadPtr head, bool bo
   context_.protocol = client.protocol();
   if (context_.worker.access_log.enabled()) {
     context_.record.wall = context_.worker.worker.Wall();
-    context_.peer = client.peer().ToString();
+    context_.peer = ClientAddress(client.peer(), *context_.head, context_.snapshot().config.server);
   }
   ChooseRequestId();
   context_.worker.metrics.gateway.inflight.Add(context_.worker.metrics.slab);
@@ -138,7 +139,11 @@ void Exchange::OnFinished() {
 
 void Exchange::OnGone(server::Departure departure) {
   context_.client = nullptr;
-  attempt_.Cancel();
+  if (attempt_.running()) {
+    attempt_.Cancel();
+    const rt::Worker& worker = context_.worker.worker;
+    context_.worker.metrics.gateway.cancel_latency.Observe(context_.worker.metrics.slab, worker.ReadClock() - worker.Now());
+  }
   pipeline_.Destroy();
   context_.record.status = 499;
   context_.record.term = departure == server::Departure::kSlowReader ? telemetry::Term::kClientSlow

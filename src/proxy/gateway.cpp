@@ -14,15 +14,18 @@ const ModelRoute* Snapshot::FindModel(std::string_view name) const noexcept {
   return found == by_name.end() ? nullptr : &models[found->second];
 }
 
-Gateway::Gateway(rt::Worker& worker, telemetry::WorkerMetrics& metrics, telemetry::AccessLog& access_log, server::ConnectionCount& count,
-                 std::shared_ptr<const Snapshot> snapshot)
-    : context_(std::make_unique<WorkerContext>(worker, metrics, access_log)) {
+Gateway::Gateway(rt::Worker& worker, rt::OffloadThreads& offload, net::Resolver& resolver, telemetry::WorkerMetrics& metrics,
+                 telemetry::AccessLog& access_log, server::ConnectionCount& count, std::shared_ptr<const Snapshot> snapshot)
+    : context_(std::make_unique<WorkerContext>(worker, offload, resolver, metrics, access_log)) {
   server_ = std::make_unique<server::Server>(worker, *this, count, snapshot->server_options);
   Apply(std::move(snapshot));
 }
 
 Gateway::~Gateway() {
   server_.reset();  // connections first: they end the exchanges
+  context_->view.reset();
+  context_->pools.clear();
+  context_->worker.EmptyGraves();  // HTTP/2 sessions among them give their memory back to the context
 }
 
 void Gateway::Apply(std::shared_ptr<const Snapshot> snapshot) {
@@ -37,8 +40,7 @@ void Gateway::Apply(std::shared_ptr<const Snapshot> snapshot) {
       const auto known = context_->pools.find(endpoint.get());
       EndpointPoolPtr pool = known != context_->pools.end()
                                  ? known->second
-                                 : EndpointPoolPtr(new EndpointPool(context_->worker, context_->heads, context_->h2_memory, context_->metrics,
-                                                                    endpoint, route.pools[i]));
+                                 : EndpointPoolPtr(new EndpointPool(*context_, endpoint, route.pools[i]));
       pools.emplace(endpoint.get(), pool);
       cluster.pools.push_back(std::move(pool));
       endpoints.push_back({&endpoint->load, endpoint->spec().weight});
@@ -46,11 +48,12 @@ void Gateway::Apply(std::shared_ptr<const Snapshot> snapshot) {
     cluster.balancer = route.balancer->make(endpoints, context_->worker.prng());
   }
   for (auto& [endpoint, pool] : context_->pools) {
-    if (!pools.contains(endpoint)) pool->connections().Retire();
+    if (!pools.contains(endpoint)) pool->Retire();
   }
   context_->pools = std::move(pools);
   server_->SetOptions(snapshot->server_options);
-  context_->buffered_bytes_max = snapshot->config.server.limits.buffered_bytes;
+  const std::size_t workers = snapshot->config.server.workers.value_or(rt::UsableCores());
+  context_->buffered_bytes_max = snapshot->config.server.limits.buffered_bytes / workers;
   view->snapshot = std::move(snapshot);
   context_->view = std::move(view);
   context_->metrics.ForgetSeries();
@@ -82,6 +85,12 @@ void Gateway::Recycle(Exchange& exchange) {
 
 std::size_t Gateway::exchanges() const noexcept { return context_->live.size(); }
 
+void Gateway::Sample() {
+  telemetry::WorkerMetrics& metrics = context_->metrics;
+  metrics.gateway.buffered_bytes.Set(metrics.slab, static_cast<std::int64_t>(context_->buffered_bytes()));
+  for (const auto& [endpoint, pool] : context_->pools) pool->Sample();
+}
+
 void Gateway::BeginDrain() {
   context_->draining = true;
   server_->BeginDrain();
@@ -98,15 +107,5 @@ void Gateway::OnProtocolReject(server::Protocol protocol, const char* reason) {
 }
 
 void Gateway::OnConnectionKilled(const char* reason) { context_->metrics.CountConnectionKilled(reason); }
-
-EndpointPool::EndpointPool(rt::Worker& worker, http::HeadPool& heads, http::H2Memory& memory, telemetry::WorkerMetrics& metrics,
-                           std::shared_ptr<upstream::Endpoint> endpoint, const upstream::PoolOptions& options)
-    : metrics_(metrics), endpoint_(std::move(endpoint)), connections_(worker, heads, memory, options, *this) {
-  if (const auto address = rt::Address::FromIp(endpoint_->spec().url.host, endpoint_->spec().url.port)) connections_.SetAddresses({*address});
-}
-
-void EndpointPool::OnConnected(Duration took) { endpoint_->metrics.connect.Observe(metrics_.slab, took); }
-
-void EndpointPool::OnConnectFailed(const Error&) {}
 
 }  // namespace penstock::proxy

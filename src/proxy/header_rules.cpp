@@ -41,6 +41,8 @@ void CopyResponseFields(const http::Head& from, http::Head& to) {
       case HeaderId::kContentLength:
       case HeaderId::kSetCookie:
       case HeaderId::kRequestId:
+      case HeaderId::kRetryAfter:
+      case HeaderId::kRetryAfterMs:
       case HeaderId::kXRequestId: continue;
       case HeaderId::kOther:
         if (IsOfUpstreamOnly(field.name)) continue;

@@ -1,6 +1,6 @@
 #include "proxy/local_answers.hpp"
 
-#include "proxy/error_reply.hpp"
+#include "penstock/proxy/error_reply.hpp"
 
 namespace penstock::proxy {
 namespace {

@@ -17,7 +17,7 @@ rt::Task<void> RunPipeline(RequestContext& context, Answer& answer, Attempt& att
     AnswerLocally(context, answer);
     co_return;
   }
-  std::optional<Error> error = ParseBody(context);
+  std::optional<Error> error = co_await ParseBody(context);
   if (!error) error = ChooseCluster(context);
   if (!error) error = co_await Forward(context, answer, attempt);
   if (error) AnswerError(context, answer, *error);

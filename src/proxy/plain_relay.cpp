@@ -18,7 +18,8 @@ RelayStep PlainRelay::OnBytes(std::string_view bytes) {
   step.progress = true;
   received_ += bytes.size();
   answer_.Append(bytes);
-  if (!answer_.committed() && answer_.held() >= limits.response_hold) answer_.Commit(answer_.upstream_head()->content_length);
+  const std::uint64_t hold = context_.worker.crowded() ? limits.stream_buffer : limits.response_hold;
+  if (!answer_.committed() && answer_.held() >= hold) answer_.Commit(answer_.upstream_head()->content_length);
   return step;
 }
 

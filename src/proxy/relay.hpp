@@ -4,6 +4,7 @@
 #include <string>
 #include <variant>
 
+#include "penstock/llm/aggregate.hpp"
 #include "penstock/llm/sse_decoder.hpp"
 #include "penstock/llm/stream_tap.hpp"
 #include "proxy/answer.hpp"
@@ -19,7 +20,8 @@ struct RelayStep {
     kRefused,   ///< an error came inside the stream before any content: it stands for `status`
   };
   Kind kind = Kind::kGoOn;
-  bool progress = false;      ///< content or another event came: the upstream lives
+  bool progress = false;      ///< an event came: the upstream lives
+  bool content = false;       ///< the answer itself has begun: from here on `idle` counts, not `first_token`
   Error error{};
   std::uint16_t status = 0;
 };
@@ -45,9 +47,11 @@ class StreamRelay {
   RelayStep OnEnd();
   /// The body of an error that came inside the stream.
   const std::string& refusal() const noexcept { return refusal_; }
+  /// The stream's last event was passed on.
+  bool whole() const noexcept { return tap_.ended() && (tap_.done_seen() || !llm::HasDone(context_.family())); }
 
  private:
-  RelayStep Take(const llm::SseEvent& event);
+  RelayStep Take(const llm::SseEvent& event, bool unfinished = false);
   void NoteContent();
 
   RequestContext& context_;
@@ -56,6 +60,26 @@ class StreamRelay {
   llm::StreamTap tap_;
   std::string refusal_;
   TimePoint last_content_{};
+};
+
+/// Owned by one Worker. An event stream for a client that did not ask for one (`stream_upstream`): the answer is rebuilt and
+/// sent when it is whole, so nothing commits before.
+class AggregateRelay {
+ public:
+  AggregateRelay(RequestContext& context, Answer& answer);
+  RelayStep OnBytes(std::string_view bytes);
+  RelayStep OnEnd();
+  const std::string& refusal() const noexcept { return refusal_; }
+
+ private:
+  RelayStep Take(const llm::SseEvent& event);
+
+  RequestContext& context_;
+  Answer& answer_;
+  llm::SseDecoder decoder_;
+  llm::StreamTap tap_;
+  llm::Aggregator aggregator_;
+  std::string refusal_;
 };
 
 /// Owned by one Worker. An error status: its body is gathered (bounded) for whoever decides what becomes of it.

@@ -34,10 +34,11 @@ RelayStep StreamRelay::OnBytes(std::string_view bytes) {
     const RelayStep step = Take(event);
     if (step.kind != RelayStep::Kind::kGoOn) return step;
     all.progress = all.progress || step.progress;
+    all.content = all.content || step.content;
   }
 }
 
-RelayStep StreamRelay::Take(const llm::SseEvent& event) {
+RelayStep StreamRelay::Take(const llm::SseEvent& event, bool unfinished) {
   RelayStep step;
   if (!event.has_data && !event.has_junk) {
     answer_.Append(event.raw);  // comments keep connections awake; they are no sign of progress
@@ -45,7 +46,10 @@ RelayStep StreamRelay::Take(const llm::SseEvent& event) {
   }
   const llm::Sighting sighting = tap_.Look(event, context_.worker.json);
   step.progress = true;
-  if (sighting.malformed) context_.worker.metrics.gateway.sse_malformed.Add(context_.worker.metrics.slab);
+  if (sighting.malformed) {
+    context_.worker.metrics.gateway.sse_malformed.Add(context_.worker.metrics.slab);
+    if (unfinished) return step;  // half an event: what comes behind it must be read as an event of its own
+  }
   if (sighting.error && !answer_.committed()) {
     refusal_ = event.data;
     step.kind = RelayStep::Kind::kRefused;
@@ -56,8 +60,10 @@ RelayStep StreamRelay::Take(const llm::SseEvent& event) {
   if (sighting.done && tap_.error_seen()) return step;  // only success ends with [DONE]
   if (sighting.content) NoteContent();
   answer_.Append(event.raw);
+  if (unfinished) answer_.Append("\n\n");
   const bool full = answer_.held() >= context_.snapshot().config.server.limits.stream_buffer;
   if (!answer_.committed() && (sighting.commits || full)) answer_.Commit(std::nullopt);
+  step.content = answer_.committed();
   return step;
 }
 
@@ -76,7 +82,7 @@ void StreamRelay::NoteContent() {
 RelayStep StreamRelay::OnEnd() {
   llm::SseEvent rest;
   if (decoder_.Finish(rest)) {
-    const RelayStep step = Take(rest);
+    const RelayStep step = Take(rest, true);
     if (step.kind != RelayStep::Kind::kGoOn) return step;
   }
   context_.record.usage = tap_.usage();

@@ -5,6 +5,8 @@
 #include <vector>
 
 #include "penstock/llm/json_parser.hpp"
+#include "penstock/net/resolver.hpp"
+#include "penstock/rt/offload.hpp"
 #include "penstock/server/server.hpp"
 #include "penstock/telemetry/access_log.hpp"
 #include "proxy/cluster_view.hpp"
@@ -15,22 +17,29 @@ class Exchange;
 
 /// Owned by one Worker. What the exchanges of one worker share.
 struct WorkerContext {
-  WorkerContext(rt::Worker& w, telemetry::WorkerMetrics& m, telemetry::AccessLog& log)
-      : worker(w), metrics(m), access_log(log), json(w.prng().Next()) {}
+  WorkerContext(rt::Worker& w, rt::OffloadThreads& threads, net::Resolver& names, telemetry::WorkerMetrics& m, telemetry::AccessLog& log)
+      : worker(w), offload(threads), resolver(names), metrics(m), access_log(log), json(w.prng().Next()) {}
 
   rt::Worker& worker;
+  rt::OffloadThreads& offload;
+  net::Resolver& resolver;
   telemetry::WorkerMetrics& metrics;
   telemetry::AccessLog& access_log;
-  http::HeadPool heads;
-  http::H2Memory h2_memory;
+  rt::BuriedLast<http::HeadPool> head_pool{worker};
+  rt::BuriedLast<http::H2Memory> h2_pool{worker};
+  http::HeadPool& heads = *head_pool;
+  http::H2Memory& h2_memory = *h2_pool;
   llm::JsonParser json;
   ViewPtr view;                      ///< what new exchanges begin with
   std::unordered_map<const upstream::Endpoint*, EndpointPoolPtr> pools;
   std::vector<std::unique_ptr<rt::Mortal>> free_exchanges;  ///< Exchanges, whose type is not complete here
   std::vector<Exchange*> live;       ///< each knows its place
-  std::size_t buffered_bytes = 0;    ///< answer bytes held for clients on this worker
-  std::size_t buffered_bytes_max = 0;
+  std::size_t buffered_bytes_max = 0;  ///< this worker's share of `buffered_bytes`
   bool draining = false;
+
+  /// Everything that waits in this worker's chains, by whole blocks: what the memory really is.
+  std::size_t buffered_bytes() noexcept { return worker.chunks().in_use() * ChunkPool::kChunkBytes; }
+  bool crowded() noexcept { return buffered_bytes() >= buffered_bytes_max; }
 };
 
 }  // namespace penstock::proxy

@@ -44,6 +44,8 @@ void EpollAcceptor::Rest() {
   if (!std::exchange(resting_, true)) loop_.AddResting(this);
 }
 
+void EpollAcceptor::Refuse() { ::shutdown(fd_, SHUT_RDWR); }
+
 void EpollAcceptor::AcceptUpTo(std::size_t budget) {
   bool destroyed = false;
   bool* const outer = std::exchange(destroyed_, &destroyed);
@@ -52,7 +54,7 @@ void EpollAcceptor::AcceptUpTo(std::size_t budget) {
     socklen_t size = sizeof storage;
     const int fd = ::accept4(fd_, reinterpret_cast<sockaddr*>(&storage), &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd < 0) {
-      if (errno == EAGAIN || errno == EWOULDBLOCK) break;
+      if (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINVAL) break;  // EINVAL: after Refuse()
       if (errno == EINTR || errno == ECONNABORTED || errno == EPROTO) continue;
       const int error = errno;
       destroyed_ = outer;

@@ -76,6 +76,7 @@ class EpollAcceptor final : public Acceptor, public Watched {
   void Pause() override;
   void Resume() override;
   void DrainBacklog(std::size_t budget) override { AcceptUpTo(budget); }
+  void Refuse() override;
   void OnEvents(std::uint32_t) override { AcceptUpTo(kAcceptsPerTurn); }
 
  private:
@@ -107,6 +108,7 @@ class EpollLoop final : public EventLoop {
   }
   void Poll(TimePoint deadline) override;
   TimePoint Now() const noexcept override { return now_; }
+  TimePoint ReadClock() const noexcept override { return ReadMonotonicClock(); }
   void Wake() noexcept override;
   std::string_view name() const noexcept override { return "epoll"; }
 

@@ -13,9 +13,13 @@ Worker::Worker(unsigned index, std::unique_ptr<EventLoop> loop, std::uint64_t se
 Worker::~Worker() {
   // Letters and graves may hold connections, which hold chunks and timers of this worker.
   mailbox_.Deliver();
+  EmptyGraves();
+}
+
+void Worker::EmptyGraves() {
   while (!graves_.empty()) {
     burying_.swap(graves_);
-    burying_.clear();
+    burying_.clear();  // in order: BuriedLast counts on it
   }
 }
 

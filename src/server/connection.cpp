@@ -112,7 +112,9 @@ void Connection::Drain() {
 
 void Connection::CloseIfIdle() {
   if (left_) return;
-  if (session_ == nullptr || session_->idle()) Close();
+  // Half a preface or handshake is a request to come; header_timeout bounds it.
+  const bool greeting = session_ == nullptr && (preface_size_ != 0 || transport_.secure());
+  if (!greeting && (session_ == nullptr || session_->idle())) Close();
 }
 
 void Connection::Cut() {

@@ -1,5 +1,7 @@
 #include "server/h1_session.hpp"
 
+#include <utility>
+
 #include "penstock/base/assert.hpp"
 
 namespace penstock::server {
@@ -202,6 +204,7 @@ void H1Session::BodyTimer() {
 void H1Session::ReaderTimer() {
   watching_reader_ = false;
   if (unsent() == 0) return;
+  window_bytes_ += Progress();
   const Options& options = connection_.options();
   const auto expected = kReaderMinRate * static_cast<std::uint64_t>(ToSeconds(options.slow_reader_timeout));
   slow_windows_ = window_bytes_ < expected ? static_cast<std::uint8_t>(slow_windows_ + 1) : 0;
@@ -212,6 +215,12 @@ void H1Session::ReaderTimer() {
     return;
   }
   WatchReader();
+}
+
+/// Bytes that left since the last call. The transport also writes by itself, while it is stuck: those count.
+std::uint64_t H1Session::Progress() noexcept {
+  const std::uint64_t sent = connection_.transport().sent();
+  return sent - std::exchange(sent_seen_, sent);
 }
 
 void H1Session::WatchReader() {
@@ -278,11 +287,11 @@ void H1Session::Flush() {
   if (phase_ == Phase::kClosed || phase_ == Phase::kLinger) return;
   net::Transport& transport = connection_.transport();
   if (phase_ == Phase::kExchange && answer_ != Answer::kNone && !transport.stuck()) WriteBody();
-  const std::size_t before = unsent();
   transport.Flush();
   if (phase_ != Phase::kExchange) return;
+  const std::uint64_t progress = Progress();
   const std::size_t after = unsent();
-  if (watching_reader_) window_bytes_ += before - after;
+  if (watching_reader_) window_bytes_ += progress;
   if (after == 0) {
     if (answer_ == Answer::kTailWritten) {
       Finish();
@@ -304,7 +313,7 @@ void H1Session::Flush() {
     slow_windows_ = 0;
     WatchReader();
   }
-  if (after < before && answer_ == Answer::kHeadSent && handler_ != nullptr) handler_->OnSent();
+  if (progress != 0 && answer_ == Answer::kHeadSent && handler_ != nullptr) handler_->OnSent();
 }
 
 void H1Session::Finish() {

@@ -58,6 +58,7 @@ class H1Session final : public Session, public ResponseStream, private http::H1S
   void BodyTimer();
   void ReaderTimer();
   void WatchReader();
+  std::uint64_t Progress() noexcept;
 
   Connection& connection_;
   http::H1ServerCodec codec_;
@@ -74,6 +75,7 @@ class H1Session final : public Session, public ResponseStream, private http::H1S
   bool read_paused_ = false;
   bool watching_reader_ = false;
   std::uint32_t requests_ = 0;
+  std::uint64_t sent_seen_ = 0;     ///< of the transport's sent()
   std::uint64_t window_bytes_ = 0;  ///< body bytes received, or answer bytes sent, in the current timer window
   std::uint8_t slow_windows_ = 0;
   TimePoint body_deadline_{};

@@ -95,9 +95,16 @@ void Server::BeginDrain() {
 
 void Server::StopAccepting() {
   if (!accepting_) return;
-  for (auto& port : ports_) port->acceptor().DrainBacklog(kBacklogDrained);
+  for (auto& port : ports_) {
+    port->acceptor().DrainBacklog(kBacklogDrained);
+    port->acceptor().Refuse();
+    port->acceptor().DrainBacklog(kBacklogDrained);  // of a Unix socket, whose queue outlives the refusal
+  }
   accepting_ = false;
   for (auto& port : ports_) port->Stop();
+}
+
+void Server::CloseIdle() {
   for (Connection* connection = first_; connection != nullptr;) {
     Connection* next = connection->next_;
     connection->CloseIfIdle();

@@ -9,11 +9,13 @@ namespace {
 /// Owned by one Worker. Chat completions and completions, streamed and whole.
 class ChatWriter final : public EventWriter {
  public:
-  explicit ChatWriter(const AnswerFacts& facts) : facts_(facts), traits_(TraitsOf(facts.kind)), chat_(facts.family == Family::kChat) {
+  explicit ChatWriter(const AnswerFacts& facts)
+      : facts_(facts), traits_(TraitsOf(facts.kind)), chat_(facts.family == Family::kChat) {
     opening_ = "{\"id\":\"" + Id() + "\",\"object\":\"";
     closing_head_ = "\",\"created\":" + std::to_string(facts.created_s) + ",\"model\":\"" + facts.model + "\",";
     if (facts.kind == Kind::kOllama) closing_head_ += R"("system_fingerprint":"fp_ollama",)";
-    event_ = "data: " + opening_ + (chat_ ? "chat.completion.chunk" : "text_completion") + closing_head_ + R"("choices":[)";
+    event_ =
+        "data: " + opening_ + (chat_ ? "chat.completion.chunk" : "text_completion") + closing_head_ + R"("choices":[)";
     if (facts.usage == UsageStyle::kEveryEvent) every_ = ",\"usage\":" + Usage();
   }
 
@@ -21,7 +23,8 @@ class ChatWriter final : public EventWriter {
     if (!chat_) return;
     for (std::uint32_t choice = 0; choice < facts_.choices; ++choice) {
       OpenChoice(out, choice);
-      Put(out, {R"("delta":{"role":"assistant","content":)", traits_.role_null ? "null" : "\"\"", "}", kNoFinish, every_, "}\n\n"});
+      Put(out, {R"("delta":{"role":"assistant","content":)", traits_.role_null ? "null" : "\"\"", "}", kNoFinish,
+                every_, "}\n\n"});
     }
   }
 
@@ -46,14 +49,16 @@ class ChatWriter final : public EventWriter {
 
   void Finish(Chain& out) override {
     const bool usage_event = facts_.include_usage && facts_.usage == UsageStyle::kAsked;
-    const bool rides = facts_.usage == UsageStyle::kOnFinish || (usage_event && !chat_ && facts_.kind == Kind::kLlamacpp);
+    const bool rides =
+        facts_.usage == UsageStyle::kOnFinish || (usage_event && !chat_ && facts_.kind == Kind::kLlamacpp);
     if (facts_.with_finish) {
       for (std::uint32_t choice = 0; choice < facts_.choices; ++choice) {
         if (chat_ && facts_.delta == "tool_calls") CloseArguments(out, choice);
         OpenChoice(out, choice);
         const bool last = choice + 1 == facts_.choices;
-        Put(out, {chat_ ? R"("delta":{})" : R"("text":"")", R"(,"logprobs":null,"finish_reason":")", facts_.finish, "\"}]",
-                  last && facts_.timings ? Timings() : "", last && rides ? ",\"usage\":" + Usage() : every_, "}\n\n"});
+        Put(out,
+            {chat_ ? R"("delta":{})" : R"("text":"")", R"(,"logprobs":null,"finish_reason":")", facts_.finish, "\"}]",
+             last && facts_.timings ? Timings() : "", last && rides ? ",\"usage\":" + Usage() : every_, "}\n\n"});
       }
     }
     if (usage_event && !rides) {
@@ -106,7 +111,9 @@ class ChatWriter final : public EventWriter {
     if (facts_.kind == Kind::kTgi) return "";
     return (chat_ || facts_.kind == Kind::kLlamacpp ? "chatcmpl-" : "cmpl-") + facts_.id;
   }
-  std::uint64_t SeedOf(std::uint32_t choice) const noexcept { return choice == 0 ? facts_.text_seed : Mix(facts_.text_seed + choice); }
+  std::uint64_t SeedOf(std::uint32_t choice) const noexcept {
+    return choice == 0 ? facts_.text_seed : Mix(facts_.text_seed + choice);
+  }
 
   void OpenChoice(Chain& out, std::uint32_t choice) {
     char index[16];
@@ -119,13 +126,16 @@ class ChatWriter final : public EventWriter {
     out.Append(traits_.role_always ? R"("delta":{"role":"assistant",)" : R"("delta":{)");
     if (facts_.delta == "tool_calls") {
       if (index == 0) {
-        Put(out, {R"("tool_calls":[{"index":0,"id":"call_)", facts_.id,
-                  R"(","type":"function","function":{"name":"measure_flow","arguments":"{\"note\":\")", token, "\"}}]}"});
+        Put(out,
+            {R"("tool_calls":[{"index":0,"id":"call_)", facts_.id,
+             R"(","type":"function","function":{"name":"measure_flow","arguments":"{\"note\":\")", token, "\"}}]}"});
       } else {
         Put(out, {R"("tool_calls":[{"index":0,"function":{"arguments":")", token, "\"}}]}"});
       }
     } else if (facts_.delta == "function_call") {
-      Put(out, {index == 0 ? R"("function_call":{"name":"measure_flow","arguments":")" : R"("function_call":{"arguments":")", token, "\"}}"});
+      Put(out,
+          {index == 0 ? R"("function_call":{"name":"measure_flow","arguments":")" : R"("function_call":{"arguments":")",
+           token, "\"}}"});
     } else {
       Put(out, {"\"", facts_.delta, R"(":")", token, "\"}"});
     }
@@ -140,8 +150,9 @@ class ChatWriter final : public EventWriter {
   void Message(Chain& out, std::string_view text) {
     out.Append(R"("message":{"role":"assistant",)");
     if (facts_.delta == "tool_calls") {
-      Put(out, {R"("content":null,"tool_calls":[{"id":"call_)", facts_.id,
-                R"(","type":"function","function":{"name":"measure_flow","arguments":"{\"note\":\")", text, R"(\"}"}}]})"});
+      Put(out,
+          {R"("content":null,"tool_calls":[{"id":"call_)", facts_.id,
+           R"(","type":"function","function":{"name":"measure_flow","arguments":"{\"note\":\")", text, R"(\"}"}}]})"});
     } else if (facts_.delta == "function_call") {
       Put(out, {R"("content":null,"function_call":{"name":"measure_flow","arguments":")", text, "\"}}"});
     } else if (facts_.delta == "content") {
@@ -161,7 +172,8 @@ class ChatWriter final : public EventWriter {
       LogprobItem(out, token);
       out.Append("]}");
     } else {
-      Put(out, {R"(,"logprobs":{"tokens":[")", token, R"("],"token_logprobs":[-0.25],"top_logprobs":null,"text_offset":[0]})"});
+      Put(out, {R"(,"logprobs":{"tokens":[")", token,
+                R"("],"token_logprobs":[-0.25],"top_logprobs":null,"text_offset":[0]})"});
     }
   }
 
@@ -183,8 +195,10 @@ class ChatWriter final : public EventWriter {
   std::string Usage() const {
     const std::uint32_t completion = facts_.tokens * facts_.choices;
     std::string usage = R"({"prompt_tokens":)" + std::to_string(facts_.prompt_tokens) + R"(,"completion_tokens":)" +
-                        std::to_string(completion) + R"(,"total_tokens":)" + std::to_string(facts_.prompt_tokens + completion);
-    if (traits_.cached_tokens) usage += R"(,"prompt_tokens_details":{"cached_tokens":)" + std::to_string(facts_.cached_tokens) + "}";
+                        std::to_string(completion) + R"(,"total_tokens":)" +
+                        std::to_string(facts_.prompt_tokens + completion);
+    if (traits_.cached_tokens)
+      usage += R"(,"prompt_tokens_details":{"cached_tokens":)" + std::to_string(facts_.cached_tokens) + "}";
     return usage + "}";
   }
 

@@ -12,7 +12,8 @@ std::string ErrorEvent(const AnswerFacts& facts, std::uint16_t status, std::stri
   AppendEscaped(text, message);
   if (facts.kind == Kind::kTgi) return R"({"error":{"message":")" + text + R"(","http_status_code":422}})";
   if (facts.kind == Kind::kTriton) return R"({"error":{"message":")" + text + R"("}})";
-  if (facts.kind == Kind::kSglang) return R"({"error":)" + ErrorBody(facts.kind, facts.family, status, message, "") + "}";
+  if (facts.kind == Kind::kSglang)
+    return R"({"error":)" + ErrorBody(facts.kind, facts.family, status, message, "") + "}";
   return ErrorBody(facts.kind, facts.family, status, message, "server_error");
 }
 

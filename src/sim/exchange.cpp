@@ -41,8 +41,8 @@ Simulation& Exchange::simulation() noexcept { return worker_.simulation(); }
 
 // --- the request ---
 
-void Exchange::Open(server::ResponseStream& stream, Wire* wire, http::HeadPtr head, bool body_follows, bool expect_continue,
-                    const Error* reject) {
+void Exchange::Open(server::ResponseStream& stream, Wire* wire, http::HeadPtr head, bool body_follows,
+                    bool expect_continue, const Error* reject) {
   stream_ = &stream;
   wire_ = wire;
   head_ = std::move(head);
@@ -68,7 +68,8 @@ void Exchange::OnEnd() {
 /// FAULTS U-32: the answer comes before the request's end.
 bool Exchange::WantsEarly() const {
   if (head_->content_length && body_.size() >= *head_->content_length) return false;
-  if (const NamedProgram* everything = worker_.simulation().everything()) return everything->program.fault == Fault::kEarly;
+  if (const NamedProgram* everything = worker_.simulation().everything())
+    return everything->program.fault == Fault::kEarly;
   return body_.find("\"fault:early") != std::string::npos && ScanRequest(body_).model.starts_with("fault:early");
 }
 
@@ -248,7 +249,8 @@ void Exchange::OnGone(server::Departure departure) {
     if (phase_ == Phase::kPlaying) progress = playback_.progress();
     worker_.stats().Cancelled(model_, progress, departure, worker_.worker().Now());
   }
-  const bool orphan = running_ && !answered && simulation().traits.keeps_abandoned && !fields_.stream && Generates(facts_.family);
+  const bool orphan =
+      running_ && !answered && simulation().traits.keeps_abandoned && !fields_.stream && Generates(facts_.family);
   if (!orphan) {
     Leave();
     return;

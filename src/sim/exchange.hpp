@@ -67,14 +67,14 @@ class Exchange final : public server::RequestHandler, private SlotWaiter {
   RequestFields fields_;
   const ReadyProgram* ready_ = nullptr;
   std::unique_ptr<ReadyProgram> own_ready_;  ///< of a model that the worker's cache had no room for
-  std::string model_;        ///< as asked for
-  std::string plain_;        ///< the answer of a family that generates no tokens
+  std::string model_;                        ///< as asked for
+  std::string plain_;                        ///< the answer of a family that generates no tokens
   AnswerFacts facts_;
   Playback playback_;
   rt::Timer timer_;
   Phase phase_ = Phase::kReceiving;
-  bool asked_ = false;       ///< the request is for a model and was understood
-  bool running_ = false;     ///< as in flight
+  bool asked_ = false;    ///< the request is for a model and was understood
+  bool running_ = false;  ///< as in flight
   bool has_slot_ = false;
   bool strikes_ = false;
   std::uint16_t delayed_status_ = 0;

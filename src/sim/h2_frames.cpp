@@ -48,7 +48,8 @@ void AppendHeaders(std::string& out, std::int32_t stream, std::string_view block
   do {
     const std::string_view piece = block.substr(0, std::min(block.size(), kFramePayloadMax));
     block.remove_prefix(piece.size());
-    const std::uint8_t flags = static_cast<std::uint8_t>((first && end_stream ? kEndStream : 0) | (block.empty() ? kEndHeaders : 0));
+    const std::uint8_t flags =
+        static_cast<std::uint8_t>((first && end_stream ? kEndStream : 0) | (block.empty() ? kEndHeaders : 0));
     AppendFrame(out, first ? FrameType::kHeaders : FrameType::kContinuation, flags, stream, piece);
     first = false;
   } while (!block.empty());

@@ -8,8 +8,17 @@ namespace penstock::sim {
 
 /// Frame types and flags of RFC 9113 6, for frames that no codec would send.
 enum class FrameType : std::uint8_t {
-  kHeaders = 1, kPriority = 2, kReset = 3, kSettings = 4, kPushPromise = 5, kPing = 6, kGoaway = 7, kWindowUpdate = 8,
-  kContinuation = 9, kUnknown = 0xf0, kBody = 0,
+  kHeaders = 1,
+  kPriority = 2,
+  kReset = 3,
+  kSettings = 4,
+  kPushPromise = 5,
+  kPing = 6,
+  kGoaway = 7,
+  kWindowUpdate = 8,
+  kContinuation = 9,
+  kUnknown = 0xf0,
+  kBody = 0,
 };
 inline constexpr std::uint8_t kEndStream = 1;
 inline constexpr std::uint8_t kEndHeaders = 4;

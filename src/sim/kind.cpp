@@ -9,11 +9,27 @@ namespace {
 constexpr std::array<KindTraits, 7> kTraits = {{
     {.name = "vllm", .server = "uvicorn", .early_head = true, .done_after_error = true, .cached_tokens = true},
     {.name = "sglang", .server = "uvicorn", .early_head = true, .cached_tokens = true},
-    {.name = "tgi", .server = "", .stream_type = "text/event-stream", .malformed_json = 422, .overload = 429,
-     .early_head = true, .role_always = true, .serves_any_model = true, .done_after_error = true},
-    {.name = "llamacpp", .server = "llama.cpp", .json_type = "application/json; charset=utf-8",
-     .stream_type = "text/event-stream", .malformed_json = 500, .role_null = true, .closes_after_stream = true,
-     .closes_after_error = true, .serves_any_model = true, .keeps_abandoned = true, .timings = true, .cached_tokens = true},
+    {.name = "tgi",
+     .server = "",
+     .stream_type = "text/event-stream",
+     .malformed_json = 422,
+     .overload = 429,
+     .early_head = true,
+     .role_always = true,
+     .serves_any_model = true,
+     .done_after_error = true},
+    {.name = "llamacpp",
+     .server = "llama.cpp",
+     .json_type = "application/json; charset=utf-8",
+     .stream_type = "text/event-stream",
+     .malformed_json = 500,
+     .role_null = true,
+     .closes_after_stream = true,
+     .closes_after_error = true,
+     .serves_any_model = true,
+     .keeps_abandoned = true,
+     .timings = true,
+     .cached_tokens = true},
     {.name = "triton", .server = "uvicorn", .not_ready = 400, .max_tokens = 16, .early_head = true},
     {.name = "ollama", .server = "", .stream_type = "text/event-stream", .swallows_errors = true},
     {.name = "openai", .server = "", .early_head = true, .cached_tokens = true},
@@ -105,20 +121,23 @@ std::string ErrorBody(Kind kind, Family family, std::uint16_t status, std::strin
   }
   switch (kind) {
     case Kind::kVllm:
-      return join({R"({"error":{"message":")", text, R"(","type":")", VllmType(status), R"(","param":null,"code":)", number, "}}"});
+      return join({R"({"error":{"message":")", text, R"(","type":")", VllmType(status), R"(","param":null,"code":)",
+                   number, "}}"});
     case Kind::kSglang:
-      return join({R"({"object":"error","message":")", text, R"(","type":")", VllmType(status), R"(","param":null,"code":)", number, "}"});
-    case Kind::kTgi:
-      return join({R"({"error":")", text, R"(","error_type":")", TgiType(status), R"("})"});
+      return join({R"({"object":"error","message":")", text, R"(","type":")", VllmType(status),
+                   R"(","param":null,"code":)", number, "}"});
+    case Kind::kTgi: return join({R"({"error":")", text, R"(","error_type":")", TgiType(status), R"("})"});
     case Kind::kLlamacpp:
-      return join({R"({"error":{"code":)", number, R"(,"message":")", text, R"(","type":")", LlamaType(status), R"("}})"});
-    case Kind::kTriton:
-      return join({R"({"detail":")", text, R"("})"});
+      return join(
+          {R"({"error":{"code":)", number, R"(,"message":")", text, R"(","type":")", LlamaType(status), R"("}})"});
+    case Kind::kTriton: return join({R"({"detail":")", text, R"("})"});
     case Kind::kOllama:
-      return join({R"({"error":{"message":")", text, R"(","type":")", OllamaType(status), R"(","param":null,"code":null}})"});
+      return join(
+          {R"({"error":{"message":")", text, R"(","type":")", OllamaType(status), R"(","param":null,"code":null}})"});
     case Kind::kOpenai: break;
   }
-  return join({R"({"error":{"message":")", text, R"(","type":")", OpenAiType(status), R"(","param":null,"code":")", code, R"("}})"});
+  return join({R"({"error":{"message":")", text, R"(","type":")", OpenAiType(status), R"(","param":null,"code":")",
+               code, R"("}})"});
 }
 
 }  // namespace penstock::sim

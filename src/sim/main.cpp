@@ -30,26 +30,38 @@ Usage ReadCommandLine(int argc, char** argv) {
   SimOptions& sim = usage.options;
   std::string kind = "vllm";
   std::vector<std::string> tls;
-  CLI::App app{"A simulated LLM server and fault backend: the model's name programs the answer (docs/simulator.md)", "penstock-sim"};
-  app.add_option("--listen", sim.listen, "IP:PORT or unix:PATH to serve on, HTTP/1.1 and h2c; port 0 = any; may be repeated");
+  CLI::App app{"A simulated LLM server and fault backend: the model's name programs the answer (docs/simulator.md)",
+               "penstock-sim"};
+  app.add_option("--listen", sim.listen,
+                 "IP:PORT or unix:PATH to serve on, HTTP/1.1 and h2c; port 0 = any; may be repeated");
   app.add_option("--wire-listen", sim.wire_listen, "the same for a port whose answers may break HTTP");
-  app.add_option("--name", sim.name, "the server's name, also a model that answers at a plausible pace")->capture_default_str();
+  app.add_option("--name", sim.name, "the server's name, also a model that answers at a plausible pace")
+      ->capture_default_str();
   app.add_option("--kind", kind, "which server is imitated")
       ->check(CLI::IsMember({"vllm", "sglang", "tgi", "llamacpp", "triton", "ollama", "openai"}))
       ->capture_default_str();
   app.add_option("--workers", sim.workers, "threads")->check(CLI::Range(1u, kWorkersMax))->capture_default_str();
   app.add_option("--tls", tls, "certificate and private key (PEM files) for --listen")->expected(2);
   app.add_option("--max-streams", sim.max_streams, "HTTP/2 streams per connection at once")->capture_default_str();
-  app.add_option("--slots", sim.slots, "requests generated at once, others wait in order; 0 = no limit; wants one worker")
+  app.add_option("--slots", sim.slots,
+                 "requests generated at once, others wait in order; 0 = no limit; wants one worker")
       ->capture_default_str();
-  app.add_option("--max-concurrent", sim.max_concurrent, "requests per worker before the kind's overload answer; 0 = no limit");
-  app.add_option("--prefill-us-per-token", sim.prefill_us_per_token, "time the model `sim` takes for a prompt token that is not cached")
+  app.add_option("--max-concurrent", sim.max_concurrent,
+                 "requests per worker before the kind's overload answer; 0 = no limit");
+  app.add_option("--prefill-us-per-token", sim.prefill_us_per_token,
+                 "time the model `sim` takes for a prompt token that is not cached")
       ->capture_default_str();
-  app.add_option("--cache-blocks", sim.cache_blocks, "prompt cache, blocks of 16 tokens")->check(CLI::Range(1u, 100'000'000u))->capture_default_str();
+  app.add_option("--cache-blocks", sim.cache_blocks, "prompt cache, blocks of 16 tokens")
+      ->check(CLI::Range(1u, 100'000'000u))
+      ->capture_default_str();
   app.add_option("--comment-ms", sim.comment_ms, "`:` comments in silent streams; 0 = none")->capture_default_str();
-  app.add_option("--embedding-dimensions", sim.embedding_dimensions, "numbers per embedding")->check(CLI::Range(1u, 65'536u))->capture_default_str();
+  app.add_option("--embedding-dimensions", sim.embedding_dimensions, "numbers per embedding")
+      ->check(CLI::Range(1u, 65'536u))
+      ->capture_default_str();
   app.add_option("--idle-ms", sim.idle_ms, "idle connections are closed after this")->capture_default_str();
-  app.add_option("--record", sim.recorded, "last requests kept for /sim/last, per worker")->check(CLI::Range(0u, 65'536u))->capture_default_str();
+  app.add_option("--record", sim.recorded, "last requests kept for /sim/last, per worker")
+      ->check(CLI::Range(0u, 65'536u))
+      ->capture_default_str();
   app.add_option("--program", sim.program, "answer everything by this program, whatever model is asked for");
   app.add_flag("--not-ready", sim.not_ready, "health says not ready until POST /sim/set?ready=1");
   try {
@@ -85,7 +97,8 @@ int Complain(const std::string& text) {
   return 1;
 }
 
-/// One worker's descriptor for one address: its own where the kernel spreads connections (SO_REUSEPORT), else the first's.
+/// One worker's descriptor for one address: its own where the kernel spreads connections (SO_REUSEPORT), else the
+/// first's.
 struct Opened {
   std::vector<std::vector<net::ListenSocket>> per_worker;
   std::string line;  ///< what is printed: the address as bound
@@ -115,7 +128,8 @@ int Serve(SimOptions options) {
   if (const auto error = simulation.SetEverything(sim.program)) return Complain("--program: " + *error);
   std::shared_ptr<const net::TlsServerContext> tls;
   if (!sim.certificate.empty()) {
-    auto made = net::TlsServerContext::Make({.certificate = sim.certificate, .private_key = sim.private_key, .client_ca = {}});
+    auto made =
+        net::TlsServerContext::Make({.certificate = sim.certificate, .private_key = sim.private_key, .client_ca = {}});
     if (!made) return Complain(made.error());
     tls = std::move(*made);
   }

@@ -26,8 +26,9 @@ class MessagesWriter final : public EventWriter {
   void Finish(Chain& out) override {
     Event(out, "content_block_stop", {R"(,"index":0)"});
     if (facts_.with_finish) {
-      Event(out, "message_delta", {R"(,"delta":{"stop_reason":")", StopReason(), R"(","stop_sequence":null},"usage":{"output_tokens":)",
-                                   std::to_string(facts_.tokens), "}"});
+      Event(out, "message_delta",
+            {R"(,"delta":{"stop_reason":")", StopReason(), R"(","stop_sequence":null},"usage":{"output_tokens":)",
+             std::to_string(facts_.tokens), "}"});
     }
     if (facts_.with_done) Event(out, "message_stop", {});
   }
@@ -60,8 +61,9 @@ class MessagesWriter final : public EventWriter {
     return facts_.finish == "stop" ? "end_turn" : facts_.finish;
   }
   std::string Usage(std::uint32_t output) const {
-    return R"({"input_tokens":)" + std::to_string(facts_.prompt_tokens - facts_.cached_tokens) + R"(,"cache_read_input_tokens":)" +
-           std::to_string(facts_.cached_tokens) + R"(,"output_tokens":)" + std::to_string(output) + "}";
+    return R"({"input_tokens":)" + std::to_string(facts_.prompt_tokens - facts_.cached_tokens) +
+           R"(,"cache_read_input_tokens":)" + std::to_string(facts_.cached_tokens) + R"(,"output_tokens":)" +
+           std::to_string(output) + "}";
   }
 
   const AnswerFacts& facts_;
@@ -69,6 +71,8 @@ class MessagesWriter final : public EventWriter {
 
 }  // namespace
 
-std::unique_ptr<EventWriter> MakeMessagesWriter(const AnswerFacts& facts) { return std::make_unique<MessagesWriter>(facts); }
+std::unique_ptr<EventWriter> MakeMessagesWriter(const AnswerFacts& facts) {
+  return std::make_unique<MessagesWriter>(facts);
+}
 
 }  // namespace penstock::sim

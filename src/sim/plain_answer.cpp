@@ -44,7 +44,8 @@ std::string Embedding(std::uint64_t seed, std::uint32_t input, std::uint32_t dim
   }
   for (std::uint32_t d = 0; d < dimensions; ++d) {
     char number[32];
-    const int size = std::snprintf(number, sizeof number, "%s%.8g", d == 0 ? "" : ",", static_cast<double>(Component(seed, input, d)));
+    const int size = std::snprintf(number, sizeof number, "%s%.8g", d == 0 ? "" : ",",
+                                   static_cast<double>(Component(seed, input, d)));
     out.append(number, static_cast<std::size_t>(size));
   }
   return "[" + out + "]";
@@ -64,12 +65,15 @@ std::string Embeddings(const AnswerFacts& facts, const RequestFields& fields, st
   return out + R"(],"model":")" + facts.model + "\"," + PromptUsage(facts) + "}";
 }
 
-std::string Scores(const AnswerFacts& facts, const RequestFields& fields, std::string_view list, std::string_view value) {
-  std::string out = R"({"id":"score-)" + facts.id + R"(","object":"list","model":")" + facts.model + "\",\"" + std::string(list) + "\":[";
+std::string Scores(const AnswerFacts& facts, const RequestFields& fields, std::string_view list,
+                   std::string_view value) {
+  std::string out = R"({"id":"score-)" + facts.id + R"(","object":"list","model":")" + facts.model + "\",\"" +
+                    std::string(list) + "\":[";
   for (std::uint32_t i = 0; i < CountInputs(fields.inputs); ++i) {
     char number[32];
     std::snprintf(number, sizeof number, "%.6f", 0.5 + 0.5 * static_cast<double>(Component(facts.text_seed, i, 0)));
-    out += (i == 0 ? "{\"index\":" : ",{\"index\":") + std::to_string(i) + ",\"" + std::string(value) + "\":" + number + "}";
+    out += (i == 0 ? "{\"index\":" : ",{\"index\":") + std::to_string(i) + ",\"" + std::string(value) + "\":" + number +
+           "}";
   }
   return out + "]," + PromptUsage(facts) + "}";
 }
@@ -86,7 +90,8 @@ std::string Tokens(const AnswerFacts& facts) {
 }  // namespace
 
 bool Generates(Family family) noexcept {
-  return family == Family::kChat || family == Family::kCompletions || family == Family::kResponses || family == Family::kMessages;
+  return family == Family::kChat || family == Family::kCompletions || family == Family::kResponses ||
+         family == Family::kMessages;
 }
 
 std::string PlainAnswer(const AnswerFacts& facts, const RequestFields& fields, std::uint32_t embedding_dimensions) {
@@ -116,7 +121,8 @@ std::string ConstantAnswer(std::string_view model, bool stream, std::uint64_t by
   } else {
     before = R"({"id":"chatcmpl-constant","object":"chat.completion","created":0,"model":")" + name +
              R"(","choices":[{"index":0,"message":{"role":"assistant","content":")";
-    after = R"("},"logprobs":null,"finish_reason":"stop"}],"usage":{"prompt_tokens":16,"completion_tokens":16,"total_tokens":32}})";
+    after =
+        R"("},"logprobs":null,"finish_reason":"stop"}],"usage":{"prompt_tokens":16,"completion_tokens":16,"total_tokens":32}})";
   }
   const std::uint64_t frame = before.size() + after.size();
   if (bytes > frame) before.append(bytes - frame, 'x');

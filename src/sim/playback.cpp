@@ -22,15 +22,17 @@ void Playback::Start(Performance performance) {
   if (performance_.constant.empty() && performance_.plain.empty()) writer_ = EventWriter::Make(*performance_.facts);
   if (writer_ == nullptr) streamed_ = streamed_ && !performance_.constant.empty();
   // These change what is written, not when: nothing is left to strike.
-  armed_ = fault != Fault::kNone && fault != Fault::kJsonForStream && fault != Fault::kSseForJson && fault != Fault::kNoDone &&
-           fault != Fault::kNoFinish && fault != Fault::kEarly;
+  armed_ = fault != Fault::kNone && fault != Fault::kJsonForStream && fault != Fault::kSseForJson &&
+           fault != Fault::kNoDone && fault != Fault::kNoFinish && fault != Fault::kEarly;
+  after_ = fault == Fault::kError && !streamed_ ? kBeforeHead : program.after;  // not streamed, an error is a status
   first_due_ = worker_.Now() + std::chrono::milliseconds(program.ttft_ms) + performance_.prefill;
   stage_ = Stage::kStart;
   if (armed_ && program.wire && performance_.wire == nullptr) {
     Refuse(501, "this fault breaks HTTP: ask for it on the wire port (--wire-listen)");
     return;
   }
-  if (armed_ && (fault == Fault::kGoaway || fault == Fault::kMaxStreams || fault == Fault::kFlood) && !performance_.wire->http2()) {
+  if (armed_ && (fault == Fault::kGoaway || fault == Fault::kMaxStreams || fault == Fault::kFlood) &&
+      !performance_.wire->http2()) {
     Refuse(501, "only HTTP/2 has such a fault");
     return;
   }
@@ -111,7 +113,7 @@ bool Playback::Cut() {
   return false;
 }
 
-bool Playback::Reached(std::int32_t place) const noexcept { return armed_ && performance_.program->after == place; }
+bool Playback::Reached(std::int32_t place) const noexcept { return armed_ && after_ == place; }
 
 void Playback::Comment() {
   const Duration gap = std::chrono::milliseconds(performance_.comment_ms);
@@ -175,7 +177,7 @@ bool Playback::PlayTokens() {
   bool going = true;
   while (going && next_ <= tokens) {
     const bool last = next_ == tokens;
-    if (armed_ && (performance_.program->after == static_cast<std::int32_t>(next_) || (last && performance_.program->after >= kAfterRole && !late)) ) {
+    if (armed_ && (after_ == static_cast<std::int32_t>(next_) || (last && after_ >= kAfterRole && !late))) {
       if (wrote) performance_.stream->BodyReady();
       return Strike();
     }
@@ -208,7 +210,7 @@ bool Playback::PlayWhole() {
   Chain& out = body();
   if (armed_) {
     // At its head, or in its middle.
-    const std::size_t before = performance_.program->after == kAfterHead ? 0 : whole_.size() / 2;
+    const std::size_t before = after_ == kAfterHead ? 0 : whole_.size() / 2;
     for (std::size_t sent = 0; sent < before;) {
       const std::string_view piece = whole_.Front().substr(0, before - sent);
       out.Append(piece);
@@ -216,7 +218,7 @@ bool Playback::PlayWhole() {
       whole_.Consume(piece.size());
     }
     performance_.stream->BodyReady();
-    if (performance_.program->after == kAtEnd) {
+    if (after_ == kAtEnd) {
       out.Append(std::move(whole_));
       answered_ = true;
       End();
@@ -321,7 +323,8 @@ void Playback::SendHead() {
   head_sent_ = true;
   last_write_ = worker_.Now();
   if (streamed_ && traits.closes_after_stream) performance_.stream->CloseAfter();
-  if (streamed_ && performance_.comment_ms != 0) worker_.Arm(comment_timer_, std::chrono::milliseconds(performance_.comment_ms));
+  if (streamed_ && performance_.comment_ms != 0)
+    worker_.Arm(comment_timer_, std::chrono::milliseconds(performance_.comment_ms));
 }
 
 namespace {
@@ -345,14 +348,16 @@ void Playback::Refuse(std::uint16_t status, std::string_view message) {
   const Program& program = *performance_.program;
   const std::string retry_after = RetryAfter(program.retry_after, worker_.Wall());
   if (!program.text.empty()) message = program.text;
-  const std::string body = ErrorBody(facts.kind, facts.family, status, message, status == 429 ? "rate_limit_exceeded" : "simulated");
+  const std::string body =
+      ErrorBody(facts.kind, facts.family, status, message, status == 429 ? "rate_limit_exceeded" : "simulated");
   SendReply(heads_, *performance_.stream, traits, status, traits.json_type, SharedBytes::Copy(body),
             {{"retry-after", retry_after}, {"retry-after-ms", program.retry_after_ms}});
   stage_ = Stage::kOver;
 }
 
 void SendReply(http::HeadPool& heads, server::ResponseStream& stream, const KindTraits& traits, std::uint16_t status,
-               std::string_view type, SharedBytes body, std::initializer_list<std::pair<std::string_view, std::string_view>> fields) {
+               std::string_view type, SharedBytes body,
+               std::initializer_list<std::pair<std::string_view, std::string_view>> fields) {
   http::HeadPtr head = heads.Take();
   head->status = status;
   head->Add("content-type", type, http::HeaderId::kContentType);

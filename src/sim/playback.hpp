@@ -18,13 +18,13 @@ namespace penstock::sim {
 /// What Playback plays, and where to. Everything outlives the playback or its Stop().
 struct Performance {
   server::ResponseStream* stream = nullptr;
-  Wire* wire = nullptr;               ///< null on an ordinary port
+  Wire* wire = nullptr;  ///< null on an ordinary port
   const Program* program = nullptr;
   const AnswerFacts* facts = nullptr;
-  bool strikes = false;               ///< the program's fault happens this time
-  bool streamed = false;              ///< the request asked for events
-  std::string plain;                  ///< the whole body where the family generates no tokens
-  SharedBytes constant;               ///< sim-bytes: the whole body
+  bool strikes = false;   ///< the program's fault happens this time
+  bool streamed = false;  ///< the request asked for events
+  std::string plain;      ///< the whole body where the family generates no tokens
+  SharedBytes constant;   ///< sim-bytes: the whole body
   Duration prefill{0};
   std::uint32_t comment_ms = 0;
 };
@@ -32,7 +32,8 @@ struct Performance {
 /// Owned by one Worker. Plays one answer at its pace: head, events, end, and the program's fault at its place.
 class Playback {
  public:
-  static constexpr std::size_t kUnsentHigh = 256 * 1024;  ///< no more is produced while the client has not taken this much
+  static constexpr std::size_t kUnsentHigh =
+      256 * 1024;  ///< no more is produced while the client has not taken this much
   static constexpr std::size_t kEndlessPiece = 16 * 1024;
 
   Playback(rt::Worker& worker, http::HeadPool& heads);
@@ -47,10 +48,22 @@ class Playback {
   TimePoint last_due() const noexcept;  ///< when the last token is due
 
  private:
-  enum class Stage : std::uint8_t { kIdle, kStart, kHead, kTokens, kEnding, kWhole, kDrip, kEndless, kScript, kSilent, kOver };
+  enum class Stage : std::uint8_t {
+    kIdle,
+    kStart,
+    kHead,
+    kTokens,
+    kEnding,
+    kWhole,
+    kDrip,
+    kEndless,
+    kScript,
+    kSilent,
+    kOver
+  };
 
   void Play();
-  bool PlayStart();    // each: false = wait, or over
+  bool PlayStart();  // each: false = wait, or over
   bool PlayHead();
   bool PlayTokens();
   bool PlayEnding();
@@ -89,13 +102,14 @@ class Playback {
   Performance performance_;
   std::unique_ptr<EventWriter> writer_;
   std::vector<WireStep> script_;
-  Chain whole_;                 ///< a rendered body, or what still drips
+  Chain whole_;  ///< a rendered body, or what still drips
   Stage stage_ = Stage::kIdle;
-  bool armed_ = false;          ///< the fault has not struck yet
+  bool armed_ = false;  ///< the fault has not struck yet
   bool streamed_ = false;
   bool blocked_ = false;
   bool head_sent_ = false;
   bool answered_ = false;
+  std::int32_t after_ = kBeforeHead;  ///< where the fault strikes
   std::uint8_t goaway_step_ = 0;
   std::uint32_t next_ = 0;      ///< token, or step of the script
   std::uint64_t produced_ = 0;  ///< bytes of an endless line
@@ -106,6 +120,7 @@ class Playback {
 
 /// A whole answer at once. `fields`: pairs of name and value.
 void SendReply(http::HeadPool& heads, server::ResponseStream& stream, const KindTraits& traits, std::uint16_t status,
-               std::string_view type, SharedBytes body, std::initializer_list<std::pair<std::string_view, std::string_view>> fields = {});
+               std::string_view type, SharedBytes body,
+               std::initializer_list<std::pair<std::string_view, std::string_view>> fields = {});
 
 }  // namespace penstock::sim

@@ -14,7 +14,9 @@ constexpr std::uint32_t kGoawayGapMs = 20;  // between the two steps of a gracef
 std::string_view MalformedEvent(std::string_view which) {
   if (which == "nodata") return "this line has no field name and no colon\n\n";
   if (which == "cr") return "data: {\"choices\":[]}\r\r";
-  if (which == "bom") return "\xef\xbb\xbf" "data: {\"choices\":[]}\n\n";
+  if (which == "bom")
+    return "\xef\xbb\xbf"
+           "data: {\"choices\":[]}\n\n";
   if (which == "comment") return ": a comment\n:\n\n";
   if (which == "id") return "id: 7\ndata: {\"choices\":[]}\n\n";
   if (which == "multiline") return "data: {\"choices\":\ndata: []}\n\n";
@@ -31,11 +33,10 @@ bool Playback::Strike() {
   armed_ = false;
   if (program.wire) return StrikeWire();
   switch (program.fault) {
-    case Fault::kStatus:
-      Refuse(program.status, kBroke);
-      return false;
+    case Fault::kStatus: Refuse(program.status, kBroke); return false;
     case Fault::kHtml:
-      SendReply(heads_, *performance_.stream, TraitsOf(performance_.facts->kind), 200, "text/html; charset=utf-8", SharedBytes::Copy(kHtml));
+      SendReply(heads_, *performance_.stream, TraitsOf(performance_.facts->kind), 200, "text/html; charset=utf-8",
+                SharedBytes::Copy(kHtml));
       stage_ = Stage::kOver;
       return false;
     case Fault::kSilence: return Silent();
@@ -43,12 +44,8 @@ bool Playback::Strike() {
       if (program.ms == 0) return Silent();
       first_due_ = first_due_ + std::chrono::milliseconds(program.ms);
       return Pause(program.ms);
-    case Fault::kEnd:
-      EnsureHead();
-      return streamed_ ? End() : Cut();
-    case Fault::kCut:
-      EnsureHead();
-      return Cut();
+    case Fault::kEnd: EnsureHead(); return streamed_ ? End() : Cut();
+    case Fault::kCut: EnsureHead(); return Cut();
     case Fault::kSplit: return Split();
     case Fault::kError: return FailInBand();
     case Fault::kMalformed:

@@ -10,7 +10,8 @@
 namespace penstock::sim {
 
 /// Shared: one mutex around a few look-ups. Which prompt prefixes were seen, as vLLM's prefix cache sees them: full
-/// blocks of 16 tokens (of 4 bytes here), each known by a hash chained over all before it, least recently used ones dropped.
+/// blocks of 16 tokens (of 4 bytes here), each known by a hash chained over all before it, least recently used ones
+/// dropped.
 class PrefixCache {
  public:
   static constexpr std::size_t kTokenBytes = 4;

@@ -97,9 +97,12 @@ bool ReadUsage(std::string_view text, UsageStyle& style) {
 }
 
 bool ReadLast(std::string_view text, std::int64_t& last) {
-  if (text == "this") last = -1;
-  else if (text == "before") last = -2;
-  else return Read<std::int64_t>(text, 0, 0x7fffffff, last);
+  if (text == "this")
+    last = -1;
+  else if (text == "before")
+    last = -2;
+  else
+    return Read<std::int64_t>(text, 0, 0x7fffffff, last);
   return true;
 }
 
@@ -152,7 +155,8 @@ bool ReadWhich(const FaultName& fault, std::size_t position, std::string_view pa
 }
 
 const FaultName* FindFault(std::string_view name) {
-  const auto* found = std::find_if(std::begin(kFaults), std::end(kFaults), [&](const FaultName& row) { return row.name == name; });
+  const auto* found =
+      std::find_if(std::begin(kFaults), std::end(kFaults), [&](const FaultName& row) { return row.name == name; });
   return found == std::end(kFaults) ? nullptr : found;
 }
 
@@ -206,7 +210,8 @@ Result<Program, std::string> ParseProgram(std::string_view model) {
     }
     if (!ok) return "'" + std::string(part) + "' in the model's name means nothing to the simulator";
   }
-  const bool whole_answer = program.fault == Fault::kStatus || program.fault == Fault::kHtml || program.fault == Fault::kScript;
+  const bool whole_answer =
+      program.fault == Fault::kStatus || program.fault == Fault::kHtml || program.fault == Fault::kScript;
   if (whole_answer) program.after = kBeforeHead;
   if (constant && program.constant_bytes == 0) return std::string("sim-bytes wants a size: sim-bytes:1024");
   return program;

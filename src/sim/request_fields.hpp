@@ -7,14 +7,14 @@ namespace penstock::sim {
 
 /// What a request's body says, as far as an answer depends on it. Views into the body.
 struct RequestFields {
-  bool whole = false;          ///< the body is one JSON object, as far as the scan can tell
-  std::string_view model;      ///< without quotes, escapes left as they are
-  std::string_view prompt;     ///< the raw JSON of messages, prompt, input, query or content
-  std::string_view inputs;     ///< the raw JSON of input, prompt, documents or text_2, for counting
+  bool whole = false;       ///< the body is one JSON object, as far as the scan can tell
+  std::string_view model;   ///< without quotes, escapes left as they are
+  std::string_view prompt;  ///< the raw JSON of messages, prompt, input, query or content
+  std::string_view inputs;  ///< the raw JSON of input, prompt, documents or text_2, for counting
   bool stream = false;
   bool include_usage = false;
   bool logprobs = false;
-  bool base64 = false;         ///< encoding_format
+  bool base64 = false;           ///< encoding_format
   std::uint32_t max_tokens = 0;  ///< 0 = not named
   std::uint32_t n = 1;           ///< 1..kChoicesMax
   std::uint64_t seed = 0;
@@ -23,8 +23,8 @@ struct RequestFields {
 inline constexpr std::uint32_t kChoicesMax = 16;
 inline constexpr std::uint32_t kInputsMax = 2048;
 
-/// One walk over the top level of a JSON object; nested values are skipped, not checked. Also for the beginning of a body:
-/// what was found before the end is filled in, `whole` is false.
+/// One walk over the top level of a JSON object; nested values are skipped, not checked. Also for the beginning of a
+/// body: what was found before the end is filled in, `whole` is false.
 RequestFields ScanRequest(std::string_view body) noexcept;
 
 /// How many inputs a raw JSON value holds: one, unless it is an array of strings or arrays. At most kInputsMax.

@@ -13,7 +13,8 @@ class ResponsesWriter final : public EventWriter {
     Event(out, "response.created", {R"(,"response":)", Response("in_progress", "")});
     Event(out, "response.in_progress", {R"(,"response":)", Response("in_progress", "")});
     Event(out, "response.output_item.added",
-          {R"(,"output_index":0,"item":{"type":"message","id":")", item_, R"(","status":"in_progress","role":"assistant","content":[]})"});
+          {R"(,"output_index":0,"item":{"type":"message","id":")", item_,
+           R"(","status":"in_progress","role":"assistant","content":[]})"});
     Event(out, "response.content_part.added",
           {Place(), R"(,"part":{"type":"output_text","text":"","annotations":[],"logprobs":[]})"});
   }
@@ -43,8 +44,9 @@ class ResponsesWriter final : public EventWriter {
     std::string text;
     AppendEscaped(text, message);
     Event(out, "response.failed",
-          {R"(,"response":{"id":"resp_)", facts_.id, R"(","object":"response","created_at":)", std::to_string(facts_.created_s),
-           R"(,"status":"failed","model":")", facts_.model, R"(","output":[],"error":{"code":"server_error","message":")", text, R"("}})"});
+          {R"(,"response":{"id":"resp_)", facts_.id, R"(","object":"response","created_at":)",
+           std::to_string(facts_.created_s), R"(,"status":"failed","model":")", facts_.model,
+           R"(","output":[],"error":{"code":"server_error","message":")", text, R"("}})"});
   }
 
   void Whole(Chain& out) override {
@@ -64,20 +66,24 @@ class ResponsesWriter final : public EventWriter {
     return R"({"type":"output_text","text":")" + std::string(text) + R"(","annotations":[],"logprobs":[]})";
   }
   std::string Item(std::string_view text) const {
-    return R"({"type":"message","id":")" + item_ + R"(","status":"completed","role":"assistant","content":[)" + Part(text) + "]}";
+    return R"({"type":"message","id":")" + item_ + R"(","status":"completed","role":"assistant","content":[)" +
+           Part(text) + "]}";
   }
   std::string Response(std::string_view status, std::string_view text) const {
     const bool whole = status != "in_progress";
-    std::string json = R"({"id":"resp_)" + facts_.id + R"(","object":"response","created_at":)" + std::to_string(facts_.created_s) +
-                       R"(,"status":")" + std::string(status) + R"(","model":")" + facts_.model + R"(","output":[)";
+    std::string json = R"({"id":"resp_)" + facts_.id + R"(","object":"response","created_at":)" +
+                       std::to_string(facts_.created_s) + R"(,"status":")" + std::string(status) + R"(","model":")" +
+                       facts_.model + R"(","output":[)";
     if (whole) json += Item(text);
     json += R"(],"error":null,"incomplete_details":)";
     json += status == "incomplete" ? R"({"reason":"max_output_tokens"})" : "null";
     json += R"(,"usage":)";
     if (!whole || facts_.usage == UsageStyle::kNone) return json + "null}";
-    return json + R"({"input_tokens":)" + std::to_string(facts_.prompt_tokens) + R"(,"input_tokens_details":{"cached_tokens":)" +
-           std::to_string(facts_.cached_tokens) + R"(},"output_tokens":)" + std::to_string(facts_.tokens) +
-           R"(,"output_tokens_details":{"reasoning_tokens":0},"total_tokens":)" + std::to_string(facts_.prompt_tokens + facts_.tokens) + "}}";
+    return json + R"({"input_tokens":)" + std::to_string(facts_.prompt_tokens) +
+           R"(,"input_tokens_details":{"cached_tokens":)" + std::to_string(facts_.cached_tokens) +
+           R"(},"output_tokens":)" + std::to_string(facts_.tokens) +
+           R"(,"output_tokens_details":{"reasoning_tokens":0},"total_tokens":)" +
+           std::to_string(facts_.prompt_tokens + facts_.tokens) + "}}";
   }
 
   const AnswerFacts& facts_;
@@ -87,6 +93,8 @@ class ResponsesWriter final : public EventWriter {
 
 }  // namespace
 
-std::unique_ptr<EventWriter> MakeResponsesWriter(const AnswerFacts& facts) { return std::make_unique<ResponsesWriter>(facts); }
+std::unique_ptr<EventWriter> MakeResponsesWriter(const AnswerFacts& facts) {
+  return std::make_unique<ResponsesWriter>(facts);
+}
 
 }  // namespace penstock::sim

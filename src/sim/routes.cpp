@@ -26,7 +26,8 @@ std::optional<std::string> QueryValue(std::string_view target, std::string_view 
     std::string value;
     for (std::size_t i = std::min(pair.size(), name.size() + 1); i < pair.size(); ++i) {
       unsigned code = 0;
-      if (pair[i] == '%' && i + 2 < pair.size() && std::from_chars(&pair[i + 1], &pair[i + 1] + 2, code, 16).ec == std::errc{}) {
+      if (pair[i] == '%' && i + 2 < pair.size() &&
+          std::from_chars(&pair[i + 1], &pair[i + 1] + 2, code, 16).ec == std::errc{}) {
         value += static_cast<char>(code);
         i += 2;
       } else {
@@ -45,8 +46,10 @@ void Health(Exchange& exchange) {
   const bool ready = simulation.ready.load(std::memory_order_relaxed);
   const bool llama = simulation.options.kind == Kind::kLlamacpp;
   const std::uint16_t status = ready ? 200 : simulation.traits.not_ready;
-  const std::string body = !ready ? ErrorBody(simulation.options.kind, Family::kChat, status, "Loading model", "loading")
-                                  : llama ? R"({"status":"ok"})" : "";
+  const std::string body = !ready
+                               ? ErrorBody(simulation.options.kind, Family::kChat, status, "Loading model", "loading")
+                           : llama ? R"({"status":"ok"})"
+                                   : "";
   exchange.ReplyLater(simulation.health_ms.load(std::memory_order_relaxed), status, body);
 }
 
@@ -89,13 +92,16 @@ void Version(Exchange& exchange) { exchange.Reply(200, kJson, R"({"version":"0.0
 
 void Properties(Exchange& exchange) {
   const std::uint32_t slots = exchange.simulation().options.slots;
-  exchange.Reply(200, kJson, R"({"default_generation_settings":{"n_ctx":131072},"total_slots":)" + std::to_string(slots != 0 ? slots : 4) +
-                                 R"(,"model_path":"sim.gguf","build_info":"b0-sim"})");
+  exchange.Reply(200, kJson,
+                 R"({"default_generation_settings":{"n_ctx":131072},"total_slots":)" +
+                     std::to_string(slots != 0 ? slots : 4) + R"(,"model_path":"sim.gguf","build_info":"b0-sim"})");
 }
 
 void TgiFacts(Exchange& exchange) {
-  exchange.Reply(200, kJson, R"({"model_id":"sim","max_concurrent_requests":)" + std::to_string(exchange.simulation().options.max_concurrent) +
-                                 R"(,"max_input_tokens":131071,"max_total_tokens":131072,"router":"penstock-sim","version":"0.0.0-sim"})");
+  exchange.Reply(
+      200, kJson,
+      R"({"model_id":"sim","max_concurrent_requests":)" + std::to_string(exchange.simulation().options.max_concurrent) +
+          R"(,"max_input_tokens":131071,"max_total_tokens":131072,"router":"penstock-sim","version":"0.0.0-sim"})");
 }
 
 void SglangModel(Exchange& exchange) {
@@ -198,7 +204,8 @@ void Route(Exchange& exchange) {
   const bool loading = simulation.options.kind == Kind::kLlamacpp && !simulation.ready.load(std::memory_order_relaxed);
   if (loading && !path.starts_with("/sim/")) return Health(exchange);
   for (const auto& route : kRoutes) {
-    if (route.method == exchange.head().method && (route.kinds & kind) != 0 && Matches(route.path, path)) return route.answer(exchange);
+    if (route.method == exchange.head().method && (route.kinds & kind) != 0 && Matches(route.path, path))
+      return route.answer(exchange);
   }
   exchange.Fail(404, "Not Found", "not_found");
 }

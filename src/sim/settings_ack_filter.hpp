@@ -8,8 +8,8 @@
 
 namespace penstock::sim {
 
-/// Owned by one Worker. Takes the SETTINGS acknowledgements after the first out of a client's frames: the later ones answer
-/// SETTINGS that went out raw, of which the codec knows nothing and which it would take for a protocol error.
+/// Owned by one Worker. Takes the SETTINGS acknowledgements after the first out of a client's frames: the later ones
+/// answer SETTINGS that went out raw, of which the codec knows nothing and which it would take for a protocol error.
 class SettingsAckFilter {
  public:
   /// Calls `pass` with what remains, piece by piece.

@@ -9,7 +9,7 @@ namespace penstock::sim {
 namespace {
 
 /// A fault backend does not defend itself: the gateway under test may cancel, ping and wait as much as it likes.
-std::shared_ptr<const server::Options> Unlimited(const SimOptions& sim) {
+server::Options Unlimited(const SimOptions& sim) {
   constexpr http::H2Limits::Bucket kNever{1e12, 1e12};
   constexpr Duration kLong = std::chrono::hours(24);
   server::Options options;
@@ -23,13 +23,14 @@ std::shared_ptr<const server::Options> Unlimited(const SimOptions& sim) {
   options.h2.header_bytes = options.h1.header_bytes;
   options.h2.header_count = options.h1.header_count;
   options.h2.uri = options.h1.uri;
-  options.h2.resets_received = options.h2.resets_sent = options.h2.glitches = options.h2.pings = options.h2.settings = kNever;
+  options.h2.resets_received = options.h2.resets_sent = options.h2.glitches = options.h2.pings = options.h2.settings =
+      kNever;
   options.h2.control_frames_queued = 1'000'000;
   options.body_timeout = options.slow_reader_timeout = kLong;
   options.body_min_rate = 0;
   options.idle_timeout = options.idle_timeout_h2 = std::chrono::milliseconds(sim.idle_ms);
   options.connections = 1'000'000;
-  return std::make_shared<const server::Options>(options);
+  return options;
 }
 
 std::unique_ptr<ReadyProgram> Prepare(std::string_view model, Program program) {
@@ -52,18 +53,23 @@ SimWorker::SimWorker(unsigned index, Simulation& simulation)
     : simulation_(simulation),
       worker_(index, rt::MakeEpollLoop(), Mix(index)),
       slots_(simulation.options.slots),
-      server_(worker_, *this, simulation.connections, Unlimited(simulation.options)),
+      server_(worker_, *this, simulation.connections,
+              std::make_shared<const server::Options>(Unlimited(simulation.options))),
       wire_ports_(worker_, *this, simulation.connections, Unlimited(simulation.options)) {}
 
 SimWorker::~SimWorker() {
   server_.StopAccepting();
+  server_.CloseIdle();
   server_.CutAll();
   wire_ports_.CutAll();
-  worker_.RunTurn();  // the cut connections are buried before what they refer to goes
+  worker_.Post([] {});  // a turn that need not wait
+  worker_.RunTurn();    // the cut connections are buried before what they refer to goes
   recorder().ReleaseHeads();
 }
 
-void SimWorker::Listen(int fd, bool shared, std::shared_ptr<const net::TlsServerContext> tls) { server_.Listen(fd, shared, std::move(tls)); }
+void SimWorker::Listen(int fd, bool shared, std::shared_ptr<const net::TlsServerContext> tls) {
+  server_.Listen(fd, shared, std::move(tls));
+}
 void SimWorker::ListenWire(int fd, bool shared) { wire_ports_.Listen(fd, shared); }
 
 server::RequestHandler& SimWorker::OnRequest(server::ResponseStream& stream, http::HeadPtr head, bool body_follows,
@@ -73,8 +79,8 @@ server::RequestHandler& SimWorker::OnRequest(server::ResponseStream& stream, htt
   return exchange;
 }
 
-server::RequestHandler& SimWorker::OnWireRequest(server::ResponseStream& stream, Wire& wire, http::HeadPtr head, bool body_follows,
-                                                 bool expect_continue, const Error* reject) {
+server::RequestHandler& SimWorker::OnWireRequest(server::ResponseStream& stream, Wire& wire, http::HeadPtr head,
+                                                 bool body_follows, bool expect_continue, const Error* reject) {
   Exchange& exchange = Take();
   exchange.Open(stream, &wire, std::move(head), body_follows, expect_continue, reject);
   return exchange;
@@ -96,15 +102,17 @@ const ReadyProgram* SimWorker::Find(std::string_view model, std::unique_ptr<Read
   if (const auto known = programs_.find(model); known != programs_.end()) return known->second.get();
   auto program = ParseProgram(model);
   // The server's own name is a model of the plausible pace; some kinds take any name for it.
-  const bool plausible = model == simulation_.options.name ||
-                         (simulation_.traits.serves_any_model && !model.starts_with("sim") && !model.starts_with("fault"));
+  const bool plausible =
+      model == simulation_.options.name ||
+      (simulation_.traits.serves_any_model && !model.starts_with("sim") && !model.starts_with("fault"));
   if (!program && plausible) program = ParseProgram("sim");
   if (!program) {
     error = program.error();
     return nullptr;
   }
   std::unique_ptr<ReadyProgram> ready = Prepare(model, std::move(*program));
-  if (programs_.size() < kProgramsMax) return programs_.emplace(std::string(model), std::move(ready)).first->second.get();
+  if (programs_.size() < kProgramsMax)
+    return programs_.emplace(std::string(model), std::move(ready)).first->second.get();
   own = std::move(ready);
   return own.get();
 }

@@ -25,7 +25,7 @@ struct ReadyProgram {
 /// One worker of the simulator: its servers, its exchanges, its caches. All but Stop() belongs to its thread.
 class SimWorker final : public server::RequestSink, public WireSink {
  public:
-  static constexpr std::size_t kProgramsMax = 1024;   ///< further models are parsed for every request
+  static constexpr std::size_t kProgramsMax = 1024;        ///< further models are parsed for every request
   static constexpr std::size_t kKeptBodyMax = 256 * 1024;  ///< a recycled exchange with a larger buffer gives it back
 
   SimWorker(unsigned index, Simulation& simulation);
@@ -38,10 +38,10 @@ class SimWorker final : public server::RequestSink, public WireSink {
   void Run() { worker_.Run(); }
   void Stop() noexcept { worker_.Stop(); }
 
-  server::RequestHandler& OnRequest(server::ResponseStream& stream, http::HeadPtr head, bool body_follows, bool expect_continue,
-                                    const Error* reject) override;
-  server::RequestHandler& OnWireRequest(server::ResponseStream& stream, Wire& wire, http::HeadPtr head, bool body_follows,
-                                        bool expect_continue, const Error* reject) override;
+  server::RequestHandler& OnRequest(server::ResponseStream& stream, http::HeadPtr head, bool body_follows,
+                                    bool expect_continue, const Error* reject) override;
+  server::RequestHandler& OnWireRequest(server::ResponseStream& stream, Wire& wire, http::HeadPtr head,
+                                        bool body_follows, bool expect_continue, const Error* reject) override;
   void OnProtocolReject(server::Protocol, const char*) override { stats().ProtocolReject(); }
   void OnConnectionKilled(const char*) override { stats().ConnectionKilled(); }
   bool RefusesConnections() override;

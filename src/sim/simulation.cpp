@@ -66,7 +66,8 @@ Counters TotalOf(const Stats::Sum& sum) {
 
 std::string CountersJson(const Counters& counters) {
   return "\"received\":" + std::to_string(counters.received) + ",\"completed\":" + std::to_string(counters.completed) +
-         ",\"cancelled\":" + std::to_string(counters.cancelled) + ",\"prompt_tokens\":" + std::to_string(counters.prompt_tokens) +
+         ",\"cancelled\":" + std::to_string(counters.cancelled) +
+         ",\"prompt_tokens\":" + std::to_string(counters.prompt_tokens) +
          ",\"generated_tokens\":" + std::to_string(counters.generated_tokens);
 }
 
@@ -87,27 +88,35 @@ struct MetricNames {
 MetricNames NamesOf(Kind kind) {
   switch (kind) {
     case Kind::kSglang:
-      return {"sglang:num_running_reqs", "sglang:num_queue_reqs", "sglang:prompt_tokens_total", "sglang:generation_tokens_total",
-              "sglang:num_requests_total", "", "sglang:cached_tokens_total"};
-    case Kind::kTgi:
-      return {"tgi_batch_current_size", "tgi_queue_size", "", "", "tgi_request_success", "", ""};
+      return {"sglang:num_running_reqs",        "sglang:num_queue_reqs",     "sglang:prompt_tokens_total",
+              "sglang:generation_tokens_total", "sglang:num_requests_total", "",
+              "sglang:cached_tokens_total"};
+    case Kind::kTgi: return {"tgi_batch_current_size", "tgi_queue_size", "", "", "tgi_request_success", "", ""};
     case Kind::kLlamacpp:
-      return {"llamacpp:requests_processing", "llamacpp:requests_deferred", "llamacpp:prompt_tokens_total",
-              "llamacpp:tokens_predicted_total", "", "", "llamacpp:prompt_tokens_cached_total"};
+      return {"llamacpp:requests_processing",
+              "llamacpp:requests_deferred",
+              "llamacpp:prompt_tokens_total",
+              "llamacpp:tokens_predicted_total",
+              "",
+              "",
+              "llamacpp:prompt_tokens_cached_total"};
     case Kind::kTriton:
       return {"", "nv_inference_pending_request_count", "", "", "nv_inference_request_success", "", ""};
     default:
-      return {"vllm:num_requests_running", "vllm:num_requests_waiting", "vllm:prompt_tokens_total", "vllm:generation_tokens_total",
-              "vllm:request_success_total", "vllm:prefix_cache_queries_total", "vllm:prefix_cache_hits_total"};
+      return {"vllm:num_requests_running",    "vllm:num_requests_waiting",  "vllm:prompt_tokens_total",
+              "vllm:generation_tokens_total", "vllm:request_success_total", "vllm:prefix_cache_queries_total",
+              "vllm:prefix_cache_hits_total"};
   }
 }
 
-void AppendMetric(std::string& out, std::string_view name, std::string_view type, std::string_view labels, double value) {
+void AppendMetric(std::string& out, std::string_view name, std::string_view type, std::string_view labels,
+                  double value) {
   if (name.empty()) return;
   std::string number = std::to_string(value);
   while (number.back() == '0') number.pop_back();
   if (number.back() == '.') number.pop_back();
-  out += "# TYPE " + std::string(name) + " " + std::string(type) + "\n" + std::string(name) + std::string(labels) + " " + number + "\n";
+  out += "# TYPE " + std::string(name) + " " + std::string(type) + "\n" + std::string(name) + std::string(labels) +
+         " " + number + "\n";
 }
 
 }  // namespace
@@ -118,7 +127,8 @@ std::string StatsJson(Simulation& simulation) {
   AppendEscaped(out, simulation.options.name);
   out += "\",\"kind\":\"" + std::string(simulation.traits.name) + "\"," + CountersJson(TotalOf(sum)) +
          ",\"in_flight\":" + std::to_string(sum.in_flight) + ",\"waiting\":" + std::to_string(sum.waiting) +
-         ",\"protocol_rejects\":" + std::to_string(sum.protocol_rejects) + ",\"connections_killed\":" + std::to_string(sum.connections_killed) +
+         ",\"protocol_rejects\":" + std::to_string(sum.protocol_rejects) +
+         ",\"connections_killed\":" + std::to_string(sum.connections_killed) +
          ",\"connections\":{\"accepted\":" + std::to_string(simulation.connections.accepted.load()) +
          ",\"open\":" + std::to_string(simulation.connections.open.load()) + "},\"models\":{";
   bool first = true;
@@ -133,8 +143,8 @@ std::string StatsJson(Simulation& simulation) {
   std::sort(cancels.begin(), cancels.end(), [](const auto& a, const auto& b) { return a.at_ns < b.at_ns; });
   for (std::size_t i = 0; i < cancels.size(); ++i) {
     out += (i == 0 ? "{\"at_ns\":" : ",{\"at_ns\":") + std::to_string(cancels[i].at_ns) + ",\"phase\":\"" +
-           std::string(ProgressName(cancels[i].progress)) + "\",\"departure\":\"" + std::string(DepartureName(cancels[i].departure)) +
-           "\",\"model\":\"";
+           std::string(ProgressName(cancels[i].progress)) + "\",\"departure\":\"" +
+           std::string(DepartureName(cancels[i].departure)) + "\",\"model\":\"";
     AppendBytes(out, cancels[i].model);
     out += "\"}";
   }

@@ -36,7 +36,8 @@ class Strikes {
   std::map<std::string, std::uint64_t, std::less<>> asked_;
 };
 
-/// Shared: constant options, atomics, and members that lock themselves. What all workers of one simulator have in common.
+/// Shared: constant options, atomics, and members that lock themselves. What all workers of one simulator have in
+/// common.
 class Simulation {
  public:
   explicit Simulation(SimOptions simulated);
@@ -46,7 +47,7 @@ class Simulation {
   PrefixCache prefixes;
   Strikes strikes;
   server::ConnectionCount connections;
-  std::vector<std::unique_ptr<Stats>> stats;        ///< one per worker
+  std::vector<std::unique_ptr<Stats>> stats;         ///< one per worker
   std::vector<std::unique_ptr<Recorder>> recorders;  ///< one per worker
 
   std::atomic<bool> ready{true};

@@ -17,8 +17,8 @@ class SlotWaiter {
   ~SlotWaiter() = default;
 };
 
-/// Owned by one Worker. A server's decoding slots: `limit` requests at once, the others wait first come first served, as in
-/// llama-server. 0 = no limit.
+/// Owned by one Worker. A server's decoding slots: `limit` requests at once, the others wait first come first served,
+/// as in llama-server. 0 = no limit.
 class Slots {
  public:
   explicit Slots(std::uint32_t limit) noexcept : limit_(limit) {}

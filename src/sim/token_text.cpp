@@ -9,12 +9,12 @@ namespace {
 constexpr std::uint32_t kSentence = 11;  // tokens between full stops
 
 constexpr std::array<std::string_view, 64> kWords = {
-    "water",  "flows",   "through", "the",    "gate",    "and",     "turns",  "a",       "wheel",  "below",  "while",
-    "valley", "light",   "falls",   "on",     "stone",   "river",   "keeps",  "moving",  "slowly", "under",  "bridge",
-    "morning", "wind",   "carries", "sound",  "of",      "machines", "that",  "wait",    "for",    "power",  "each",
-    "stream", "finds",   "its",     "level",  "before",  "it",      "reaches", "open",   "sea",    "where",  "small",
-    "boats",  "rest",    "at",      "night",  "beside",  "old",     "walls",  "built",   "from",   "clay",   "to",
-    "hold",   "back",    "spring",  "floods", "until",   "summer",  "comes",  "again",   "quiet",
+    "water",   "flows", "through", "the",    "gate",   "and",      "turns",   "a",      "wheel",  "below", "while",
+    "valley",  "light", "falls",   "on",     "stone",  "river",    "keeps",   "moving", "slowly", "under", "bridge",
+    "morning", "wind",  "carries", "sound",  "of",     "machines", "that",    "wait",   "for",    "power", "each",
+    "stream",  "finds", "its",     "level",  "before", "it",       "reaches", "open",   "sea",    "where", "small",
+    "boats",   "rest",  "at",      "night",  "beside", "old",      "walls",   "built",  "from",   "clay",  "to",
+    "hold",    "back",  "spring",  "floods", "until",  "summer",   "comes",   "again",  "quiet",
 };
 
 }  // namespace

@@ -10,12 +10,12 @@
 
 namespace penstock::sim {
 
-/// What an answer on the wire port can do beyond server::ResponseStream: break the protocol. All of it takes effect at the
-/// end of the turn, behind what the stream's body() holds then.
+/// What an answer on the wire port can do beyond server::ResponseStream: break the protocol. All of it takes effect at
+/// the end of the turn, behind what the stream's body() holds then.
 class Wire {
  public:
   virtual bool http2() const noexcept = 0;
-  virtual std::int32_t stream_id() const noexcept = 0;   ///< 0 on HTTP/1.1
+  virtual std::int32_t stream_id() const noexcept = 0;  ///< 0 on HTTP/1.1
   /// These bytes go out on the connection as they are (HTTP/2: between two frames).
   virtual void Raw(std::string_view bytes) = 0;
   /// HTTP/2: RST_STREAM with this code. HTTP/1.1: the TCP connection is reset. The handler's OnFinished follows.

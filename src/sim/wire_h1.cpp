@@ -8,8 +8,8 @@
 namespace penstock::sim {
 namespace {
 
-/// Owned by one Worker. HTTP/1.1 on a wire connection: requests are parsed strictly, answers are framed here, where they
-/// may be broken.
+/// Owned by one Worker. HTTP/1.1 on a wire connection: requests are parsed strictly, answers are framed here, where
+/// they may be broken.
 class WireH1 final : public WireSession, public server::ResponseStream, public Wire, private http::H1ServerHandler {
  public:
   explicit WireH1(WireConnection& connection)
@@ -59,7 +59,9 @@ class WireH1 final : public WireSession, public server::ResponseStream, public W
   /// How the answer ends once what it holds is written. A later, worse one replaces an earlier.
   enum class Ending : std::uint8_t { kNone, kWhole, kClose, kAbort };
 
-  void OnRequest(http::HeadPtr head, bool expect_continue) override { Begin(std::move(head), expect_continue, nullptr); }
+  void OnRequest(http::HeadPtr head, bool expect_continue) override {
+    Begin(std::move(head), expect_continue, nullptr);
+  }
   void OnBody(std::string_view bytes) override {
     if (handler_ != nullptr) handler_->OnBody(bytes);
   }
@@ -89,9 +91,11 @@ class WireH1 final : public WireSession, public server::ResponseStream, public W
   server::RequestHandler* handler_ = nullptr;
   Chain body_;
   Chain raw_;
-  std::string pending_;  ///< bytes of a request that came before its turn; the gateway never pipelines, so it stays small
+  std::string
+      pending_;  ///< bytes of a request that came before its turn; the gateway never pipelines, so it stays small
   http::Framing framing_ = http::Framing::kNone;
   Ending ending_ = Ending::kNone;
+  std::uint64_t sent_seen_ = 0;  ///< of the transport's sent()
   bool head_sent_ = false;
   bool tail_due_ = false;  ///< the last chunk is to be written
   bool body_follows_ = false;
@@ -114,7 +118,8 @@ void WireH1::Parse(std::string_view bytes) {
 
 void WireH1::Begin(http::HeadPtr head, bool expect_continue, const Error* reject) {
   body_follows_ = reject == nullptr && head->framing != http::Framing::kNone;
-  handler_ = &connection_.ports().sink().OnWireRequest(*this, *this, std::move(head), body_follows_, expect_continue, reject);
+  handler_ =
+      &connection_.ports().sink().OnWireRequest(*this, *this, std::move(head), body_follows_, expect_continue, reject);
 }
 
 void WireH1::SendHead(const http::Head& head, bool end) {
@@ -141,12 +146,13 @@ void WireH1::WriteBody() {
 void WireH1::Flush() {
   if (lost_) return;
   net::Transport& transport = connection_.transport();
-  const std::size_t before = unsent();
   if (!transport.stuck()) WriteBody();
   transport.Flush();
+  const std::uint64_t sent = transport.sent();
+  const bool progress = std::exchange(sent_seen_, sent) != sent;
   if (unsent() == 0 && ending_ != Ending::kNone) {
     Finish();
-  } else if (unsent() < before && handler_ != nullptr) {
+  } else if (progress && handler_ != nullptr) {
     handler_->OnSent();
   }
 }
@@ -154,7 +160,8 @@ void WireH1::Flush() {
 void WireH1::Finish() {
   const Ending ending = std::exchange(ending_, Ending::kNone);
   server::RequestHandler* handler = std::exchange(handler_, nullptr);
-  const bool keep = ending == Ending::kWhole && !close_after_ && codec_.state() == http::H1ServerCodec::State::kComplete && codec_.keep_alive();
+  const bool keep = ending == Ending::kWhole && !close_after_ &&
+                    codec_.state() == http::H1ServerCodec::State::kComplete && codec_.keep_alive();
   if (!keep) {
     lost_ = true;
     if (ending == Ending::kAbort) {

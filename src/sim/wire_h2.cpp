@@ -64,8 +64,8 @@ class WireH2 final : public WireSession, private http::H2ConnectionHandler {
   explicit WireH2(WireConnection& connection)
       : connection_(connection),
         raw_(connection.ports().worker().chunks()),
-        codec_(http::H2Codec::Side::kServer, connection.ports().h2_memory(), connection.ports().heads(), connection.ports().options().h2,
-               *this) {
+        codec_(http::H2Codec::Side::kServer, connection.ports().h2_memory(), connection.ports().heads(),
+               connection.ports().options().h2, *this) {
     connection_.FlushLater();
   }
 
@@ -104,7 +104,8 @@ class WireH2 final : public WireSession, private http::H2ConnectionHandler {
 
 // --- WireStream ---
 
-WireStream::WireStream(WireH2& session, std::int32_t id) : session_(session), body_(session.connection_.ports().worker().chunks()), id_(id) {}
+WireStream::WireStream(WireH2& session, std::int32_t id)
+    : session_(session), body_(session.connection_.ports().worker().chunks()), id_(id) {}
 
 const rt::Address& WireStream::peer() const noexcept { return session_.connection_.transport().peer(); }
 
@@ -149,7 +150,6 @@ void WireStream::AbortConnection() {
   session_.EndBy(WireH2::Ending::kAbort);
 }
 
-
 void WireStream::OnBody(std::string_view bytes) {
   session_.codec_.Consumed(id_, bytes.size());
   if (handler_ != nullptr) handler_->OnBody(bytes);
@@ -165,7 +165,8 @@ http::BodyPiece WireStream::PullBody(char* to, std::size_t capacity) {
     if (n != 0 && handler_ != nullptr) handler_->OnSent();
     return {n, http::BodyState::kMore};
   }
-  return {n, std::exchange(answer_, Answer::kOver) == Answer::kCutting ? http::BodyState::kAbort : http::BodyState::kEnd};
+  return {n,
+          std::exchange(answer_, Answer::kOver) == Answer::kCutting ? http::BodyState::kAbort : http::BodyState::kEnd};
 }
 
 void WireStream::OnClosed(http::H2Error, bool) {
@@ -216,7 +217,8 @@ void WireH2::Flush() {
     dead_ = !codec_.Pull(transport.out(), kPullBytes) || dead_;
     transport.out().Append(std::move(raw_));
     const bool resetting = !resets_.empty();
-    for (const auto& [stream, code] : std::exchange(resets_, {})) codec_.Reset(stream, static_cast<http::H2Error>(code));
+    for (const auto& [stream, code] : std::exchange(resets_, {}))
+      codec_.Reset(stream, static_cast<http::H2Error>(code));
     if (transport.out().empty() && !resetting) break;
     transport.Flush();
     if (lost_) return;

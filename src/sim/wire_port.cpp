@@ -11,7 +11,8 @@ constexpr std::string_view kPreface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 class WirePorts::Port final : public rt::AcceptHandler {
  public:
-  Port(WirePorts& ports, int fd, bool shared) : ports_(ports), acceptor_(ports.worker().loop().Listen(fd, shared, *this)) {}
+  Port(WirePorts& ports, int fd, bool shared)
+      : ports_(ports), acceptor_(ports.worker().loop().Listen(fd, shared, *this)) {}
   void OnAccept(std::unique_ptr<rt::Socket> socket) override { ports_.Accepted(std::move(socket)); }
   void OnAcceptError(int) override {}
 
@@ -20,8 +21,8 @@ class WirePorts::Port final : public rt::AcceptHandler {
   std::unique_ptr<rt::Acceptor> acceptor_;
 };
 
-WirePorts::WirePorts(rt::Worker& worker, WireSink& sink, server::ConnectionCount& count, std::shared_ptr<const server::Options> options)
-    : worker_(worker), sink_(sink), count_(count), options_(std::move(options)) {}
+WirePorts::WirePorts(rt::Worker& worker, WireSink& sink, server::ConnectionCount& count, const server::Options& options)
+    : worker_(worker), sink_(sink), count_(count), options_(options) {}
 
 WirePorts::~WirePorts() = default;
 

@@ -16,8 +16,8 @@ namespace penstock::sim {
 /// Where the wire ports' requests come in.
 class WireSink {
  public:
-  virtual server::RequestHandler& OnWireRequest(server::ResponseStream& stream, Wire& wire, http::HeadPtr head, bool body_follows,
-                                                bool expect_continue, const Error* reject) = 0;
+  virtual server::RequestHandler& OnWireRequest(server::ResponseStream& stream, Wire& wire, http::HeadPtr head,
+                                                bool body_follows, bool expect_continue, const Error* reject) = 0;
   virtual bool RefusesConnections() = 0;  ///< this new connection is to be reset at once
 
  protected:
@@ -26,11 +26,12 @@ class WireSink {
 
 class WireConnection;
 
-/// Owned by one Worker. The listening side of the wire ports: connections that understand requests as any server does and
-/// answer them byte for byte as told. server::Server is not bent for this: breaking HTTP is no business of production code.
+/// Owned by one Worker. The listening side of the wire ports: connections that understand requests as any server does
+/// and answer them byte for byte as told. server::Server is not bent for this: breaking HTTP is no business of
+/// production code.
 class WirePorts {
  public:
-  WirePorts(rt::Worker& worker, WireSink& sink, server::ConnectionCount& count, std::shared_ptr<const server::Options> options);
+  WirePorts(rt::Worker& worker, WireSink& sink, server::ConnectionCount& count, const server::Options& options);
   ~WirePorts();
   WirePorts(const WirePorts&) = delete;
   WirePorts& operator=(const WirePorts&) = delete;
@@ -43,7 +44,7 @@ class WirePorts {
   WireSink& sink() noexcept { return sink_; }
   http::HeadPool& heads() noexcept { return heads_; }
   http::H2Memory& h2_memory() noexcept { return h2_memory_; }
-  const server::Options& options() const noexcept { return *options_; }
+  const server::Options& options() const noexcept { return options_; }
   void Gone(WireConnection& connection);
 
  private:
@@ -53,7 +54,7 @@ class WirePorts {
   rt::Worker& worker_;
   WireSink& sink_;
   server::ConnectionCount& count_;
-  std::shared_ptr<const server::Options> options_;
+  const server::Options options_;
   http::HeadPool heads_;
   http::H2Memory h2_memory_;
   std::vector<std::unique_ptr<Port>> ports_;

@@ -9,10 +9,10 @@ namespace {
 using Then = WireStep::Then;
 using Steps = std::vector<WireStep>;
 
-constexpr std::uint32_t kBombFields = 1000;         // FAULTS U-35
+constexpr std::uint32_t kBombFields = 1000;  // FAULTS U-35
 constexpr std::uint64_t kBombBytes = 1024 * 1024;
 constexpr std::uint64_t kTrailerBytes = 5 * 1024 * 1024;
-constexpr std::uint32_t kInterim = 10'000;          // FAULTS H1-36
+constexpr std::uint32_t kInterim = 10'000;  // FAULTS H1-36
 constexpr std::uint32_t kSlowMs = 100;
 
 /// One scripted answer in the making: what the request and the program ask for.
@@ -51,24 +51,30 @@ Steps One(std::string bytes, Then then = Then::kDone) {
   return steps;
 }
 
-Steps TwoLengths(const Scene& s) { return One(s.Head(s.Length(s.body.size()) + s.Length(s.body.size() + 1)) + std::string(s.body)); }
+Steps TwoLengths(const Scene& s) {
+  return One(s.Head(s.Length(s.body.size()) + s.Length(s.body.size() + 1)) + std::string(s.body));
+}
 
 Steps LengthAndChunked(const Scene& s) {
   return One(s.Head(s.Length(s.body.size()) + "transfer-encoding: chunked\r\n") + s.Chunk(s.body) + "0\r\n\r\n");
 }
 
-Steps UnknownCoding(const Scene& s) { return One(s.Head("transfer-encoding: xchunked\r\n") + s.Chunk(s.body) + "0\r\n\r\n"); }
+Steps UnknownCoding(const Scene& s) {
+  return One(s.Head("transfer-encoding: xchunked\r\n") + s.Chunk(s.body) + "0\r\n\r\n");
+}
 
 Steps ChunkedIn10(const Scene& s) {
   return One(s.Head("transfer-encoding: chunked\r\n", "HTTP/1.0 200 OK") + s.Chunk(s.body) + "0\r\n\r\n", Then::kClose);
 }
 
 Steps BareLf(const Scene& s) {
-  return One("HTTP/1.1 200 OK\ncontent-type: " + std::string(s.type) + "\ncontent-length: " + std::to_string(s.body.size()) + "\n\n" +
-             std::string(s.body));
+  return One("HTTP/1.1 200 OK\ncontent-type: " + std::string(s.type) +
+             "\ncontent-length: " + std::to_string(s.body.size()) + "\n\n" + std::string(s.body));
 }
 
-Steps HeadBomb(const Scene& s) { return One(s.Head(s.Fields(kBombFields, kBombBytes) + s.Length(s.body.size())) + std::string(s.body)); }
+Steps HeadBomb(const Scene& s) {
+  return One(s.Head(s.Fields(kBombFields, kBombBytes) + s.Length(s.body.size())) + std::string(s.body));
+}
 
 Steps BadField(const Scene& s) {
   using namespace std::string_literals;
@@ -88,7 +94,9 @@ Steps Interim(const Scene& s) {
 }
 
 Steps Switching(const Scene&) {
-  return One("HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n" + std::string(kSmuggled), Then::kNext);
+  return One(
+      "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n" + std::string(kSmuggled),
+      Then::kNext);
 }
 
 Steps BodyAfter204(const Scene&) { return One("HTTP/1.1 204 No Content\r\n\r\n" + std::string(kSmuggled)); }
@@ -96,12 +104,15 @@ Steps BodyAfter204(const Scene&) { return One("HTTP/1.1 204 No Content\r\n\r\n" 
 Steps Extra(const Scene& s) {
   Steps steps;
   steps.push_back({Duration{0}, s.Whole(), Then::kNext, true});
-  const std::string second = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n" + s.Length(kSmuggled.size()) + "\r\n" + std::string(kSmuggled);
+  const std::string second = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n" + s.Length(kSmuggled.size()) +
+                             "\r\n" + std::string(kSmuggled);
   steps.push_back({std::chrono::milliseconds(s.program.ms), second, Then::kDone, true});
   return steps;
 }
 
-Steps LengthLong(const Scene& s) { return One(s.Head(s.Length(s.body.size() + 10)) + std::string(s.body), Then::kClose); }
+Steps LengthLong(const Scene& s) {
+  return One(s.Head(s.Length(s.body.size() + 10)) + std::string(s.body), Then::kClose);
+}
 Steps LengthShort(const Scene& s) { return One(s.Head(s.Length(s.body.size() - 10)) + std::string(s.body)); }
 
 Steps BadChunk(const Scene& s) {
@@ -129,7 +140,8 @@ Steps SlowHead(const Scene& s) {
 Steps Plain(const Scene&) { return One("SSH-2.0-OpenSSH_9.2p1\r\nthis is no HTTP at all\r\n", Then::kClose); }
 
 Steps Trailers(const Scene& s) {
-  return One(s.Head("transfer-encoding: chunked\r\n") + s.Chunk(s.body) + "0\r\n" + s.Fields(kBombFields, kTrailerBytes) + "\r\n");
+  return One(s.Head("transfer-encoding: chunked\r\n") + s.Chunk(s.body) + "0\r\n" +
+             s.Fields(kBombFields, kTrailerBytes) + "\r\n");
 }
 
 Steps Refuse(const Scene&) { return One("", Then::kAbort); }
@@ -138,10 +150,24 @@ constexpr struct {
   std::string_view name;
   Steps (*make)(const Scene&);
 } kScripts[] = {
-    {"refuse", Refuse}, {"two-lengths", TwoLengths}, {"length-and-chunked", LengthAndChunked}, {"unknown-coding", UnknownCoding},
-    {"chunked-in-10", ChunkedIn10}, {"bare-lf", BareLf}, {"head-bomb", HeadBomb}, {"bad-field", BadField}, {"interim", Interim},
-    {"switching", Switching}, {"body-after-204", BodyAfter204}, {"extra", Extra}, {"length-long", LengthLong},
-    {"length-short", LengthShort}, {"bad-chunk", BadChunk}, {"half-head", HalfHead}, {"slow-head", SlowHead}, {"plain", Plain},
+    {"refuse", Refuse},
+    {"two-lengths", TwoLengths},
+    {"length-and-chunked", LengthAndChunked},
+    {"unknown-coding", UnknownCoding},
+    {"chunked-in-10", ChunkedIn10},
+    {"bare-lf", BareLf},
+    {"head-bomb", HeadBomb},
+    {"bad-field", BadField},
+    {"interim", Interim},
+    {"switching", Switching},
+    {"body-after-204", BodyAfter204},
+    {"extra", Extra},
+    {"length-long", LengthLong},
+    {"length-short", LengthShort},
+    {"bad-chunk", BadChunk},
+    {"half-head", HalfHead},
+    {"slow-head", SlowHead},
+    {"plain", Plain},
     {"trailers", Trailers},
 };
 

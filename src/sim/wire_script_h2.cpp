@@ -96,7 +96,9 @@ Steps Interim(const Scene& s) {
   return One(out + s.Whole());
 }
 
-Steps Switching(const Scene& s) { return One(s.Headers(s.Block("101"), false) + s.Body(kSmuggled, false), Then::kNext); }
+Steps Switching(const Scene& s) {
+  return One(s.Headers(s.Block("101"), false) + s.Body(kSmuggled, false), Then::kNext);
+}
 Steps BodyAfter204(const Scene& s) { return One(s.Headers(s.Block("204"), false) + s.Body(kSmuggled, true)); }
 
 Steps Extra(const Scene& s) {
@@ -160,10 +162,23 @@ constexpr struct {
   std::string_view name;
   Steps (*make)(const Scene&);
 } kScripts[] = {
-    {"refuse", Refuse}, {"two-lengths", TwoLengths}, {"length-and-chunked", LengthAndChunked}, {"unknown-coding", LengthAndChunked},
-    {"head-bomb", HeadBomb}, {"bad-field", BadField}, {"interim", Interim}, {"switching", Switching},
-    {"body-after-204", BodyAfter204}, {"extra", Extra}, {"length-long", LengthLong}, {"length-short", LengthShort},
-    {"half-head", HalfHead}, {"slow-head", SlowHead}, {"plain", Plain}, {"trailers", Trailers}, {"frame", Frame},
+    {"refuse", Refuse},
+    {"two-lengths", TwoLengths},
+    {"length-and-chunked", LengthAndChunked},
+    {"unknown-coding", LengthAndChunked},
+    {"head-bomb", HeadBomb},
+    {"bad-field", BadField},
+    {"interim", Interim},
+    {"switching", Switching},
+    {"body-after-204", BodyAfter204},
+    {"extra", Extra},
+    {"length-long", LengthLong},
+    {"length-short", LengthShort},
+    {"half-head", HalfHead},
+    {"slow-head", SlowHead},
+    {"plain", Plain},
+    {"trailers", Trailers},
+    {"frame", Frame},
 };
 
 }  // namespace

@@ -48,8 +48,7 @@ std::unique_ptr<DescriptorSink> DescriptorSink::OpenFile(std::string path, LogDo
                                                          const std::atomic<bool>& stopping) {
   const int fd = OpenForAppend(path);
   if (fd < 0) return nullptr;
-  return std::unique_ptr<DescriptorSink>(
-      new DescriptorSink(fd, true, std::move(path), Blocked::kWait, bell, stopping));
+  return std::unique_ptr<DescriptorSink>(new DescriptorSink(fd, true, std::move(path), Blocked::kWait, bell, stopping));
 }
 
 DescriptorSink::~DescriptorSink() {
@@ -95,8 +94,7 @@ void DescriptorSink::flush() {
     if (ready == Ready::kNever) break;
     const std::size_t left = batch_.size() - done;
     // poll() on a pipe promises room for PIPE_BUF bytes; a larger write could block in the kernel.
-    const ssize_t wrote =
-        write(fd_, batch_.data() + done, regular_ ? left : std::min<std::size_t>(left, PIPE_BUF));
+    const ssize_t wrote = write(fd_, batch_.data() + done, regular_ ? left : std::min<std::size_t>(left, PIPE_BUF));
     if (wrote > 0) {
       done += static_cast<std::size_t>(wrote);
     } else if (wrote == 0 || (errno != EINTR && errno != EAGAIN)) {
@@ -109,8 +107,7 @@ void DescriptorSink::flush() {
 
 void DescriptorSink::Lose(std::size_t from) {
   const auto unwritten = batch_.begin() + static_cast<std::ptrdiff_t>(from);
-  lost_.fetch_add(static_cast<std::uint64_t>(std::count(unwritten, batch_.end(), '\n')),
-                  std::memory_order_relaxed);
+  lost_.fetch_add(static_cast<std::uint64_t>(std::count(unwritten, batch_.end(), '\n')), std::memory_order_relaxed);
   batch_.clear();
 }
 

@@ -37,8 +37,8 @@ void SetHistogram(prometheus::ClientMetric& metric, std::span<const std::int64_t
   std::uint64_t cumulative = 0;
   for (std::size_t i = 0; i <= bounds_ns.size(); ++i) {
     cumulative += slots[i];
-    const double bound = i < bounds_ns.size() ? static_cast<double>(bounds_ns[i]) / 1e9
-                                              : std::numeric_limits<double>::infinity();
+    const double bound =
+        i < bounds_ns.size() ? static_cast<double>(bounds_ns[i]) / 1e9 : std::numeric_limits<double>::infinity();
     histogram.bucket.push_back({cumulative, bound});
   }
   histogram.sample_count = cumulative;

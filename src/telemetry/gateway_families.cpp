@@ -8,16 +8,13 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr std::int64_t Ns(Duration d) {
-  return d.count();
-}
+constexpr std::int64_t Ns(Duration d) { return d.count(); }
 
 // Bounds are chosen so that a limit somebody is held to is a bound, and a decade holds three to five.
 
 /// The gateway's own share: a hit costs tens of microseconds, a retry or a large body milliseconds.
-constexpr std::int64_t kOverheadBounds[] = {Ns(50us),  Ns(100us), Ns(150us), Ns(200us), Ns(300us),
-                                            Ns(500us), Ns(750us), Ns(1ms),   Ns(2ms),   Ns(5ms),
-                                            Ns(10ms),  Ns(50ms),  Ns(100ms), Ns(1s)};
+constexpr std::int64_t kOverheadBounds[] = {Ns(50us), Ns(100us), Ns(150us), Ns(200us), Ns(300us), Ns(500us), Ns(750us),
+                                            Ns(1ms),  Ns(2ms),   Ns(5ms),   Ns(10ms),  Ns(50ms),  Ns(100ms), Ns(1s)};
 /// From a cache hit to the default total deadline of 600 s.
 constexpr std::int64_t kRequestBounds[] = {Ns(1ms),   Ns(5ms),   Ns(10ms), Ns(25ms),   Ns(50ms), Ns(100ms),
                                            Ns(250ms), Ns(500ms), Ns(1s),   Ns(2500ms), Ns(5s),   Ns(10s),
@@ -28,18 +25,15 @@ constexpr std::int64_t kFirstTokenBounds[] = {
     Ns(1ms), Ns(5ms),    Ns(10ms), Ns(25ms), Ns(50ms), Ns(100ms), Ns(200ms), Ns(300ms), Ns(500ms), Ns(750ms),
     Ns(1s),  Ns(1500ms), Ns(2s),   Ns(3s),   Ns(5s),   Ns(10s),   Ns(20s),   Ns(30s),   Ns(60s),   Ns(120s)};
 /// 1 ms is a small model on a large GPU, 100 ms reads slower than people do, 60 s is the default idle limit.
-constexpr std::int64_t kInterTokenBounds[] = {Ns(1ms),   Ns(2500us), Ns(5ms),   Ns(10ms),  Ns(15ms),
-                                              Ns(20ms),  Ns(30ms),   Ns(40ms),  Ns(50ms),  Ns(75ms),
-                                              Ns(100ms), Ns(150ms),  Ns(200ms), Ns(300ms), Ns(500ms),
-                                              Ns(1s),    Ns(2500ms), Ns(10s),   Ns(60s)};
+constexpr std::int64_t kInterTokenBounds[] = {
+    Ns(1ms),   Ns(2500us), Ns(5ms),   Ns(10ms),  Ns(15ms),  Ns(20ms), Ns(30ms),   Ns(40ms), Ns(50ms), Ns(75ms),
+    Ns(100ms), Ns(150ms),  Ns(200ms), Ns(300ms), Ns(500ms), Ns(1s),   Ns(2500ms), Ns(10s),  Ns(60s)};
 /// A LAN in 100 us, a lost SYN at 1 s, the default limit at 2 s.
-constexpr std::int64_t kConnectBounds[] = {Ns(100us), Ns(250us), Ns(500us), Ns(1ms),  Ns(2500us),
-                                           Ns(5ms),   Ns(10ms),  Ns(25ms),  Ns(50ms), Ns(100ms),
-                                           Ns(250ms), Ns(500ms), Ns(1s),    Ns(2s)};
+constexpr std::int64_t kConnectBounds[] = {Ns(100us), Ns(250us), Ns(500us), Ns(1ms),   Ns(2500us), Ns(5ms), Ns(10ms),
+                                           Ns(25ms),  Ns(50ms),  Ns(100ms), Ns(250ms), Ns(500ms),  Ns(1s),  Ns(2s)};
 /// Promised: 1 ms in the median, 10 ms for 99 %, 50 ms at most.
-constexpr std::int64_t kCancelBounds[] = {Ns(50us),   Ns(100us), Ns(250us), Ns(500us), Ns(1ms),
-                                          Ns(2500us), Ns(5ms),   Ns(10ms),  Ns(25ms),  Ns(50ms),
-                                          Ns(100ms),  Ns(500ms), Ns(1s)};
+constexpr std::int64_t kCancelBounds[] = {Ns(50us), Ns(100us), Ns(250us), Ns(500us), Ns(1ms),   Ns(2500us), Ns(5ms),
+                                          Ns(10ms), Ns(25ms),  Ns(50ms),  Ns(100ms), Ns(500ms), Ns(1s)};
 /// A turn that lasts milliseconds delays every stream of the worker.
 constexpr std::int64_t kLoopBounds[] = {Ns(10us),  Ns(25us), Ns(50us),   Ns(100us), Ns(250us),
                                         Ns(500us), Ns(1ms),  Ns(2500us), Ns(5ms),   Ns(10ms),
@@ -107,8 +101,6 @@ static_assert(std::size(kRows) == kMetrics && InOrder(), "one row per Metric, in
 
 }  // namespace
 
-std::span<const MetricFamily> GatewayFamilies() noexcept {
-  return kFamilies;
-}
+std::span<const MetricFamily> GatewayFamilies() noexcept { return kFamilies; }
 
 }  // namespace penstock::telemetry

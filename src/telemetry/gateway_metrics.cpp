@@ -8,9 +8,7 @@ namespace penstock::telemetry {
 
 namespace {
 
-constexpr FamilyId Id(Metric metric) {
-  return static_cast<FamilyId>(metric);
-}
+constexpr FamilyId Id(Metric metric) { return static_cast<FamilyId>(metric); }
 
 std::string_view OutcomeName(AttemptOutcome outcome) noexcept {
   switch (outcome) {
@@ -78,11 +76,9 @@ GatewayMetrics::GatewayMetrics(MetricRegistry& registry, std::span<const std::st
   for (const std::string_view route : routes) routes_.push_back(registry.Pin(route));
   for (std::size_t i = 0; i < kStatusLabels; ++i) statuses_.push_back(registry.Pin(StatusLabelText(i)));
   directions_ = {registry.Pin("input"), registry.Pin("output")};
-  for (std::size_t i = 0; i < kProtocols; ++i)
-    protocols_[i] = registry.Pin(ProtocolName(static_cast<Protocol>(i)));
+  for (std::size_t i = 0; i < kProtocols; ++i) protocols_[i] = registry.Pin(ProtocolName(static_cast<Protocol>(i)));
 
-  registry.GaugeOf({Id(Metric::kBuild), {registry.Pin(build.version), registry.Pin(build.revision)}})
-      .Set(slab, 1);
+  registry.GaugeOf({Id(Metric::kBuild), {registry.Pin(build.version), registry.Pin(build.revision)}}).Set(slab, 1);
   registry.AddSource([&registry](const MetricRegistry::PullSink& sink) {
     sink(Id(Metric::kMetricsDropped), static_cast<double>(registry.dropped()));
   });
@@ -100,8 +96,7 @@ ModelMetrics::ModelMetrics(MetricRegistry& registry, std::string_view model)
       time_to_first_token(registry.HistogramOf({Id(Metric::kTimeToFirstToken), {label.id()}})),
       inter_token_latency(registry.HistogramOf({Id(Metric::kInterTokenLatency), {label.id()}})) {}
 
-EndpointMetrics::EndpointMetrics(MetricRegistry& registry, std::string_view cluster,
-                                 std::string_view endpoint)
+EndpointMetrics::EndpointMetrics(MetricRegistry& registry, std::string_view cluster, std::string_view endpoint)
     : cluster_label(registry.Hold(cluster)), endpoint_label(registry.Hold(endpoint)) {
   const LabelId name = endpoint_label.id();
   for (std::size_t i = 0; i < kAttemptOutcomes; ++i) {

@@ -45,16 +45,14 @@ Decoded DecodeUtf8(std::string_view text) noexcept {
     if (code >= 0x800 && !surrogate) return {code, 3};
   }
   if (lead >= 0xf0 && lead <= 0xf4 && continues(1) && continues(2) && continues(3)) {
-    const char32_t code =
-        (lead & 0x07) << 18 | (byte(1) & 0x3f) << 12 | (byte(2) & 0x3f) << 6 | (byte(3) & 0x3f);
+    const char32_t code = (lead & 0x07) << 18 | (byte(1) & 0x3f) << 12 | (byte(2) & 0x3f) << 6 | (byte(3) & 0x3f);
     if (code >= 0x10000 && code <= 0x10ffff) return {code, 4};
   }
   return {};
 }
 
 bool Harmful(char32_t code) noexcept {
-  return (code >= 0x80 && code <= 0x9f) || (code >= 0x2028 && code <= 0x202e) ||
-         (code >= 0x2066 && code <= 0x2069);
+  return (code >= 0x80 && code <= 0x9f) || (code >= 0x2028 && code <= 0x202e) || (code >= 0x2066 && code <= 0x2069);
 }
 
 std::size_t HexEscape(char32_t code, char* out) noexcept {

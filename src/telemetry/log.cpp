@@ -10,9 +10,7 @@ namespace {
 
 constexpr std::array<std::string_view, 4> kLevels = {"debug", "info", "warn", "error"};
 
-std::string_view LevelName(LogLevel level) noexcept {
-  return kLevels[static_cast<std::size_t>(level)];
-}
+std::string_view LevelName(LogLevel level) noexcept { return kLevels[static_cast<std::size_t>(level)]; }
 
 void WriteValue(LineWriter& line, const LogField::Value& value) {
   struct Visitor {
@@ -27,9 +25,7 @@ void WriteValue(LineWriter& line, const LogField::Value& value) {
 }
 
 /// The most a field can take: its separators, its name (a literal, short) and its value.
-std::size_t FieldMax(const LogField& field) noexcept {
-  return field.name.size() + kLogFieldMax + 8;
-}
+std::size_t FieldMax(const LogField& field) noexcept { return field.name.size() + kLogFieldMax + 8; }
 
 void WriteJson(LineWriter& line, LogLevel level, std::string_view timestamp, std::string_view message,
                Logger::Fields fields) {

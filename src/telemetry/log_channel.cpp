@@ -21,12 +21,8 @@ struct RecordHead {
 
 }  // namespace
 
-LogDoorbell::LogDoorbell() noexcept : fd_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
-  PENSTOCK_ASSERT(fd_ >= 0);
-}
-LogDoorbell::~LogDoorbell() {
-  close(fd_);
-}
+LogDoorbell::LogDoorbell() noexcept : fd_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) { PENSTOCK_ASSERT(fd_ >= 0); }
+LogDoorbell::~LogDoorbell() { close(fd_); }
 
 void LogDoorbell::Ring() noexcept {
   if (rung_.exchange(true, std::memory_order_seq_cst)) return;

@@ -139,9 +139,7 @@ LogChannel& LogSink::OpenChannel() {
   return *state_->channels.emplace_back(std::make_unique<LogChannel>(state_->bell, bytes));
 }
 
-bool LogSink::access_enabled() const noexcept {
-  return state_->access != nullptr;
-}
+bool LogSink::access_enabled() const noexcept { return state_->access != nullptr; }
 
 void LogSink::Reopen() noexcept {
   state_->reopen.store(true, std::memory_order_seq_cst);

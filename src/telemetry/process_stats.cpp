@@ -53,10 +53,9 @@ ProcessStats ReadProcessStats() {
   unsigned long virtual_bytes = 0;
   long resident_pages = 0;
   if (after_name != nullptr &&
-      std::sscanf(
-          after_name,
-          ") %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu %*d %*d %*d %*d %*d %*d %llu %lu %ld", &user,
-          &system, &start, &virtual_bytes, &resident_pages) == 5) {
+      std::sscanf(after_name,
+                  ") %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu %*d %*d %*d %*d %*d %*d %llu %lu %ld", &user,
+                  &system, &start, &virtual_bytes, &resident_pages) == 5) {
     const auto ticks = static_cast<double>(sysconf(_SC_CLK_TCK));
     stats.cpu_seconds = static_cast<double>(user + system) / ticks;
     stats.start_time_seconds = BootTimeSeconds() + static_cast<double>(start) / ticks;

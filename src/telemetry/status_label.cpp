@@ -23,8 +23,7 @@ constexpr std::size_t kStatuses = 600;
 
 constexpr std::array<std::uint8_t, kStatuses> kIndex = [] {
   std::array<std::uint8_t, kStatuses> index{};
-  for (std::size_t status = 100; status < kStatuses; ++status)
-    index[status] = static_cast<std::uint8_t>(status / 100);
+  for (std::size_t status = 100; status < kStatuses; ++status) index[status] = static_cast<std::uint8_t>(status / 100);
   for (std::size_t i = kClasses; i < kStatusLabels; ++i) {
     const std::string_view text = kTexts[i];
     index[static_cast<std::size_t>((text[0] - '0') * 100 + (text[1] - '0') * 10 + (text[2] - '0'))] =
@@ -35,11 +34,7 @@ constexpr std::array<std::uint8_t, kStatuses> kIndex = [] {
 
 }  // namespace
 
-std::size_t StatusLabelIndex(std::uint16_t status) noexcept {
-  return status < kStatuses ? kIndex[status] : 0;
-}
-std::string_view StatusLabelText(std::size_t index) noexcept {
-  return kTexts[index];
-}
+std::size_t StatusLabelIndex(std::uint16_t status) noexcept { return status < kStatuses ? kIndex[status] : 0; }
+std::string_view StatusLabelText(std::size_t index) noexcept { return kTexts[index]; }
 
 }  // namespace penstock::telemetry

@@ -7,9 +7,7 @@ namespace penstock::telemetry {
 
 namespace {
 
-constexpr FamilyId Id(Metric metric) {
-  return static_cast<FamilyId>(metric);
-}
+constexpr FamilyId Id(Metric metric) { return static_cast<FamilyId>(metric); }
 
 }  // namespace
 

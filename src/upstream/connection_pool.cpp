@@ -34,11 +34,24 @@ void ConnectionPool::SetAddresses(std::vector<rt::Address> addresses) {
   for (std::size_t i = connections_.size(); i > 0; --i) {
     Connection* connection = connections_[i - 1];
     if (offered(connection->transport().peer())) continue;
-    if (connection->session() != nullptr) connection->session()->Retire();
+    if (connection->session() != nullptr) {
+      connection->session()->Retire();
+    } else {
+      connection->Close();
+    }
   }
   addresses_ = std::move(addresses);
+  resolved_ = true;
   next_address_ = addresses_.empty() ? 0 : worker_.prng().Below(addresses_.size());
   PumpSoon();
+}
+
+void ConnectionPool::SetQuirks(Duration idle_timeout, bool reuse_after_chunked) {
+  options_.idle_timeout = idle_timeout;
+  options_.reuse_after_chunked = reuse_after_chunked;
+  for (Connection* connection : connections_) {
+    if (connection->session() != nullptr && connection->session()->idle()) connection->session()->OnIdle();
+  }
 }
 
 void ConnectionPool::Submit(Stream& stream, const Request& request) {
@@ -50,7 +63,7 @@ void ConnectionPool::Submit(Stream& stream, const Request& request) {
   stream.paused_ = false;
   stream.Rewind();
   Enqueue(stream, false);
-  if (waiting_count_ > kWaitersMax || addresses_.empty()) {
+  if (waiting_count_ > kWaitersMax || (resolved_ && addresses_.empty())) {
     // Told from the next turn: never from inside Submit.
     PumpSoon();
     return;
@@ -93,6 +106,10 @@ std::size_t ConnectionPool::StreamsPerConnection() const noexcept { return http2
 void ConnectionPool::PumpSoon() { worker_.FlushLater(pump_); }
 
 void ConnectionPool::Ready(Connection& connection) {
+  if (retired_ && waiting_count_ == 0) {
+    connection.session()->Retire();
+    return;
+  }
   if (!connection.listed_) {
     connection.listed_ = true;
     ready_.push_back(&connection);
@@ -101,6 +118,7 @@ void ConnectionPool::Ready(Connection& connection) {
 }
 
 void ConnectionPool::Pump() {
+  if (!resolved_) return;
   if (waiting_count_ > 0 && addresses_.empty()) {
     FailWaiting(waiting_count_, UpstreamError(ErrorCode::kUpstreamDns, Retry::kIfUnprocessed, "the endpoint's name has no address"));
     return;
@@ -120,10 +138,15 @@ void ConnectionPool::Pump() {
     Stream& stream = *first_waiting_;
     Unlink(stream);
     session->Start(stream);
+    if (connection.listed_ && session->room() == 0) {
+      connection.listed_ = false;
+      std::erase(ready_, &connection);
+    }
   }
   const std::size_t wanted = (waiting_count_ + StreamsPerConnection() - 1) / StreamsPerConnection();
   while (connecting_ < wanted && connections_.size() < options_.max) Open();
-  while (!retired_ && connections_.size() < options_.min && !addresses_.empty()) Open();
+  if (addresses_.empty() || pump_timer_.armed()) return;
+  while (connections_.size() < options_.min) Open();
 }
 
 void ConnectionPool::Open() {
@@ -137,6 +160,8 @@ void ConnectionPool::Connected(Connection& connection) {
   --connecting_;
   Ready(connection);
   Pump();
+  // Opened in vain: it waits as one that was used.
+  if (connection.session()->idle() && !connection.left()) connection.session()->OnIdle();
   CancelSurplusConnects();
 }
 
@@ -146,7 +171,6 @@ void ConnectionPool::Failed(Connection&, const Error& error) {
   const std::size_t served = connecting_ * StreamsPerConnection();
   const std::size_t orphaned = waiting_count_ > served ? waiting_count_ - served : 0;
   FailWaiting(std::min(orphaned, StreamsPerConnection()), error);
-  if (connections_.size() < options_.min && !retired_) worker_.Arm(pump_timer_, kReopenDelay);
   PumpSoon();
 }
 
@@ -163,7 +187,9 @@ void ConnectionPool::Gone(Connection& connection) noexcept {
   if (connection.connecting()) --connecting_;
   std::erase(connections_, &connection);
   if (connection.listed_) std::erase(ready_, &connection);
-  if (waiting_count_ > 0 || connections_.size() < options_.min) PumpSoon();
+  if (waiting_count_ > 0) PumpSoon();
+  // Not at once: a peer that refuses or closes everything must not be asked in a loop.
+  if (connections_.size() < options_.min && !pump_timer_.armed()) worker_.Arm(pump_timer_, kReopenDelay);
 }
 
 /// Waiters left: connections that nobody waits for need not be finished (FAULTS C-04).
@@ -178,6 +204,11 @@ void ConnectionPool::CancelSurplusConnects() {
 void ConnectionPool::Retire() {
   retired_ = true;
   options_.min = 0;
+  pump_timer_.Cancel();
+  Renew();
+}
+
+void ConnectionPool::Renew() {
   for (std::size_t i = connections_.size(); i > 0; --i) {
     Connection* connection = connections_[i - 1];
     if (connection->session() != nullptr) connection->session()->Retire();

@@ -18,6 +18,8 @@ void H1ClientSession::Start(Stream& stream) {
   stream_ = &stream;
   stream.session_ = this;
   stream.begun_ = true;
+  free_ = false;
+  touched_ = false;
   ended_ = false;
   sent_ = false;
   chunked_ = false;
@@ -43,6 +45,7 @@ bool H1ClientSession::WriteBody() {
 
 void H1ClientSession::Flush() {
   net::Transport& transport = connection_.transport();
+  touched_ = true;
   while (true) {
     if (!body_written_ && stream_ != nullptr) body_written_ = WriteBody();
     transport.Flush();
@@ -50,8 +53,7 @@ void H1ClientSession::Flush() {
   }
   if (body_written_ && !sent_ && transport.out().empty()) {
     sent_ = true;
-    if (stream_ != nullptr && !ended_) stream_->handler_.OnRequestSent();
-    if (ended_) Release();
+    if (stream_ != nullptr) stream_->handler_.OnRequestSent();
   }
 }
 
@@ -79,13 +81,18 @@ void H1ClientSession::Retire() {
 
 void H1ClientSession::OnData(std::string_view bytes) {
   if (connection_.left()) return;
+  if (stream_ != nullptr && !touched_) {
+    // Sent while the connection was idle, read after it was chosen: no answer to this request (FAULTS H1-37).
+    Fail(UpstreamError(ErrorCode::kUpstreamProtocol, Retry::kIfUnprocessed, "the upstream spoke before it was asked"));
+    return;
+  }
   const std::size_t taken = codec_.Feed(bytes, *this);
   if (connection_.left()) return;
   if (taken < bytes.size()) {
     // Bytes nobody asked for: whatever they are, the next answer must not be read from here (FAULTS H1-37).
     closing_ = true;
   }
-  if (ended_ && (sent_ || closing_ || !codec_.reusable())) Release();
+  if (ended_) Release();
   if (closing_ && !connection_.left() && stream_ == nullptr) connection_.Close();
 }
 
@@ -100,6 +107,8 @@ void H1ClientSession::OnBody(std::string_view bytes) {
 
 void H1ClientSession::OnEnd() {
   ended_ = true;
+  // The rest of the request is the stream's, which is gone now (FAULTS U-32).
+  if (!sent_) closing_ = true;
   if (stream_ == nullptr) return;
   Stream* stream = std::exchange(stream_, nullptr);
   stream->Detach();
@@ -111,7 +120,7 @@ void H1ClientSession::OnError(const Error& error, const char*) { Fail(error); }
 /// The exchange is over: the connection waits for the next one, if it may carry one.
 void H1ClientSession::Release() {
   if (connection_.left()) return;
-  const bool keep = sent_ && !closing_ && codec_.reusable() && (!chunked_ || connection_.options().reuse_after_chunked);
+  const bool keep = !closing_ && codec_.reusable() && (!chunked_ || connection_.options().reuse_after_chunked);
   ended_ = false;
   used_ = true;
   if (!keep) {
@@ -119,6 +128,7 @@ void H1ClientSession::Release() {
     connection_.Close();
     return;
   }
+  free_ = true;
   if (paused_) {
     paused_ = false;
     connection_.transport().ResumeRead();
@@ -149,19 +159,23 @@ void H1ClientSession::Fail(const Error& error) {
   closing_ = true;
   if (stream_ == nullptr) return;
   Stream* stream = std::exchange(stream_, nullptr);
-  const bool stale = used_ && !codec_.any_byte_seen() && error.code == ErrorCode::kUpstreamReset;
+  const bool lost = error.code == ErrorCode::kUpstreamReset || error.code == ErrorCode::kUpstreamTls;  // TLS: FIN without close_notify
+  const bool stale = used_ && (!touched_ || (lost && !codec_.any_byte_seen()));
   ConnectionPool& pool = connection_.pool();
   if (!connection_.left()) connection_.Close();
   if (stale && !stream->replaced_) {
     pool.Replace(*stream);
     return;
   }
+  Error told = error;
+  // The replacement was one more try already: two that may have been worked on are enough (FAULTS U-04).
+  if (stream->replaced_ && told.retry == Retry::kUnproven) told.retry = Retry::kNever;
   stream->Detach();
-  stream->handler_.OnFailed(error);
+  stream->handler_.OnFailed(told);
 }
 
 void H1ClientSession::OnTimer() {
-  if (stream_ != nullptr) return;
+  if (!free_) return;
   closing_ = true;
   connection_.Close();
 }

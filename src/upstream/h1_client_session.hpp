@@ -11,8 +11,8 @@ class H1ClientSession final : public ClientSession, private http::H1ClientHandle
  public:
   H1ClientSession(Connection& connection, http::HeadPool& heads);
 
-  std::size_t room() const noexcept override { return stream_ == nullptr && !closing_ ? 1 : 0; }
-  bool idle() const noexcept override { return stream_ == nullptr; }
+  std::size_t room() const noexcept override { return free_ && !closing_ ? 1 : 0; }
+  bool idle() const noexcept override { return free_; }
   void Start(Stream& stream) override;
   void Cancel(Stream& stream) override;
   void SetPaused(Stream& stream, bool paused) override;
@@ -38,7 +38,9 @@ class H1ClientSession final : public ClientSession, private http::H1ClientHandle
   Connection& connection_;
   http::H1ClientCodec codec_;
   Stream* stream_ = nullptr;
+  bool free_ = true;           ///< no exchange, not even its last bytes
   bool used_ = false;          ///< carried an exchange before
+  bool touched_ = false;       ///< the first byte of the request may have left
   bool body_written_ = true;   ///< all of the request is in the transport's chain
   bool sent_ = true;           ///< and left it
   bool ended_ = false;         ///< the response is complete; the stream was told

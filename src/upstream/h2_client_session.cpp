@@ -32,6 +32,7 @@ std::size_t H2ClientSession::room() const noexcept {
 }
 
 void H2ClientSession::Start(Stream& stream) {
+  if (open_ == 0) heard_ = false;
   if (open_ == 0 && !ping_out_) {
     last_data_ = connection_.worker().Now();
     connection_.ArmTimer(kPingAfter);
@@ -64,6 +65,7 @@ void H2ClientSession::Closed(Stream& stream) noexcept {
   streams_.pop_back();
   --open_;
   if (open_ == 0) {
+    used_ = true;
     if (going_away_) {
       CloseIfDone();
     } else {
@@ -73,9 +75,11 @@ void H2ClientSession::Closed(Stream& stream) noexcept {
   if (room() > 0) connection_.pool().Ready(connection_);
 }
 
-void H2ClientSession::Cancel(Stream& stream) {
+void H2ClientSession::Cancel(Stream& stream) { Abandon(stream, http::H2Error::kCancel); }
+
+void H2ClientSession::Abandon(Stream& stream, http::H2Error code) {
   codec_.Detach(stream.id_);
-  codec_.Reset(stream.id_, http::H2Error::kCancel);
+  codec_.Reset(stream.id_, code);
   connection_.FlushLater();
   Closed(stream);
 }
@@ -101,6 +105,7 @@ void H2ClientSession::Retire() {
 
 void H2ClientSession::OnData(std::string_view bytes) {
   if (dead_) return;
+  heard_ = true;
   last_data_ = connection_.worker().Now();
   if (!codec_.Feed(bytes, last_data_)) {
     Drop(UpstreamError(ErrorCode::kUpstreamProtocol, Retry::kUnproven, "the upstream broke HTTP/2"));
@@ -113,11 +118,17 @@ void H2ClientSession::OnFin() { Drop(UpstreamError(ErrorCode::kUpstreamReset, Re
 
 void H2ClientSession::OnLost(const Error& error) {
   dead_ = true;
+  const bool lost = error.code == ErrorCode::kUpstreamReset || error.code == ErrorCode::kUpstreamTls;
+  const bool stale = used_ && !heard_ && lost;
   while (!streams_.empty()) {
     Stream* stream = streams_.back();
     streams_.pop_back();
     --open_;
     codec_.Detach(stream->id_);
+    if (stale && !stream->replaced_) {
+      connection_.pool().Replace(*stream);
+      continue;
+    }
     stream->Detach();
     if (stream->ended_) {
       stream->handler_.OnEnd();

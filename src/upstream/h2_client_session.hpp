@@ -1,5 +1,7 @@
 #pragma once
 
+#include <algorithm>
+
 #include "penstock/http/h2_codec.hpp"
 #include "upstream/connection.hpp"
 
@@ -29,6 +31,8 @@ class H2ClientSession final : public ClientSession, private http::H2ConnectionHa
   // For Stream.
   void Received(Stream& stream, std::size_t bytes);
   void Closed(Stream& stream) noexcept;
+  bool Runs(const Stream* stream) const noexcept { return std::find(streams_.begin(), streams_.end(), stream) != streams_.end(); }
+  void Abandon(Stream& stream, http::H2Error code);  ///< resets it; no call follows
 
  private:
   http::H2StreamHandler* OnRequest(std::int32_t stream, http::HeadPtr head, bool end) override;
@@ -47,6 +51,8 @@ class H2ClientSession final : public ClientSession, private http::H2ConnectionHa
   bool going_away_ = false;
   bool dead_ = false;
   bool ping_out_ = false;
+  bool used_ = false;              ///< carried a stream before the peer was idle last
+  bool heard_ = true;              ///< a byte came since then
   TimePoint last_data_{};
 };
 

@@ -59,14 +59,32 @@ bool Stream::TakeBody(char* to, std::size_t capacity, std::size_t& size) noexcep
 
 // --- on an HTTP/2 connection ---
 
-void Stream::OnResponse(http::HeadPtr head, bool) { handler_.OnHead(std::move(head)); }
+void Stream::OnResponse(http::HeadPtr head, bool end) {
+  if (!end) {
+    handler_.OnHead(std::move(head));
+    return;
+  }
+  ended_ = true;
+  const auto& session = *static_cast<H2ClientSession*>(session_);
+  const bool whole = part_ == request_.body.size();
+  handler_.OnHead(std::move(head));
+  // This may be gone now. A whole request is closed by the codec next.
+  if (!whole && session.Runs(this)) OnEnd();
+}
 
 void Stream::OnBody(std::string_view bytes) {
   static_cast<H2ClientSession*>(session_)->Received(*this, bytes.size());
   handler_.OnBody(bytes);
 }
 
-void Stream::OnEnd() { ended_ = true; }
+void Stream::OnEnd() {
+  ended_ = true;
+  if (part_ == request_.body.size()) return;
+  // Answered before all of the request was sent: nobody wants the rest (RFC 9113 8.1, FAULTS U-32).
+  static_cast<H2ClientSession*>(session_)->Abandon(*this, http::H2Error::kNoError);
+  Detach();
+  handler_.OnEnd();
+}
 
 http::BodyPiece Stream::PullBody(char* to, std::size_t capacity) {
   std::size_t size = 0;

@@ -40,9 +40,7 @@ std::vector<std::uint32_t> Walk(LoadBalancer& balancer, Prng& prng) {
   return picks;
 }
 
-std::uint32_t First(LoadBalancer& balancer, Prng& prng) {
-  return Candidates(balancer, {prng}).Next().value();
-}
+std::uint32_t First(LoadBalancer& balancer, Prng& prng) { return Candidates(balancer, {prng}).Next().value(); }
 
 double SpreadOf(const std::vector<int>& counts) {
   const auto [low, high] = std::minmax_element(counts.begin(), counts.end());
@@ -67,8 +65,7 @@ TEST_P(BalancerContract, AnEmptySetHasNoCandidates) {
 }
 
 TEST_P(BalancerContract, TheWalkNamesEveryEndpointOnceAndEnds) {
-  for (const std::size_t size :
-       {std::size_t{1}, std::size_t{2}, std::size_t{64}, std::size_t{65}, kEndpointsMax}) {
+  for (const std::size_t size : {std::size_t{1}, std::size_t{2}, std::size_t{64}, std::size_t{65}, kEndpointsMax}) {
     std::vector<std::uint32_t> weights(size);
     for (std::size_t i = 0; i < size; ++i) weights[i] = 1 + static_cast<std::uint32_t>(i % 3);
     const Fleet fleet(weights);
@@ -194,8 +191,7 @@ INSTANTIATE_TEST_SUITE_P(Table, BalancerContract, testing::ValuesIn(Balancers().
                          [](const auto& row) { return std::string(row.param.name); });
 
 TEST(BalancerTable, HasThePoliciesOfTheContract) {
-  for (const std::string_view name : {"round_robin", "weighted", "least_load"})
-    EXPECT_NE(FindBalancer(name), nullptr);
+  for (const std::string_view name : {"round_robin", "weighted", "least_load"}) EXPECT_NE(FindBalancer(name), nullptr);
   EXPECT_EQ(FindBalancer("least_loaded"), nullptr);
   EXPECT_EQ(FindBalancer(""), nullptr);
 }
@@ -206,9 +202,8 @@ TEST(LeastLoad, PrefersTheEmptiestByWeight) {
     std::set<std::uint32_t> expected;
   };
   const Row rows[] = {
-      {{1, 1, 1}, {2, 0, 1}, {1}},       {{1, 1, 1}, {1, 0, 0}, {1, 2}},
-      {{1, 4, 1}, {1, 3, 2}, {1}},     // 1, 0.75, 2
-      {{2, 4, 1}, {1, 2, 1}, {0, 1}},  // 0.5, 0.5, 1
+      {{1, 1, 1}, {2, 0, 1}, {1}},       {{1, 1, 1}, {1, 0, 0}, {1, 2}}, {{1, 4, 1}, {1, 3, 2}, {1}},  // 1, 0.75, 2
+      {{2, 4, 1}, {1, 2, 1}, {0, 1}},                                                                  // 0.5, 0.5, 1
       {{4'000'000'000, 1}, {3, 1}, {0}},
   };
   for (const Row& row : rows) {

@@ -17,6 +17,7 @@ class ManualLoop final : public rt::EventLoop {
   std::unique_ptr<rt::Acceptor> Listen(int, bool, rt::AcceptHandler&) override { return nullptr; }
   void Poll(TimePoint) override {}
   TimePoint Now() const noexcept override { return now_; }
+  TimePoint ReadClock() const noexcept override { return now_; }
   void Wake() noexcept override {
     const std::lock_guard lock(mutex_);
     ++wakes_;

@@ -60,6 +60,7 @@ class SimAcceptor final : public rt::Acceptor {
   void Pause() override { paused_ = true; }
   void Resume() override;
   void DrainBacklog(std::size_t budget) override { Accept(budget); }
+  void Refuse() override { listener_.refuses = true; }
 
  private:
   friend class SimLoop;
@@ -86,6 +87,7 @@ class SimLoop final : public rt::EventLoop {
   std::unique_ptr<rt::Acceptor> Listen(int fd, bool shared, rt::AcceptHandler& handler) override;
   void Poll(TimePoint deadline) override;
   TimePoint Now() const noexcept override { return now_; }
+  TimePoint ReadClock() const noexcept override { return Now(); }
   void Wake() noexcept override { woken_.store(true); }
   std::string_view name() const noexcept override { return "sim"; }
 

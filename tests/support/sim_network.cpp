@@ -98,7 +98,7 @@ void SimNetwork::WatchDeadLink(const std::shared_ptr<Connection>& connection, in
 SimNetwork::Listener* SimNetwork::PickListener(const rt::Address& address) {
   std::vector<Listener*> found;
   for (auto& [fd, listener] : listeners_) {
-    if (listener.address == address) found.push_back(&listener);
+    if (listener.address == address && !listener.refuses) found.push_back(&listener);
   }
   return found.empty() ? nullptr : found[prng_.Below(found.size())];
 }

@@ -105,6 +105,7 @@ class SimNetwork {
     std::size_t turn = 0;
     int fail_error = 0;
     int fail_count = 0;
+    bool refuses = false;  ///< Acceptor::Refuse
   };
 
   std::shared_ptr<Connection> Connect(const rt::Address& address, Duration dead_link_timeout, SimSocket& socket);

@@ -25,6 +25,7 @@ WALLS = [
     ("CLI/", ["app", "sim"], "parse the command line in app"),
     ("boost/json", ["base", "config", "telemetry", "upstream", "cache", "proxy", "control", "app", "sim"],
      "JSON on the hot path is spliced or written by hand; Boost.JSON is for what runs once or seldom"),
+    ("boost/smart_ptr/intrusive", ["proxy"], "give it one owner; per-worker reference counts are for views and pools"),
     ("boost/", [], "add the library to WALLS in tests/tree/house_rules.py, with the one module that may meet it"),
     ("gtest/", [], "production code knows nothing of its tests"),
     ("gmock/", [], "production code knows nothing of its tests"),

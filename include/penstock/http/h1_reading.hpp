@@ -58,34 +58,36 @@ class H1HeadReader {
   void KeepTarget(std::string_view text) noexcept { head_->target_ = head_->Within(text); }
 
  private:
-  enum class Line : std::uint8_t { kPartial, kWhole, kBadByte, kBadEnding, kTooLong };
   /// A copy of the members below for the inner loop: in registers, where stores to the text cannot alias it.
   struct Cursor {
-    char* bytes;
-    std::size_t end;
-    std::size_t bound;
-    std::size_t line;
-    std::size_t scanned;
-    bool eight_bit;
+    char* line;        ///< begin of the current line
+    char* scanned;     ///< bytes of the line before this are clean
+    const char* end;   ///< of the text
+    const char* stop;  ///< the end or the section's bound, what comes first
+    std::size_t fields_left;
+    bool eight_bit;  ///< the line may have bytes above 0x7f
   };
 
-  static Line NextLine(Cursor& cursor, std::string_view& line) noexcept;
-  static const H1Verdict* ParseField(Cursor& cursor, std::string_view line, Field& field) noexcept;
+  /// False: no whole good line; cursor.scanned is where it stopped. Then WhyNoLine tells, null for "not all
+  /// of it is here yet".
+  static bool NextLine(Cursor& cursor, char*& line, std::size_t& size) noexcept;
+  const H1Verdict* WhyNoLine(const Cursor& cursor, const H1Verdict& long_start_line) const noexcept;
+  static const H1Verdict* ParseField(Cursor& cursor, char* line, std::size_t size, Field& field) noexcept;
   std::size_t Fill(std::string_view bytes);
   void OpenFields() noexcept;
-  Cursor Open() const noexcept;
+  Cursor Open() noexcept;
   void Close(const Cursor& cursor) noexcept;
 
   HeadPool* heads_;
   HeadPtr head_;
-  std::uint32_t section_ = 0;  ///< offset of the section's first byte
-  std::uint32_t bound_ = 0;    ///< of the section
+  std::uint32_t bound_ = 0;    ///< offset of the first byte too many for the section
   std::uint32_t line_ = 0;     ///< offset of the current line
   std::uint32_t scanned_ = 0;  ///< bytes of the current line before this are clean
   std::uint32_t fields_bound_ = 0;
-  std::uint16_t fields_left_ = 0;
-  bool start_line_ = false;  ///< due
-  bool eight_bit_ = false;   ///< the current line may have bytes above 0x7f
+  std::uint16_t field_count_ = 0;
+  std::uint16_t fields_left_ = 0;  ///< 0 while a start line is due
+  bool start_line_ = false;        ///< due
+  bool eight_bit_ = false;         ///< the current line may have bytes above 0x7f
 };
 
 /// What the fields said about framing and the connection.

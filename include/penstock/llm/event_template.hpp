@@ -21,8 +21,8 @@ class EventTemplate {
   bool Matches(std::string_view data) const noexcept;
 
  private:
-  std::uint32_t prefix_ = 0;  ///< bytes up to and with the opening quote; 0: nothing learnt
-  std::uint32_t suffix_ = 0;  ///< bytes from the closing quote on
+  std::uint32_t prefix_ = 0;           ///< bytes up to and with the opening quote; 0: nothing learnt
+  std::uint32_t suffix_ = 0;           ///< bytes from the closing quote on
   std::array<char, kBytesMax> bytes_;  // NOLINT: prefix, then suffix; the rest is never read
 };
 

@@ -29,8 +29,6 @@ constexpr bool CanStream(Family family) {
          family == Family::kMessages;
 }
 /// Families whose streams take `stream_options.include_usage` and end with `data: [DONE]`.
-constexpr bool HasDone(Family family) {
-  return family == Family::kChat || family == Family::kCompletions;
-}
+constexpr bool HasDone(Family family) { return family == Family::kChat || family == Family::kCompletions; }
 
 }  // namespace penstock::llm

@@ -14,7 +14,7 @@ namespace penstock::llm {
 struct SpliceRules {
   /// The upstream's name as a JSON string (QuoteJson); empty: leave the client's.
   std::string_view model_json = {};
-  bool include_usage = false;  ///< set `stream_options.include_usage` to true
+  bool include_usage = false;  ///< set `stream_options.include_usage` to true, in families that have it
   bool force_stream = false;   ///< set `stream` to true
 };
 

@@ -35,8 +35,7 @@ class SseDecoder {
     kTooLong,   ///< an event exceeds the limit: the stream cannot be followed any further
   };
 
-  explicit SseDecoder(std::size_t event_bytes_max = kSseEventDefault) noexcept
-      : event_bytes_max_(event_bytes_max) {}
+  explicit SseDecoder(std::size_t event_bytes_max = kSseEventDefault) noexcept : event_bytes_max_(event_bytes_max) {}
 
   /// `piece` must stay valid until Next returned kNeedMore or kTooLong.
   void Feed(std::string_view piece) noexcept { piece_ = piece; }

@@ -14,8 +14,7 @@ namespace penstock::llm {
 
 /// What one event of a stream is. Several may hold: a last chunk can carry content, finish reason and usage.
 struct Sighting {
-  bool commits =
-      false;  ///< content, or a finish reason: from here on nothing can be retried (contract, "Commit")
+  bool commits = false;     ///< content, or a finish reason: from here on nothing can be retried (contract, "Commit")
   bool content = false;     ///< non-empty content, reasoning, tool call, function call, refusal or text
   bool finish = false;      ///< a choice's finish reason, message_stop, response.completed or .incomplete
   bool done = false;        ///< `[DONE]`
@@ -34,8 +33,7 @@ class StreamTap {
  public:
   /// `choices`: how many choices the request asked for, 0 when unknown. The stream is complete when that many
   /// ended.
-  explicit StreamTap(Family family, std::uint32_t choices = 0) noexcept
-      : family_(family), choices_(choices) {}
+  explicit StreamTap(Family family, std::uint32_t choices = 0) noexcept : family_(family), choices_(choices) {}
 
   Sighting Look(const SseEvent& event, JsonParser& parser);
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "penstock/base/result.hpp"
@@ -19,6 +20,10 @@ class ListenSocket {
   /// stale socket file is replaced only after a refused connect; the file goes with the socket.
   /// The error is a line for the operator: "127.0.0.1:8080: address already in use".
   static Result<ListenSocket, std::string> Open(const rt::Address& address, bool reuse_port);
+
+  /// Why nobody may listen there alone, in the same words; none when somebody may. For TCP addresses that will be opened with
+  /// `reuse_port`, which tells nobody. Binds without listening, so no client is turned away.
+  static std::optional<std::string> WhyTaken(const rt::Address& address);
 
   int fd() const noexcept { return fd_; }
   /// As bound: a port 0 has become the kernel's choice.

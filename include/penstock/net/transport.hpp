@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <span>
 #include <string_view>
@@ -46,6 +47,7 @@ class Transport final : private rt::SocketHandler {
   /// Writes what the kernel takes of out(). When it does not take all, OnRoom follows.
   void Flush();
   bool stuck() const noexcept { return stuck_; }  ///< the kernel's buffer is full
+  std::uint64_t sent() const noexcept { return sent_; }  ///< bytes of out() that have left it so far, by Flush() or when room came
 
   void PauseRead();   ///< no OnData or OnEnd after this; a reset is still told at once
   void ResumeRead();  ///< OnData follows later, never from inside this call
@@ -77,6 +79,7 @@ class Transport final : private rt::SocketHandler {
   std::unique_ptr<rt::Socket> socket_;
   std::unique_ptr<TlsStream> tls_;
   Chain out_;
+  std::uint64_t sent_ = 0;
   bool accepted_ = false;
   bool connecting_ = false;
   bool stuck_ = false;

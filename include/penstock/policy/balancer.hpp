@@ -40,7 +40,7 @@ struct PickContext {
   Prng& prng;
 };
 
-/// Owned by one Worker: each worker has its own object per cluster, only the load behind it is shared.
+/// Owned by one Worker. Each worker has its own object per cluster, only the load behind it is shared.
 class LoadBalancer {
  public:
   virtual ~LoadBalancer() = default;

@@ -69,9 +69,7 @@ class alignas(64) EndpointLoad {
     }
   }
   /// At most kProgressGrain older than the truth; TimePoint{0} when there never was any.
-  TimePoint last_progress() const noexcept {
-    return TimePoint{last_progress_ns_.load(std::memory_order_relaxed)};
-  }
+  TimePoint last_progress() const noexcept { return TimePoint{last_progress_ns_.load(std::memory_order_relaxed)}; }
 
   static constexpr Duration kProgressGrain = std::chrono::milliseconds(1);
 

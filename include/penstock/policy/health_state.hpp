@@ -25,7 +25,7 @@ struct HealthThresholds {
   std::uint32_t healthy_after = 2;    ///< good checks in a row, to come back
 };
 
-/// Owned by one thread, the one that probes. An endpoint's health from its active checks.
+/// Owned by one Worker. The one that probes. An endpoint's health from its active checks.
 ///
 /// A server that is busy answers its health path late: llama-server's was seen to stall for a whole
 /// generation. So a timeout is no evidence at all when requests on that endpoint made progress since the

@@ -13,7 +13,7 @@
 /// said yes; breakers and rest periods act on the choice of the next endpoint.
 namespace penstock::policy {
 
-/// `retry.on`: failure classes, and the statuses that count as the upstream's refusal.
+/// Immutable. Once built: `retry.on`, the failure classes and the statuses that count as the upstream's refusal.
 class RetryOn {
  public:
   bool connect = true;

@@ -16,8 +16,7 @@ namespace penstock::policy {
 class TokenBucket {
  public:
   /// burst >= 1, 0 < per_second <= 1e9, burst / per_second under a century.
-  TokenBucket(std::uint32_t burst, double per_second)
-      : interval_ns_(static_cast<std::int64_t>(1e9 / per_second)) {
+  TokenBucket(std::uint32_t burst, double per_second) : interval_ns_(static_cast<std::int64_t>(1e9 / per_second)) {
     PENSTOCK_ASSERT(burst >= 1 && per_second > 0 && per_second <= 1e9 && burst / per_second < 3.2e9);
     capacity_ns_ = interval_ns_ * burst;
   }

@@ -4,7 +4,9 @@
 #include <vector>
 
 #include "penstock/http/h2_memory.hpp"
+#include "penstock/net/resolver.hpp"
 #include "penstock/proxy/snapshot.hpp"
+#include "penstock/rt/offload.hpp"
 #include "penstock/rt/worker.hpp"
 #include "penstock/server/request_handler.hpp"
 #include "penstock/server/server.hpp"
@@ -20,14 +22,16 @@ struct WorkerContext;
 /// pipeline (src/proxy/pipeline.cpp).
 class Gateway final : public server::RequestSink {
  public:
-  Gateway(rt::Worker& worker, telemetry::WorkerMetrics& metrics, telemetry::AccessLog& access_log, server::ConnectionCount& count,
-          std::shared_ptr<const Snapshot> snapshot);
+  Gateway(rt::Worker& worker, rt::OffloadThreads& offload, net::Resolver& resolver, telemetry::WorkerMetrics& metrics,
+          telemetry::AccessLog& access_log, server::ConnectionCount& count, std::shared_ptr<const Snapshot> snapshot);
   ~Gateway();
 
   /// Requests from now on use this snapshot. On the worker's thread.
   void Apply(std::shared_ptr<const Snapshot> snapshot);
   server::Server& server() noexcept { return *server_; }
   std::size_t exchanges() const noexcept;  ///< in flight
+  /// Brings the gauges that nobody counts up and down (connections, buffered bytes) to date: before a scrape.
+  void Sample();
   /// CONTRACT 5, Drain: /health turns 503, answers close their connections.
   void BeginDrain();
   /// Its end: what waits gets 503 draining, committed streams end with stream_interrupted.

@@ -71,6 +71,9 @@ class Acceptor {
   virtual void Resume() = 0;
   /// Accepts everything that waits now, up to `budget`: used before closing, so that nobody who was accepted by the kernel is reset.
   virtual void DrainBacklog(std::size_t budget) = 0;
+  /// From here on the kernel refuses connections on the descriptor, for everybody who serves it. What had come is accepted
+  /// still where the descriptor is a Unix socket, reset on TCP: DrainBacklog first.
+  virtual void Refuse() = 0;
 };
 
 class FlushList;
@@ -122,6 +125,8 @@ class EventLoop {
   virtual void Poll(TimePoint deadline) = 0;
   /// The time of the current turn.
   virtual TimePoint Now() const noexcept = 0;
+  /// The clock itself; simulated where the loop is.
+  virtual TimePoint ReadClock() const noexcept = 0;
   /// Ends a wait in Poll. From any thread.
   virtual void Wake() noexcept = 0;
   virtual std::string_view name() const noexcept = 0;

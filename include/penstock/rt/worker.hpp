@@ -36,12 +36,16 @@ class Worker {
   ChunkPool& chunks() noexcept { return chunks_; }
   Prng& prng() noexcept { return prng_; }
   TimePoint Now() const noexcept { return loop_->Now(); }
+  /// The clock itself, for the rare place that measures something inside a turn.
+  TimePoint ReadClock() const noexcept { return loop_->ReadClock(); }
   WallTime Wall() noexcept;  ///< of this turn; read at most once per turn
 
   void Arm(Timer& timer, Duration delay) noexcept { timers_.Arm(timer, Now() + delay); }
   void FlushLater(Flushable& flushable) noexcept { dirty_.Add(flushable); }
   /// Destroys it at the end of the turn, when nothing of it is on the stack any more.
   void Bury(std::unique_ptr<Mortal> dead) { graves_.push_back(std::move(dead)); }
+  /// Destroys what Bury() was given, now: for an owner that goes and takes along what the dead still use.
+  void EmptyGraves();
 
   /// Runs `letter` on this worker's thread. Any thread.
   void Post(Mailbox::Letter letter);
@@ -66,6 +70,27 @@ class Worker {
   std::atomic<bool> mail_{false};
   WallTime wall_{};
   bool wall_read_ = false;
+};
+
+/// Owned by one Worker. Something that the dead still touch: allocators and pools. Destroyed after everything that was buried
+/// before its holder's end, so whoever holds one declares it before what uses it.
+template <class T>
+class BuriedLast {
+ public:
+  explicit BuriedLast(Worker& worker) : worker_(worker), held_(std::make_unique<Held>()) {}
+  ~BuriedLast() { worker_.Bury(std::move(held_)); }
+  BuriedLast(const BuriedLast&) = delete;
+  BuriedLast& operator=(const BuriedLast&) = delete;
+
+  T& operator*() noexcept { return held_->value; }
+  T* operator->() noexcept { return &held_->value; }
+
+ private:
+  struct Held final : Mortal {
+    T value;
+  };
+  Worker& worker_;
+  std::unique_ptr<Held> held_;
 };
 
 /// Binds the calling thread to a core of those the process may use; false when the kernel refuses.

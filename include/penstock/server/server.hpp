@@ -42,8 +42,11 @@ class Server {
   /// First step of a drain: every answer closes its HTTP/1.1 connection, HTTP/2 connections get the two-step GOAWAY;
   /// connections are still accepted.
   void BeginDrain();
-  /// Second step: the accept queues are emptied, then nothing is accepted any more and idle connections are closed.
+  /// Second step: the accept queues are emptied, then connections are refused.
   void StopAccepting();
+  /// Third step, some time later because a request may be on its way to a connection that was accepted last: closes the
+  /// connections without a request. May be repeated.
+  void CloseIdle();
   /// Ends everything that is still there.
   void CutAll();
 
@@ -53,8 +56,8 @@ class Server {
   // For connections and sessions.
   rt::Worker& worker() noexcept { return worker_; }
   RequestSink& sink() noexcept { return sink_; }
-  http::HeadPool& heads() noexcept { return heads_; }
-  http::H2Memory& h2_memory() noexcept { return h2_memory_; }
+  http::HeadPool& heads() noexcept { return *heads_; }
+  http::H2Memory& h2_memory() noexcept { return *h2_memory_; }
 
  private:
   friend class Connection;
@@ -67,8 +70,8 @@ class Server {
   RequestSink& sink_;
   ConnectionCount& count_;
   std::shared_ptr<const Options> options_;
-  http::HeadPool heads_;
-  http::H2Memory h2_memory_;
+  rt::BuriedLast<http::HeadPool> heads_{worker_};
+  rt::BuriedLast<http::H2Memory> h2_memory_{worker_};
   std::vector<std::unique_ptr<Port>> ports_;
   std::unordered_map<std::string, std::size_t> per_ip_;  ///< only while connections_per_ip is set
   Connection* first_ = nullptr;

@@ -59,7 +59,7 @@ struct BuildLabels {
   std::string_view revision;
 };
 
-/// Immutable after construction; one per process. The handles of everything whose labels are known at the
+/// Immutable. One per process: the handles of everything whose labels are known at the
 /// start.
 class GatewayMetrics {
  public:

@@ -30,22 +30,20 @@ struct LogField {
   template <std::signed_integral T>
   LogField(std::string_view n, T v) : name(n), value(static_cast<std::int64_t>(v)) {}
   template <std::unsigned_integral T>
-  requires(!std::same_as<T, bool>) LogField(std::string_view n, T v)
-      : name(n), value(static_cast<std::uint64_t>(v)) {}
+  requires(!std::same_as<T, bool>) LogField(std::string_view n, T v) : name(n), value(static_cast<std::uint64_t>(v)) {}
 
   std::string_view name;
   Value value;
 };
 
-/// Owned by one thread, the one that pushes into its channel. The daemon's own log:
+/// Owned by one Worker. Or by the control thread: the one that pushes into its channel. The daemon's own log:
 ///   log.Warn(now, "endpoint is unhealthy", {{"endpoint", name}, {"after", 3}});
 /// JSON: {"ts":"...","level":"warn","msg":"endpoint is unhealthy","endpoint":"gpu-1","after":3}
 /// text: 2026-09-14T12:34:56.789Z warn  endpoint is unhealthy endpoint="gpu-1" after=3
 /// Values are escaped as in the access log and cut at 1 KiB; fields beyond the line's 16 KiB are left out.
 class Logger {
  public:
-  Logger(LogChannel& channel, LogLevel level, LogFormat format)
-      : channel_(channel), level_(level), format_(format) {}
+  Logger(LogChannel& channel, LogLevel level, LogFormat format) : channel_(channel), level_(level), format_(format) {}
 
   using Fields = std::initializer_list<LogField>;
   void Debug(WallTime now, std::string_view message, Fields fields = {}) {
@@ -63,6 +61,7 @@ class Logger {
 
   bool Enabled(LogLevel level) const noexcept { return level >= level_; }
   void set_level(LogLevel level) noexcept { level_ = level; }
+  void set_format(LogFormat format) noexcept { format_ = format; }
 
  private:
   void Write(LogLevel level, WallTime now, std::string_view message, Fields fields);
@@ -72,7 +71,7 @@ class Logger {
   LogFormat format_;
 };
 
-/// Owned by one thread. Lets a reason be logged once a second; keep one per reason:
+/// Owned by one Worker. Lets a reason be logged once a second; keep one per reason:
 ///   if (const auto held_back = limit_.Allow(now)) log.Warn(wall, "...", {{"held_back", *held_back}});
 class LogLimit {
  public:

@@ -68,7 +68,7 @@ class LogChannel {
   const std::size_t capacity_;
   const std::unique_ptr<char[]> ring_;
   alignas(64) std::atomic<std::uint64_t> head_{0};  // bytes ever pushed
-  std::uint64_t tail_seen_ = 0;  // the pushing thread's copy of tail_, so that it rarely asks
+  std::uint64_t tail_seen_ = 0;                     // the pushing thread's copy of tail_, so that it rarely asks
   std::atomic<std::uint64_t> dropped_{0};
   alignas(64) std::atomic<std::uint64_t> tail_{0};  // bytes ever taken
 };

@@ -52,9 +52,9 @@ struct SeriesKey {
 
 class MetricRegistry;
 
-/// Owned by one holder (a snapshot, an endpoint). Keeps a label value, and with it every series that carries
-/// it. When the last lease of a value ends, its series are retired: that must be after the last writer let go
-/// of the handles, which holds when lease and handles lie in one object.
+/// Shared: by moving only; one holder at a time, a snapshot or an endpoint. Keeps a label value, and with it every
+/// series that carries it. When the last lease of a value ends, its series are retired: that must be after the last
+/// writer let go of the handles, which holds when lease and handles lie in one object.
 class LabelLease {
  public:
   LabelLease() = default;

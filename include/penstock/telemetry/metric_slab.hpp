@@ -47,8 +47,8 @@ struct Counter {
   void Add(Slab& slab, std::uint64_t n = 1) const noexcept { slab.Add(slot, n); }
 };
 
-/// Immutable. The sum over all slabs: a thread may count up what another counts down. Set() only where one
-/// thread alone writes the series.
+/// Immutable. The sum over all slabs: a thread may count up what another counts down. Set() is a thread's whole
+/// share, so a thread either sets or counts.
 struct Gauge {
   Slot slot = 0;
   void Add(Slab& slab, std::int64_t n = 1) const noexcept { slab.Add(slot, static_cast<std::uint64_t>(n)); }

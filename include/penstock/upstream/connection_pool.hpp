@@ -25,6 +25,7 @@ struct PoolOptions {
   std::uint32_t max = 100;
   std::uint32_t max_streams = 100;
   Duration idle_timeout = std::chrono::seconds(55);
+  bool idle_by_kind = false;                                  ///< `auto`: the owner sets idle_timeout anew when it learns the kind
   Duration connect_timeout = std::chrono::seconds(2);         ///< TCP and TLS together
   bool reuse_after_chunked = true;                            ///< false: llama-server closes after every streamed answer
   std::shared_ptr<const net::TlsClientContext> tls;           ///< null = cleartext
@@ -59,11 +60,16 @@ class ConnectionPool {
   ConnectionPool(const ConnectionPool&) = delete;
   ConnectionPool& operator=(const ConnectionPool&) = delete;
 
-  /// New connections go to these, in turn. Empty: connecting fails with upstream_dns.
+  /// New connections go to these, in turn; those to other addresses finish what they do. Empty: connecting fails with
+  /// upstream_dns. Until the first call streams wait.
   void SetAddresses(std::vector<rt::Address> addresses);
-  /// Begins the exchange; everything else is told to the stream's handler, never from inside this call.
+  /// What was learned about the server (kind_quirks.hpp).
+  void SetQuirks(Duration idle_timeout, bool reuse_after_chunked);
+  /// Begins the exchange; everything else is told to the stream's handler, never from inside this call but OnRequestSent.
   void Submit(Stream& stream, const Request& request);
-  /// No new connections are kept idle: used when the endpoint has left the configuration.
+  /// No connection that stands now gets another stream; each closes when it is done.
+  void Renew();
+  /// Renew, and no connection is kept idle from now on: the endpoint has left the configuration.
   void Retire();
 
   PoolCounts counts() const noexcept;
@@ -106,8 +112,9 @@ class ConnectionPool {
   Stream* last_waiting_ = nullptr;
   std::size_t waiting_count_ = 0;
   bool http2_seen_ = false;   ///< ALPN chose h2 last time
+  bool resolved_ = false;     ///< SetAddresses was called
   bool retired_ = false;
-  rt::Timer pump_timer_;      ///< tries again to hold `min` connections
+  rt::Timer pump_timer_;      ///< armed: not yet time to open for `min` again
   /// Runs Pump at the end of the turn.
   struct PumpLater final : rt::Flushable {
     explicit PumpLater(ConnectionPool& owner) noexcept : pool(owner) {}

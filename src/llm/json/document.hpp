@@ -12,8 +12,7 @@ namespace penstock::llm::json {
 struct Document {
   const char* bytes = nullptr;
   std::uint32_t size = 0;
-  const std::uint32_t* tokens =
-      nullptr;  ///< ascending byte offsets of { } [ ] : , and of the start of each scalar
+  const std::uint32_t* tokens = nullptr;  ///< ascending byte offsets of { } [ ] : , and of the start of each scalar
   std::uint32_t count = 0;
 };
 
@@ -26,8 +25,6 @@ struct Fault {
   explicit operator bool() const noexcept { return code != ErrorCode::kNone; }
 };
 
-inline bool IsSpace(char c) noexcept {
-  return c == ' ' || c == '\n' || c == '\r' || c == '\t';
-}
+inline bool IsSpace(char c) noexcept { return c == ' ' || c == '\n' || c == '\r' || c == '\t'; }
 
 }  // namespace penstock::llm::json

@@ -24,12 +24,10 @@ Fault LocateLexicalFault(std::string_view text) {
     } else if (c == '\\') {
       ++i;
     } else if (static_cast<unsigned char>(c) < 0x20) {
-      return {ErrorCode::kInvalidJson, "an unescaped control character in a string",
-              static_cast<std::uint32_t>(i)};
+      return {ErrorCode::kInvalidJson, "an unescaped control character in a string", static_cast<std::uint32_t>(i)};
     }
   }
-  if (bad_utf8 < text.size())
-    return {ErrorCode::kInvalidJson, "invalid UTF-8", static_cast<std::uint32_t>(bad_utf8)};
+  if (bad_utf8 < text.size()) return {ErrorCode::kInvalidJson, "invalid UTF-8", static_cast<std::uint32_t>(bad_utf8)};
   return {ErrorCode::kInvalidJson, in_string ? "a string without its closing quote" : "not a JSON text",
           static_cast<std::uint32_t>(in_string ? opened : 0)};
 }

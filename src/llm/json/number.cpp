@@ -10,9 +10,7 @@ namespace {
 constexpr std::int64_t kExponentCap = 1'000'000'000'000;  // far beyond any token's digits, far from overflow
 constexpr std::int64_t kDoubleExponentMax = 308;          // the largest double is 1.797...e308
 
-bool IsDigit(char c) noexcept {
-  return static_cast<unsigned>(c - '0') < 10;
-}
+bool IsDigit(char c) noexcept { return static_cast<unsigned>(c - '0') < 10; }
 
 /// The parts of a number, while it is read.
 struct Parts {

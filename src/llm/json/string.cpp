@@ -28,12 +28,8 @@ int HexQuad(const char* p) noexcept {
   return value;
 }
 
-bool IsHigh(int unit) noexcept {
-  return unit >= 0xD800 && unit <= 0xDBFF;
-}
-bool IsLow(int unit) noexcept {
-  return unit >= 0xDC00 && unit <= 0xDFFF;
-}
+bool IsHigh(int unit) noexcept { return unit >= 0xD800 && unit <= 0xDBFF; }
+bool IsLow(int unit) noexcept { return unit >= 0xDC00 && unit <= 0xDFFF; }
 
 /// The low half of a pair at raw[at], or -1.
 int LowHalf(std::string_view raw, std::size_t at) noexcept {
@@ -44,24 +40,15 @@ int LowHalf(std::string_view raw, std::size_t at) noexcept {
 
 char SimpleEscape(char c) noexcept {
   switch (c) {
-    case '"':
-      return '"';
-    case '\\':
-      return '\\';
-    case '/':
-      return '/';
-    case 'b':
-      return '\b';
-    case 'f':
-      return '\f';
-    case 'n':
-      return '\n';
-    case 'r':
-      return '\r';
-    case 't':
-      return '\t';
-    default:
-      return '\0';
+    case '"': return '"';
+    case '\\': return '\\';
+    case '/': return '/';
+    case 'b': return '\b';
+    case 'f': return '\f';
+    case 'n': return '\n';
+    case 'r': return '\r';
+    case 't': return '\t';
+    default: return '\0';
   }
 }
 
@@ -90,8 +77,7 @@ std::uint32_t DecodeEscape(std::string_view raw, std::size_t& at) noexcept {
   const int low = LowHalf(raw, at);
   if (low < 0) return 0xFFFD;
   at += 6;
-  return 0x10000u + (static_cast<std::uint32_t>(unit - 0xD800) << 10) +
-         static_cast<std::uint32_t>(low - 0xDC00);
+  return 0x10000u + (static_cast<std::uint32_t>(unit - 0xD800) << 10) + static_cast<std::uint32_t>(low - 0xDC00);
 }
 
 /// Size of the well-formed sequence at text[at], 0 when there is none (Unicode 15, table 3-7).

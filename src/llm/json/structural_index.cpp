@@ -19,9 +19,8 @@ bool StructuralIndex::Reserve(std::size_t bytes) {
   std::size_t wanted = std::max(kSmallest, bytes);
   if (wanted <= kRetainedMax) wanted = std::bit_ceil(wanted);
   const simdjson::error_code failed =
-      stage1_ == nullptr
-          ? simdjson::get_active_implementation()->create_dom_parser_implementation(wanted, 1, stage1_)
-          : stage1_->set_capacity(wanted);
+      stage1_ == nullptr ? simdjson::get_active_implementation()->create_dom_parser_implementation(wanted, 1, stage1_)
+                         : stage1_->set_capacity(wanted);
   capacity_ = failed ? 0 : wanted;
   return !failed;
 }
@@ -31,8 +30,8 @@ Fault StructuralIndex::Build(std::string_view text, Document& document) {
   if ((stage1_ == nullptr || text.size() > capacity_) && !Reserve(text.size())) {
     return {ErrorCode::kOverloaded, "no memory for the JSON index", 0};
   }
-  const simdjson::error_code failed = stage1_->stage1(reinterpret_cast<const std::uint8_t*>(text.data()),
-                                                      text.size(), simdjson::stage1_mode::regular);
+  const simdjson::error_code failed =
+      stage1_->stage1(reinterpret_cast<const std::uint8_t*>(text.data()), text.size(), simdjson::stage1_mode::regular);
   if (failed == simdjson::EMPTY) return {ErrorCode::kInvalidJson, "the JSON text is empty", 0};
   if (failed) return LocateLexicalFault(text);
   document.bytes = text.data();

@@ -21,9 +21,8 @@ namespace penstock::llm::json {
 /// the last incomplete block, and our walk never reads past the end. Four bytes of index per byte of text.
 class StructuralIndex {
  public:
-  static constexpr std::size_t kTextMax = std::size_t{1} << 30;  ///< offsets and flags fit 32 bits
-  static constexpr std::size_t kRetainedMax = std::size_t{1}
-                                              << 20;  ///< a larger text's index is given back by Trim
+  static constexpr std::size_t kTextMax = std::size_t{1} << 30;      ///< offsets and flags fit 32 bits
+  static constexpr std::size_t kRetainedMax = std::size_t{1} << 20;  ///< a larger text's index is given back by Trim
 
   StructuralIndex();
   ~StructuralIndex();

@@ -31,9 +31,7 @@ Fault Validator::Check(const Document& document, const Strictness& strictness) {
   return fault_;
 }
 
-void Validator::Trim() {
-  ledger_.Trim();
-}
+void Validator::Trim() { ledger_.Trim(); }
 
 bool Validator::Refuse(ErrorCode code, const char* context, std::uint32_t offset) noexcept {
   fault_ = {code, context, offset};
@@ -121,10 +119,8 @@ bool Validator::String(std::string_view& raw, bool& escaped) {
   if (escaped) {
     const std::size_t bad = FindBadEscape(raw, next_backslash_ - begin, strictness_.escapes);
     if (bad != std::string_view::npos) {
-      return Refuse(ErrorCode::kInvalidJson, "a wrong escape in a string",
-                    begin + static_cast<std::uint32_t>(bad));
+      return Refuse(ErrorCode::kInvalidJson, "a wrong escape in a string", begin + static_cast<std::uint32_t>(bad));
     }
-    next_backslash_ = FindBackslash(document_, end);
   }
   ++token_;
   return true;
@@ -143,12 +139,9 @@ bool Validator::Scalar(char first) {
       bool escaped = false;
       return String(raw, escaped);
     }
-    case 't':
-      return Literal("true");
-    case 'f':
-      return Literal("false");
-    case 'n':
-      return Literal("null");
+    case 't': return Literal("true");
+    case 'f': return Literal("false");
+    case 'n': return Literal("null");
     case '-':
     case '0':
     case '1':
@@ -159,10 +152,8 @@ bool Validator::Scalar(char first) {
     case '6':
     case '7':
     case '8':
-    case '9':
-      break;
-    default:
-      return Refuse("expected a value");
+    case '9': break;
+    default: return Refuse("expected a value");
   }
   const std::string_view token = Token();
   if (token.size() == 1 && first != '-') {  // an index or a flag, mostly

@@ -51,7 +51,7 @@ class Validator {
   Strictness strictness_;
   const std::uint32_t* token_ = nullptr;
   const std::uint32_t* end_ = nullptr;
-  std::uint32_t next_backslash_ = 0;  ///< the first one not yet passed, document_.size when there is none
+  std::uint32_t next_backslash_ = 0;  ///< the first one of the string at hand or behind it; else document_.size
   Fault fault_;
   std::unique_ptr<Frame[]> frames_ = std::make_unique<Frame[]>(kDepthMax);  ///< of the open containers
   std::uint32_t depth_ = 0;

@@ -20,10 +20,8 @@ json::Fault JsonParser::Workspace::ParseRequest(std::string_view text) {
 
 std::optional<json::Cursor> JsonParser::Workspace::ParseAnswer(std::string_view text) {
   if (index.Build(text, document)) return std::nullopt;
-  const json::Strictness lenient{.depth_max = kAnswerDepthMax,
-                                 .unique_keys = false,
-                                 .finite_numbers = false,
-                                 .escapes = json::Escapes::kGrammar};
+  const json::Strictness lenient{
+      .depth_max = kAnswerDepthMax, .unique_keys = false, .finite_numbers = false, .escapes = json::Escapes::kGrammar};
   if (validator.Check(document, lenient)) return std::nullopt;
   return json::Cursor(document);
 }

@@ -13,9 +13,7 @@ constexpr BalancerRow kBalancers[] = {
 
 }  // namespace
 
-std::span<const BalancerRow> Balancers() noexcept {
-  return kBalancers;
-}
+std::span<const BalancerRow> Balancers() noexcept { return kBalancers; }
 
 const BalancerRow* FindBalancer(std::string_view name) noexcept {
   for (const BalancerRow& row : kBalancers) {
@@ -24,8 +22,7 @@ const BalancerRow* FindBalancer(std::string_view name) noexcept {
   return nullptr;
 }
 
-LoadBalancer::LoadBalancer(std::span<const EndpointView> endpoints)
-    : endpoints_(endpoints.begin(), endpoints.end()) {
+LoadBalancer::LoadBalancer(std::span<const EndpointView> endpoints) : endpoints_(endpoints.begin(), endpoints.end()) {
   PENSTOCK_ASSERT(endpoints.size() <= kEndpointsMax);
   for (std::uint32_t i = 0; i < endpoints_.size(); ++i) {
     if (endpoints_[i].weight == 0) excluded_.Insert(i);

@@ -18,8 +18,7 @@ namespace {
 /// index would win the ties.
 class Weighted final : public LoadBalancer {
  public:
-  Weighted(std::span<const EndpointView> endpoints, Prng& prng)
-      : LoadBalancer(endpoints), credit_(endpoints.size()) {
+  Weighted(std::span<const EndpointView> endpoints, Prng& prng) : LoadBalancer(endpoints), credit_(endpoints.size()) {
     std::uint64_t total = 0;
     for (const EndpointView& endpoint : endpoints) total += endpoint.weight;
     for (std::int64_t& credit : credit_) {

@@ -1,6 +1,6 @@
 #include "penstock/llm/error_shapes.hpp"
 #include "proxy/attempt.hpp"
-#include "proxy/error_reply.hpp"
+#include "penstock/proxy/error_reply.hpp"
 #include "proxy/stages/stages.hpp"
 
 namespace penstock::proxy {
@@ -47,7 +47,7 @@ void ReplyRefusal(RequestContext& context, Answer& answer, const Attempt& attemp
   const llm::UpstreamErrorBody shape =
       llm::NormaliseError(context.family(), head.status, body, context.record.id(), context.worker.json, wrapped);
   if (retries_used) context.record.term = telemetry::Term::kRetriesUsed;
-  answer.ReplyUpstream(head, "application/json", shape.pass ? body : wrapped, retries_used);
+  answer.ReplyUpstream(head, "application/json", shape.pass ? body : wrapped);
 }
 
 }  // namespace

@@ -14,8 +14,8 @@ class Attempt;
 
 /// At the head, before a body is asked for: route, media type, announced size.
 std::optional<Error> CheckHead(RequestContext& context);
-/// The body becomes a view of what it says; every byte of it is checked.
-std::optional<Error> ParseBody(RequestContext& context);
+/// The body becomes a view of what it says; every byte of it is checked. A large one is read on another thread.
+rt::Task<std::optional<Error>> ParseBody(RequestContext& context);
 /// The model names a cluster.
 std::optional<Error> ChooseCluster(RequestContext& context);
 /// Attempts at endpoints until one delivers, the rules say no, or the deadline comes. Nothing = the answer is under way or out.

@@ -18,14 +18,18 @@ constexpr ErrorText kError{"it \"broke\"\n", "upstream_error", "stream_interrupt
 TEST(ErrorShapes, OurOwnErrorsInBothShapes) {
   std::string openai;
   WriteError(openai, Family::kChat, {"bad n", "invalid_request_error", "invalid_param", "n", "req-1"});
-  EXPECT_EQ(openai, R"({"error":{"message":"bad n","type":"invalid_request_error","param":"n","code":"invalid_param"}})");
+  EXPECT_EQ(openai,
+            R"({"error":{"message":"bad n","type":"invalid_request_error","param":"n","code":"invalid_param"}})");
   openai.clear();
   WriteError(openai, Family::kRerank, kError);
-  EXPECT_EQ(openai, R"({"error":{"message":"it \"broke\"\n","type":"upstream_error","param":null,"code":"stream_interrupted"}})");
+  EXPECT_EQ(
+      openai,
+      R"({"error":{"message":"it \"broke\"\n","type":"upstream_error","param":null,"code":"stream_interrupted"}})");
   for (const Family family : {Family::kMessages, Family::kCountTokens}) {
     std::string anthropic;
     WriteError(anthropic, family, kError);
-    EXPECT_EQ(anthropic, R"({"type":"error","error":{"type":"upstream_error","message":"it \"broke\"\n"},"request_id":"req-1"})");
+    EXPECT_EQ(anthropic,
+              R"({"type":"error","error":{"type":"upstream_error","message":"it \"broke\"\n"},"request_id":"req-1"})");
   }
   std::string hostile;
   WriteError(hostile, Family::kMessages, {"m", "t", "c", "", "a\"},\"x\":\x01\xFF"});
@@ -37,7 +41,8 @@ TEST(ErrorShapes, OurOwnErrorsInBothShapes) {
 TEST(ErrorShapes, ErrorEventsAreOneEventThatTheFamilysClientsSee) {
   for (const Family family : {Family::kChat, Family::kCompletions, Family::kMessages, Family::kResponses}) {
     std::string text;
-    WriteErrorEvent(text, family, {"line one\r\nline two \xE2\x80\xA8", "upstream_error", "stream_interrupted", "", "r"});
+    WriteErrorEvent(text, family,
+                    {"line one\r\nline two \xE2\x80\xA8", "upstream_error", "stream_interrupted", "", "r"});
     SseDecoder decoder;
     SseEvent event;
     decoder.Feed(text);
@@ -48,12 +53,16 @@ TEST(ErrorShapes, ErrorEventsAreOneEventThatTheFamilysClientsSee) {
     JsonParser parser(1);
     StreamTap tap(family);
     EXPECT_TRUE(tap.Look(event, parser).error);
-    EXPECT_EQ(event.name, family == Family::kMessages ? "error" : family == Family::kResponses ? "response.failed" : "");
+    EXPECT_EQ(event.name, family == Family::kMessages    ? "error"
+                          : family == Family::kResponses ? "response.failed"
+                                                         : "");
   }
   std::string failed;
   WriteErrorEvent(failed, Family::kResponses, kError);
-  EXPECT_EQ(failed, "event: response.failed\ndata: {\"type\":\"response.failed\",\"response\":{\"object\":\"response\",\"status\":\"failed\","
-                    "\"error\":{\"code\":\"stream_interrupted\",\"message\":\"it \\\"broke\\\"\\n\"},\"output\":[]}}\n\n");
+  EXPECT_EQ(failed,
+            "event: response.failed\ndata: "
+            "{\"type\":\"response.failed\",\"response\":{\"object\":\"response\",\"status\":\"failed\","
+            "\"error\":{\"code\":\"stream_interrupted\",\"message\":\"it \\\"broke\\\"\\n\"},\"output\":[]}}\n\n");
 }
 
 struct Normalised {
@@ -73,7 +82,9 @@ TEST(ErrorShapes, ErrorObjectsOfTheClientsFamilyPassUntouched) {
     EXPECT_TRUE(normalised.result.pass) << body;
     EXPECT_TRUE(normalised.wrapped.empty()) << body;
   }
-  EXPECT_TRUE(Normalised(Family::kMessages, 529, R"({"type":"error","error":{"type":"overloaded_error","message":"x"}})").result.pass);
+  EXPECT_TRUE(
+      Normalised(Family::kMessages, 529, R"({"type":"error","error":{"type":"overloaded_error","message":"x"}})")
+          .result.pass);
 }
 
 TEST(ErrorShapes, OtherServersShapesAreWrappedWithWhatTheySay) {
@@ -84,7 +95,8 @@ TEST(ErrorShapes, OtherServersShapesAreWrappedWithWhatTheySay) {
     std::string body;
     const char* wrapped;
   } rows[] = {
-      {"SGLang", Family::kChat, 400, R"({"object":"error","message":"too \"long\"","type":"BadRequestError","param":null,"code":400})",
+      {"SGLang", Family::kChat, 400,
+       R"({"object":"error","message":"too \"long\"","type":"BadRequestError","param":null,"code":400})",
        R"({"error":{"message":"too \"long\"","type":"BadRequestError","param":null,"code":"400"}})"},
       {"TGI", Family::kChat, 429, R"({"error":"Model is overloaded","error_type":"overloaded"})",
        R"({"error":{"message":"Model is overloaded","type":"overloaded","param":null,"code":"upstream_status"}})"},
@@ -92,11 +104,13 @@ TEST(ErrorShapes, OtherServersShapesAreWrappedWithWhatTheySay) {
        R"({"error":{"message":"unknown model 'x'","type":"invalid_request_error","param":null,"code":"upstream_status"}})"},
       {"FastAPI text", Family::kChat, 404, R"({"detail":"Not Found"})",
        R"({"error":{"message":"Not Found","type":"not_found_error","param":null,"code":"upstream_status"}})"},
-      {"FastAPI list", Family::kChat, 422, R"({"detail":[{"loc":["body","messages",0],"msg":"field required","type":"missing"},{"msg":"second"}]})",
+      {"FastAPI list", Family::kChat, 422,
+       R"({"detail":[{"loc":["body","messages",0],"msg":"field required","type":"missing"},{"msg":"second"}]})",
        R"({"error":{"message":"field required","type":"invalid_request_error","param":"0","code":"upstream_status"}})"},
       {"Anthropic's to an OpenAI client", Family::kChat, 529, R"({"type":"error","error":{"type":"overloaded_error"}})",
        R"({"error":{"message":"the upstream answered with status 529","type":"overloaded_error","param":null,"code":"upstream_status"}})"},
-      {"OpenAI's to an Anthropic client", Family::kMessages, 401, R"({"error":{"message":"no key","type":"authentication_error","code":401}})",
+      {"OpenAI's to an Anthropic client", Family::kMessages, 401,
+       R"({"error":{"message":"no key","type":"authentication_error","code":401}})",
        R"({"type":"error","error":{"type":"authentication_error","message":"no key"},"request_id":"req-9"})"},
       {"plain text", Family::kChat, 500, " Internal Server Error\n",
        R"({"error":{"message":"Internal Server Error","type":"upstream_error","param":null,"code":"upstream_status"}})"},
@@ -128,10 +142,16 @@ TEST(ErrorShapes, RefusalsThatAnotherTryCannotCure) {
     Refusal refusal;
   } rows[] = {
       {400, R"({"error":{"message":"x","code":"context_length_exceeded"}})", Refusal::kContextLength},
-      {400, R"({"error":{"code":400,"message":"x","type":"exceed_context_size_error","n_ctx":512}})", Refusal::kContextLength},
-      {400, R"({"error":{"message":"This model's maximum context length is 4096 tokens.","code":400}})", Refusal::kContextLength},
-      {400, R"({"object":"error","message":"The input (9 tokens) is longer than the model's context length (8 tokens).","code":400})", Refusal::kContextLength},
-      {422, R"({"error":"Input validation error: `inputs` tokens + `max_new_tokens` must be <= 4096","error_type":"validation"})", Refusal::kContextLength},
+      {400, R"({"error":{"code":400,"message":"x","type":"exceed_context_size_error","n_ctx":512}})",
+       Refusal::kContextLength},
+      {400, R"({"error":{"message":"This model's maximum context length is 4096 tokens.","code":400}})",
+       Refusal::kContextLength},
+      {400,
+       R"({"object":"error","message":"The input (9 tokens) is longer than the model's context length (8 tokens).","code":400})",
+       Refusal::kContextLength},
+      {422,
+       R"({"error":"Input validation error: `inputs` tokens + `max_new_tokens` must be <= 4096","error_type":"validation"})",
+       Refusal::kContextLength},
       {400, R"({"error":{"message":"x","code":"content_policy_violation"}})", Refusal::kContentPolicy},
       {400, R"({"error":{"message":"x","code":"content_filter"}})", Refusal::kContentPolicy},
       {400, R"({"error":{"message":"bad field","type":"BadRequestError","code":400}})", Refusal::kOther},
@@ -139,7 +159,8 @@ TEST(ErrorShapes, RefusalsThatAnotherTryCannotCure) {
       {400, "context length", Refusal::kOther},
       {400, "", Refusal::kOther},
   };
-  for (const auto& row : rows) EXPECT_EQ(Normalised(Family::kChat, row.status, row.body).result.refusal, row.refusal) << row.body;
+  for (const auto& row : rows)
+    EXPECT_EQ(Normalised(Family::kChat, row.status, row.body).result.refusal, row.refusal) << row.body;
 }
 
 }  // namespace

@@ -16,7 +16,8 @@ SseEvent Event(std::string_view data, std::string_view name = {}) { return {{}, 
 
 bool Same(const Sighting& a, const Sighting& b) {
   return a.commits == b.commits && a.content == b.content && a.finish == b.finish && a.done == b.done &&
-         a.usage_only == b.usage_only && a.malformed == b.malformed && a.error == b.error && a.error_status == b.error_status;
+         a.usage_only == b.usage_only && a.malformed == b.malformed && a.error == b.error &&
+         a.error_status == b.error_status;
 }
 
 TEST(EventTemplate, KnowsAnEventByAllButItsText) {
@@ -60,8 +61,9 @@ std::string RandomChunk(Prng& prng) {
   const std::string text = test::RandomString(prng);
   const std::uint64_t kind = prng.Below(16);
   const char* const field = kind == 1 ? "reasoning_content" : kind == 2 ? "refusal" : "content";
-  std::string chunk = R"({"id":"c1","created":)" + std::to_string(prng.Below(12) == 0 ? 2 : 1) + R"(,"choices":[{"index":)" +
-                      std::to_string(prng.Below(10) == 0 ? 1 : 0) + R"(,"delta":{")" + field + "\":" + text;
+  std::string chunk = R"({"id":"c1","created":)" + std::to_string(prng.Below(12) == 0 ? 2 : 1) +
+                      R"(,"choices":[{"index":)" + std::to_string(prng.Below(10) == 0 ? 1 : 0) + R"(,"delta":{")" +
+                      field + "\":" + text;
   if (kind == 3) chunk += ",\"content\":" + test::RandomString(prng);
   if (kind == 4) chunk += ",\"tool_calls\":[{}]";
   chunk += "}";

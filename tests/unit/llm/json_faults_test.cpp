@@ -62,7 +62,8 @@ TEST(JsonFaults, J_01_InvalidUtf8IsRefusedWithItsOffset) {
     EXPECT_EQ(Verdict("{\"" + std::string(row.body) + "\":1}").code, ErrorCode::kInvalidJson) << "in a key";
     EXPECT_EQ(Verdict("{\"a\":" + std::string(row.body) + "}").code, ErrorCode::kInvalidJson) << "outside a string";
   }
-  EXPECT_EQ(Verdict(InString("\xC3\xA9 \xE2\x82\xAC \xF0\x9F\x98\x80 \xF4\x8F\xBF\xBF \xEF\xBF\xBF")).code, ErrorCode::kNone);
+  EXPECT_EQ(Verdict(InString("\xC3\xA9 \xE2\x82\xAC \xF0\x9F\x98\x80 \xF4\x8F\xBF\xBF \xEF\xBF\xBF")).code,
+            ErrorCode::kNone);
 }
 
 TEST(JsonFaults, J_02_OtherEncodingsAreRefused) {
@@ -153,17 +154,19 @@ TEST(JsonFaults, J_06_DuplicateKeysInLargeObjects) {
 TEST(JsonFaults, J_07_NumbersThatDoNotFit) {
   const std::string million_digits(1'000'000, '9');
   for (const std::string& number :
-       {std::string("1e400"), std::string("-1e400"), std::string("1e99999999999"), std::string("-1E+99999999999999999999"),
-        std::string("18446744073709551616"), std::string("-9223372036854775809"), std::string("1.8e308"),
-        std::string("179769313486231580793e289"), std::string("0.00001e400"), million_digits, "-" + million_digits,
-        million_digits + ".5", million_digits + "e-10"}) {
+       {std::string("1e400"), std::string("-1e400"), std::string("1e99999999999"),
+        std::string("-1E+99999999999999999999"), std::string("18446744073709551616"),
+        std::string("-9223372036854775809"), std::string("1.8e308"), std::string("179769313486231580793e289"),
+        std::string("0.00001e400"), million_digits, "-" + million_digits, million_digits + ".5",
+        million_digits + "e-10"}) {
     EXPECT_EQ(Verdict("{\"a\":" + number + "}").code, ErrorCode::kInvalidJson) << number.substr(0, 40);
   }
   for (const std::string& number :
-       {std::string("1e-400"), std::string("-0"), std::string("-0.0"), std::string("0e99999999999"), std::string("0.0e-0"),
-        std::string("18446744073709551615"), std::string("-9223372036854775808"), std::string("1.7976931348623157e308"),
-        std::string("1e308"), std::string("123456789012345678901e2"), std::string("1e-99999999999"),
-        "0." + million_digits, std::string(300, '7') + ".0", million_digits + "e-999999"}) {
+       {std::string("1e-400"), std::string("-0"), std::string("-0.0"), std::string("0e99999999999"),
+        std::string("0.0e-0"), std::string("18446744073709551615"), std::string("-9223372036854775808"),
+        std::string("1.7976931348623157e308"), std::string("1e308"), std::string("123456789012345678901e2"),
+        std::string("1e-99999999999"), "0." + million_digits, std::string(300, '7') + ".0",
+        million_digits + "e-999999"}) {
     EXPECT_EQ(Verdict("{\"a\":" + number + "}").code, ErrorCode::kNone) << number.substr(0, 40);
   }
 }

@@ -14,8 +14,24 @@ inline std::string RandomSpace(Prng& prng) {
 }
 
 inline std::string RandomString(Prng& prng) {
-  static constexpr const char* kPieces[] = {"a",    "Z",      "0",      " ",        "model", "\\n",          "\\\"", "\\\\", "\\/",
-                                            "\\u0041", "\\u00e9", "\xC3\xA9", "\xE2\x82\xAC", "\xF0\x9F\x98\x80", "\\ud83d\\ude00", "{",    "]",    ":"};
+  static constexpr const char* kPieces[] = {"a",
+                                            "Z",
+                                            "0",
+                                            " ",
+                                            "model",
+                                            "\\n",
+                                            "\\\"",
+                                            "\\\\",
+                                            "\\/",
+                                            "\\u0041",
+                                            "\\u00e9",
+                                            "\xC3\xA9",
+                                            "\xE2\x82\xAC",
+                                            "\xF0\x9F\x98\x80",
+                                            "\\ud83d\\ude00",
+                                            "{",
+                                            "]",
+                                            ":"};
   std::string text = "\"";
   for (std::uint64_t n = prng.Below(7); n != 0; --n) text += kPieces[prng.Below(18)];
   if (prng.Below(40) == 0) text += std::string(prng.Below(200), 'x');
@@ -23,8 +39,22 @@ inline std::string RandomString(Prng& prng) {
 }
 
 inline std::string RandomNumber(Prng& prng) {
-  static constexpr const char* kNumbers[] = {"0", "-0", "1", "42", "-7", "1.5", "-0.25", "1e3", "2E-5", "1e308", "18446744073709551615",
-                                             "-9223372036854775808", "0.000", "123456789012", "1e-400", "9e307"};
+  static constexpr const char* kNumbers[] = {"0",
+                                             "-0",
+                                             "1",
+                                             "42",
+                                             "-7",
+                                             "1.5",
+                                             "-0.25",
+                                             "1e3",
+                                             "2E-5",
+                                             "1e308",
+                                             "18446744073709551615",
+                                             "-9223372036854775808",
+                                             "0.000",
+                                             "123456789012",
+                                             "1e-400",
+                                             "9e307"};
   return kNumbers[prng.Below(16)];
 }
 
@@ -35,7 +65,8 @@ inline std::string RandomValue(Prng& prng, int depth) {
       const std::uint64_t n = prng.Below(20) == 0 ? 20 : prng.Below(5);
       for (std::uint64_t i = 0; i < n; ++i) {
         if (i != 0) text += RandomSpace(prng) + "," + RandomSpace(prng);
-        const std::string key = prng.Below(3) == 0 ? RandomString(prng) : "\"k" + std::to_string(prng.Below(n == 20 ? 200 : 12)) + "\"";
+        const std::string key =
+            prng.Below(3) == 0 ? RandomString(prng) : "\"k" + std::to_string(prng.Below(n == 20 ? 200 : 12)) + "\"";
         text += key + RandomSpace(prng) + ":" + RandomSpace(prng) + RandomValue(prng, depth - 1);
       }
       return text + RandomSpace(prng) + "}";
@@ -69,8 +100,12 @@ inline void MutateJson(Prng& prng, std::string& text) {
     const char byte = kBytes[prng.Below(sizeof kBytes)];
     switch (prng.Below(4)) {
       case 0: text.insert(at, 1, byte); break;
-      case 1: if (at < text.size()) text[at] = byte; break;
-      case 2: if (at < text.size()) text.erase(at, 1 + prng.Below(3)); break;
+      case 1:
+        if (at < text.size()) text[at] = byte;
+        break;
+      case 2:
+        if (at < text.size()) text.erase(at, 1 + prng.Below(3));
+        break;
       default: text.insert(at, text.substr(prng.Below(text.size() + 1), prng.Below(6))); break;
     }
   }

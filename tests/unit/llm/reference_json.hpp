@@ -16,7 +16,7 @@ namespace penstock::llm::test {
 /// A JSON value as the plainest parser reads it: recursive, allocating, slow and easy to check against RFC 8259.
 /// Tests compare the production walker with it.
 struct Value {
-  char kind = 'n';    ///< n t f 0 " [ {
+  char kind = 'n';        ///< n t f 0 " [ {
   std::string text = {};  ///< a number's token, a string decoded
   std::vector<Value> items = {};
   std::vector<std::pair<std::string, Value>> members = {};
@@ -174,9 +174,12 @@ class ReferenceParser {
     std::uint32_t unit = 0;
     for (int i = 0; i < 4; ++i, ++at_) {
       const int c = Peek();
-      if (c >= '0' && c <= '9') unit = unit * 16 + static_cast<std::uint32_t>(c - '0');
-      else if ((c | 32) >= 'a' && (c | 32) <= 'f') unit = unit * 16 + static_cast<std::uint32_t>((c | 32) - 'a' + 10);
-      else return std::nullopt;
+      if (c >= '0' && c <= '9')
+        unit = unit * 16 + static_cast<std::uint32_t>(c - '0');
+      else if ((c | 32) >= 'a' && (c | 32) <= 'f')
+        unit = unit * 16 + static_cast<std::uint32_t>((c | 32) - 'a' + 10);
+      else
+        return std::nullopt;
     }
     return unit;
   }
@@ -185,7 +188,9 @@ class ReferenceParser {
     const int c = Peek();
     ++at_;
     switch (c) {
-      case '"': case '\\': case '/': out += static_cast<char>(c); return true;
+      case '"':
+      case '\\':
+      case '/': out += static_cast<char>(c); return true;
       case 'b': out += '\b'; return true;
       case 'f': out += '\f'; return true;
       case 'n': out += '\n'; return true;

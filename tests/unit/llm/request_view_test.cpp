@@ -13,7 +13,8 @@ using test::ExactCopy;
 
 /// A body that outlives its view.
 struct Parsed {
-  Parsed(Family family, std::string_view text) : body(text), parser(3), result(ParseRequest(family, body.view(), parser)) {}
+  Parsed(Family family, std::string_view text)
+      : body(text), parser(3), result(ParseRequest(family, body.view(), parser)) {}
   const RequestView& view() const { return *result; }
   std::string_view At(Span span) const { return span.In(body.view()); }
 
@@ -22,9 +23,10 @@ struct Parsed {
   Result<RequestView> result;
 };
 
-constexpr std::string_view kChat = R"( {"model": "llama-3-8b", "messages":[{"role":"user","content":"Hi"},{"role":"user"}] ,)"
-                                   R"("stream":true,"stream_options":{"x":1,"include_usage":true},"temperature":0.5,"seed":7,)"
-                                   R"("n":2,"max_tokens":64,"user":"al\u0069ce","stop":["a","b"],"unknown":{"model":"x"}} )";
+constexpr std::string_view kChat =
+    R"( {"model": "llama-3-8b", "messages":[{"role":"user","content":"Hi"},{"role":"user"}] ,)"
+    R"("stream":true,"stream_options":{"x":1,"include_usage":true},"temperature":0.5,"seed":7,)"
+    R"("n":2,"max_tokens":64,"user":"al\u0069ce","stop":["a","b"],"unknown":{"model":"x"}} )";
 
 TEST(RequestView, RecordsWhatTheGatewayNeedsAndWhereItLies) {
   const Parsed parsed(Family::kChat, kChat);
@@ -60,9 +62,10 @@ TEST(RequestView, DecodesEscapedNamesOfFieldsAndModels) {
 }
 
 TEST(RequestView, NullMeansAbsentWhereItMay) {
-  const Parsed parsed(Family::kChat, R"({"model":"m","messages":[{}],"stream":null,"stream_options":null,"temperature":null,)"
-                                     R"("seed":null,"n":null,"max_tokens":null,"max_completion_tokens":null,"stop":null,)"
-                                     R"("user":null,"top_p":null})");
+  const Parsed parsed(Family::kChat,
+                      R"({"model":"m","messages":[{}],"stream":null,"stream_options":null,"temperature":null,)"
+                      R"("seed":null,"n":null,"max_tokens":null,"max_completion_tokens":null,"stop":null,)"
+                      R"("user":null,"top_p":null})");
   ASSERT_TRUE(parsed.result.has_value());
   EXPECT_FALSE(parsed.view().stream);
   EXPECT_EQ(parsed.At(parsed.view().stream_token), "null");
@@ -216,8 +219,9 @@ TEST(JsonFaults, J_11_TheFirstFaultOfABodyIsTheOneReported) {
 }
 
 TEST(JsonFaults, J_12_UnknownFieldsAreNoFault) {
-  const Parsed parsed(Family::kChat,
-                      R"({"cache_salt":"s","model":"m","vllm_xargs":{"model":1,"n":-1},"messages":[{"stream":"x"}],"":[],"n ":0})");
+  const Parsed parsed(
+      Family::kChat,
+      R"({"cache_salt":"s","model":"m","vllm_xargs":{"model":1,"n":-1},"messages":[{"stream":"x"}],"":[],"n ":0})");
   ASSERT_TRUE(parsed.result.has_value());
   EXPECT_EQ(parsed.view().model(), "m");
 }

@@ -46,8 +46,10 @@ TEST(Splice, EachChangeByteForByte) {
     const char* to;
   } rows[] = {
       {model, R"({"model" : "m", "messages":[{}]})", R"({"model" : "up\"stream", "messages":[{}]})"},
-      {usage, R"({"model":"m","messages":[{}]})", R"({"model":"m","messages":[{}],"stream_options":{"include_usage":true}})"},
-      {usage, R"({"model":"m","messages":[{}] } )", R"({"model":"m","messages":[{}] ,"stream_options":{"include_usage":true}} )"},
+      {usage, R"({"model":"m","messages":[{}]})",
+       R"({"model":"m","messages":[{}],"stream_options":{"include_usage":true}})"},
+      {usage, R"({"model":"m","messages":[{}] } )",
+       R"({"model":"m","messages":[{}] ,"stream_options":{"include_usage":true}} )"},
       {usage, R"({"stream_options":{},"model":"m","messages":[{}]})",
        R"({"stream_options":{"include_usage":true},"model":"m","messages":[{}]})"},
       {usage, R"({"stream_options":{ },"model":"m","messages":[{}]})",
@@ -75,6 +77,12 @@ TEST(Splice, EachChangeByteForByte) {
   EXPECT_EQ(Spliced("{ }", stream, Family::kTokenize), R"({ "stream":true})") << "no comma in an empty object";
 }
 
+TEST(Splice, UsageIsAskedForOnlyWhereItCanBe) {
+  const std::string body = R"({"model":"m","messages":[{}],"stream_options":null})";
+  EXPECT_EQ(Spliced(body, {.include_usage = true}, Family::kMessages), body);
+  EXPECT_EQ(Spliced(body, {.include_usage = true}, Family::kResponses), body);
+}
+
 /// Sets a member, at its place or at the end.
 void Set(Value& object, const std::string& key, Value value) {
   for (auto& [name, old] : object.members) {
@@ -100,13 +108,17 @@ TEST(Splice, TheResultEqualsTheOriginalButForTheNamedChange) {
   Prng prng(4711);
   JsonParser parser(1);
   static constexpr const char* kStream[] = {"true", "false", "null"};
-  static constexpr const char* kOptions[] = {"null", "{}", R"({"include_usage":true})", R"({"include_usage":false,"x":[1]})",
-                                             R"({"x":{}, "include_usage" : null })", R"({ "y":"z" })"};
+  static constexpr const char* kOptions[] = {"null",
+                                             "{}",
+                                             R"({"include_usage":true})",
+                                             R"({"include_usage":false,"x":[1]})",
+                                             R"({"x":{}, "include_usage" : null })",
+                                             R"({ "y":"z" })"};
   int spliced_bodies = 0;
   for (int round = 0; round < 5000; ++round) {
     // Members in random order, with random neighbours and random white space.
-    std::vector<std::string> members = {R"("messages":[{"role":"user"}])",
-                                        "\"model\"" + test::RandomSpace(prng) + ":" + test::RandomSpace(prng) + "\"m\\n\""};
+    std::vector<std::string> members = {R"("messages":[{"role":"user"}])", "\"model\"" + test::RandomSpace(prng) + ":" +
+                                                                               test::RandomSpace(prng) + "\"m\\n\""};
     if (prng.Below(2) == 0) members.push_back(std::string("\"stream\":") + kStream[prng.Below(3)]);
     if (prng.Below(2) == 0) members.push_back(std::string("\"stream_options\":") + kOptions[prng.Below(6)]);
     for (std::uint64_t n = prng.Below(3); n != 0; --n) {

@@ -34,7 +34,8 @@ struct Decoded {
 };
 
 /// Feeds `text` in pieces, each an allocation of its own that dies after its events were read.
-Decoded Decode(std::string_view text, const std::vector<std::size_t>& cuts, std::size_t event_bytes_max = kSseEventDefault) {
+Decoded Decode(std::string_view text, const std::vector<std::size_t>& cuts,
+               std::size_t event_bytes_max = kSseEventDefault) {
   Decoded run;
   SseDecoder decoder(event_bytes_max);
   std::size_t at = 0;
@@ -127,11 +128,17 @@ TEST(UpstreamFaults, U_14_OddButLegalStreamsReadAsTheStandardSays) {
       {"CRLF", "data: a\r\n\r\n", {{"a", "", true, false}}},
       {"CR", "data: a\r\rdata: b\r\r", {{"a", "", true, false}, {"b", "", true, false}}},
       {"mixed", "data: a\r\n\ndata: b\n\r\n", {{"a", "", true, false}, {"b", "", true, false}}},
-      {"byte order mark", "\xEF\xBB\xBF" "data: a\n\n", {{"a", "", true, false}}},
-      {"no space, one space, two", "data:a\n\ndata: a\n\ndata:  a\n\n",
+      {"byte order mark",
+       "\xEF\xBB\xBF"
+       "data: a\n\n",
+       {{"a", "", true, false}}},
+      {"no space, one space, two",
+       "data:a\n\ndata: a\n\ndata:  a\n\n",
        {{"a", "", true, false}, {"a", "", true, false}, {" a", "", true, false}}},
       {"several data lines", "data: {\ndata: \"a\":1\ndata: }\n\n", {{"{\n\"a\":1\n}", "", true, false}}},
-      {"empty data", "data:\n\ndata\n\ndata: \n\n", {{"", "", true, false}, {"", "", true, false}, {"", "", true, false}}},
+      {"empty data",
+       "data:\n\ndata\n\ndata: \n\n",
+       {{"", "", true, false}, {"", "", true, false}, {"", "", true, false}}},
       {"empty data lines", "data:\ndata:\n\n", {{"\n", "", true, false}}},
       {"comment alone", ": ping\n\n", {{"", "", false, false}}},
       {"comment within", ": ping\ndata: a\n: pong\n\n", {{"a", "", true, false}}},
@@ -141,8 +148,12 @@ TEST(UpstreamFaults, U_14_OddButLegalStreamsReadAsTheStandardSays) {
       {"unknown field", "data: a\nfoo: bar\n\n", {{"a", "", true, true}}},
       {"a JSON body", "{\"error\":{}}\n\n", {{"", "", false, true}}},
       {"upper case is unknown", "DATA: a\n\n", {{"", "", false, true}}},
-      {"blank lines", "\n\ndata: a\n\n\n", {{"", "", false, false}, {"", "", false, false}, {"a", "", true, false}, {"", "", false, false}}},
-      {"NUL and invalid UTF-8 are kept", std::string_view("data: \0\xFF\n\n", 10), {{std::string("\0\xFF", 2), "", true, false}}},
+      {"blank lines",
+       "\n\ndata: a\n\n\n",
+       {{"", "", false, false}, {"", "", false, false}, {"a", "", true, false}, {"", "", false, false}}},
+      {"NUL and invalid UTF-8 are kept",
+       std::string_view("data: \0\xFF\n\n", 10),
+       {{std::string("\0\xFF", 2), "", true, false}}},
       {"colon in value", "data: a: b\n\n", {{"a: b", "", true, false}}},
   };
   for (const auto& row : rows) {
@@ -156,7 +167,8 @@ TEST(UpstreamFaults, U_14_OddButLegalStreamsReadAsTheStandardSays) {
 
 TEST(UpstreamFaults, U_14_EverySplitReadsTheSameAndKeepsEveryByte) {
   const std::string text =
-      "\xEF\xBB\xBF: hi\r\n\r\ndata: {\"a\":\"b\"}\n\nevent: x\r\ndata: 1\r\ndata: 2\r\n\r\ndata: 3\r\rdata: 4\n\n\n: p\n\ndata: [DONE]\n\n";
+      "\xEF\xBB\xBF: hi\r\n\r\ndata: {\"a\":\"b\"}\n\nevent: x\r\ndata: 1\r\ndata: 2\r\n\r\ndata: 3\r\rdata: 4\n\n\n: "
+      "p\n\ndata: [DONE]\n\n";
   const std::vector<Seen> expected = Reference(text);
   ASSERT_EQ(expected.size(), 5u);
   for (std::size_t i = 0; i <= text.size(); ++i) {
@@ -169,10 +181,36 @@ TEST(UpstreamFaults, U_14_EverySplitReadsTheSameAndKeepsEveryByte) {
   }
 }
 
+TEST(UpstreamFaults, U_14_ACutBetweenCrAndLfMakesNoEmptyEvent) {
+  const std::string text = "data: a\r\n\r\ndata: b\r\n\r\n";
+  std::vector<std::size_t> every;
+  for (std::size_t cut = 1; cut < text.size(); ++cut) {
+    EXPECT_EQ(Decode(text, {cut}).events.size(), 2u) << cut;
+    every.push_back(cut);
+  }
+  EXPECT_EQ(Decode(text, every).events.size(), 2u);
+  EXPECT_FALSE(Decode(text, every).mid_event) << "the last LF alone is no event";
+}
+
 TEST(UpstreamFaults, U_14_RandomStreamsInRandomPieces) {
   Prng prng(99);
-  static constexpr const char* kPieces[] = {"data: ", "data:", "data", "event: e", ": c", "id: 1", "x", "\n", "\n", "\r\n", "\r", "\n\n",
-                                            "{\"a\":1}", "[DONE]", "\xEF\xBB\xBF", " ", "a long run of bytes that crosses a vector"};
+  static constexpr const char* kPieces[] = {"data: ",
+                                            "data:",
+                                            "data",
+                                            "event: e",
+                                            ": c",
+                                            "id: 1",
+                                            "x",
+                                            "\n",
+                                            "\n",
+                                            "\r\n",
+                                            "\r",
+                                            "\n\n",
+                                            "{\"a\":1}",
+                                            "[DONE]",
+                                            "\xEF\xBB\xBF",
+                                            " ",
+                                            "a long run of bytes that crosses a vector"};
   for (int round = 0; round < 20'000; ++round) {
     std::string text;
     for (std::uint64_t n = prng.Below(30); n != 0; --n) text += kPieces[prng.Below(17)];
@@ -211,11 +249,13 @@ TEST(UpstreamFaults, U_15_TheLimitIsOfOneEventHoweverItIsCut) {
   ASSERT_EQ(fits.size(), 100u);
   for (const std::string& line_end : {std::string("\n\n"), std::string("\r\n\r\n")}) {
     for (const int extra : {0, 1}) {
-      const std::string event = "data: " + std::string(94 + static_cast<std::size_t>(extra) - line_end.size(), 'x') + line_end;
+      const std::string event =
+          "data: " + std::string(94 + static_cast<std::size_t>(extra) - line_end.size(), 'x') + line_end;
       const std::string text = fits + event + "data: z\n\n";
       for (std::size_t cut = 0; cut < text.size(); ++cut) {
         // Cut between the last CR and LF, the event is over at the CR and the LF is the next one's.
-        if (text.substr(cut - std::min(cut, std::size_t{1}), 2) == "\r\n" && cut + 1 == fits.size() + event.size()) continue;
+        if (text.substr(cut - std::min(cut, std::size_t{1}), 2) == "\r\n" && cut + 1 == fits.size() + event.size())
+          continue;
         EXPECT_EQ(Decode(text, {cut}, 100).too_long, extra == 1) << cut;
       }
     }
@@ -246,8 +286,7 @@ TEST(SseDecoder, KnowsWhetherAStreamEndedInsideAnEvent) {
       SseEvent event;
       for (const std::string_view piece : {row.text.substr(0, cut), row.text.substr(cut)}) {
         decoder.Feed(piece);
-        while (decoder.Next(event) == Step::kEvent) {
-        }
+        while (decoder.Next(event) == Step::kEvent) {}
       }
       EXPECT_EQ(decoder.mid_event(), row.mid_event) << row.text << " " << cut;
       EXPECT_EQ(decoder.Finish(event), row.finish.has_value()) << row.text << " " << cut;
@@ -265,7 +304,9 @@ TEST(SseDecoder, AResetDecoderKnowsNothingOfTheStreamBefore) {
   EXPECT_EQ(decoder.Next(event), Step::kEvent);
   EXPECT_EQ(decoder.Next(event), Step::kNeedMore);
   decoder.Reset();
-  decoder.Feed("\xEF\xBB\xBF" "data: b\n\n");
+  decoder.Feed(
+      "\xEF\xBB\xBF"
+      "data: b\n\n");
   ASSERT_EQ(decoder.Next(event), Step::kEvent);
   EXPECT_EQ(event.data, "b");
   EXPECT_EQ(decoder.consumed(), event.raw.size());

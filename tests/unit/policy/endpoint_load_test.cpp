@@ -61,8 +61,7 @@ TEST(EndpointLoad, TheLimitHoldsAmongThreads) {
         const auto lease = load.TryLease(2);
         const std::uint32_t seen = load.in_flight();
         std::uint32_t known = worst.load();
-        while (seen > known && !worst.compare_exchange_weak(known, seen)) {
-        }
+        while (seen > known && !worst.compare_exchange_weak(known, seen)) {}
       }
     });
   }

@@ -7,9 +7,7 @@
 namespace penstock::policy {
 namespace {
 
-AttemptFailure Failed(ErrorCode code, Retry retry) {
-  return {UpstreamError(code, retry, "test")};
-}
+AttemptFailure Failed(ErrorCode code, Retry retry) { return {UpstreamError(code, retry, "test")}; }
 AttemptFailure Answered(std::uint16_t status, bool asked_to_wait = false) {
   return {UpstreamError(ErrorCode::kUpstreamStatus, Retry::kSafe, "test"), status, asked_to_wait};
 }
@@ -123,8 +121,7 @@ TEST(RetryRules, UnprovenCanBeForbidden) {
             GiveUpReason::kUnproven);
   EXPECT_EQ(DecideRetry(rules, {}, Failed(ErrorCode::kUpstreamTimeout, Retry::kUnproven)).gave_up,
             GiveUpReason::kUnproven);
-  EXPECT_EQ(DecideRetry(rules, {}, Failed(ErrorCode::kUpstreamReset, Retry::kIfUnprocessed)).action,
-            kElsewhere);
+  EXPECT_EQ(DecideRetry(rules, {}, Failed(ErrorCode::kUpstreamReset, Retry::kIfUnprocessed)).action, kElsewhere);
   EXPECT_EQ(DecideRetry(rules, {}, Answered(503)).action, kElsewhere);
 }
 

@@ -26,8 +26,7 @@ TEST(TokenBucket, BurstThenRate) {
 TEST(TokenBucket, ALongRunLosesNothing) {
   TokenBucket bucket(1, 10);
   int taken = 0;
-  for (int ms = 0; ms < 100'000; ms += 7)
-    taken += bucket.TryTake(TimePoint{0} + std::chrono::milliseconds(ms));
+  for (int ms = 0; ms < 100'000; ms += 7) taken += bucket.TryTake(TimePoint{0} + std::chrono::milliseconds(ms));
   // A burst of one waits for the next tick of 7 ms each time: 105 ms apart.
   EXPECT_NEAR(taken, 100'000 / 105, 1);
   TokenBucket deep(50, 10);

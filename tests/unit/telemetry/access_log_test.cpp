@@ -86,11 +86,10 @@ TEST(AccessLine, IsTheGoldenOne) {
 TEST(AccessLine, HasTheFieldsOfTheContractInItsOrder) {
   const std::string line = LineOf(Refused());
   std::size_t at = 0;
-  for (const char* const name :
-       {"ts",       "request_id", "client",         "protocol",  "method",    "route",
-        "key",      "model",      "model_answered", "endpoint",  "attempts",  "status",
-        "term",     "cache",      "bytes_in",       "bytes_out", "tokens_in", "tokens_out",
-        "queue_ms", "ttft_ms",    "duration_ms",    "gateway_ms"}) {
+  for (const char* const name : {"ts",       "request_id", "client",         "protocol",  "method",    "route",
+                                 "key",      "model",      "model_answered", "endpoint",  "attempts",  "status",
+                                 "term",     "cache",      "bytes_in",       "bytes_out", "tokens_in", "tokens_out",
+                                 "queue_ms", "ttft_ms",    "duration_ms",    "gateway_ms"}) {
     const std::size_t next = line.find('"' + std::string(name) + "\":", at);
     ASSERT_NE(next, std::string::npos) << name;
     at = next;
@@ -116,9 +115,8 @@ TEST(AccessLine, A_09_TheWorstRecordFitsAndIsOneLine) {
 TEST(Term, EveryEndHasItsOwnLetters) {
   std::set<std::string_view> seen;
   for (std::size_t i = 0; i < kTerms; ++i) seen.insert(TermText(static_cast<Term>(i)));
-  EXPECT_EQ(seen,
-            (std::set<std::string_view>{"-",  "UF",  "UC", "UR", "UT", "UPE",  "UO", "UH", "URX", "LR",
-                                        "DC", "DPE", "DT", "RL", "OM", "UAEX", "NR", "QT", "DR",  "KC"}));
+  EXPECT_EQ(seen, (std::set<std::string_view>{"-",  "UF",  "UC", "UR", "UT", "UPE",  "UO", "UH", "URX", "LR",
+                                              "DC", "DPE", "DT", "RL", "OM", "UAEX", "NR", "QT", "DR",  "KC"}));
 }
 
 TEST(AccessLog, OffBuildsNothing) {

@@ -79,19 +79,12 @@ TEST_F(Gateway, RequestsAreCountedByWhatTheyAre) {
   worker_.CountRequest(0, model.label.id(), key.id(), 200, 80ms);
   worker_.CountRequest(0, model.label.id(), metrics_.anonymous(), 499, 1s);
   worker_.CountRequest(1, metrics_.other(), metrics_.anonymous(), 599, 1ms);
-  EXPECT_EQ(
-      Value(R"(penstock_requests_total{route="chat_completions",model="llama",key="team-a",status="200"})"),
-      "2");
-  EXPECT_EQ(
-      Value(
-          R"(penstock_requests_total{route="chat_completions",model="llama",key="anonymous",status="499"})"),
-      "1");
-  EXPECT_EQ(Value(R"(penstock_requests_total{route="models",model="other",key="anonymous",status="5xx"})"),
+  EXPECT_EQ(Value(R"(penstock_requests_total{route="chat_completions",model="llama",key="team-a",status="200"})"), "2");
+  EXPECT_EQ(Value(R"(penstock_requests_total{route="chat_completions",model="llama",key="anonymous",status="499"})"),
             "1");
+  EXPECT_EQ(Value(R"(penstock_requests_total{route="models",model="other",key="anonymous",status="5xx"})"), "1");
   EXPECT_EQ(Value(R"(penstock_request_duration_seconds_count{route="chat_completions",model="llama"})"), "3");
-  EXPECT_EQ(
-      Value(R"(penstock_request_duration_seconds_bucket{route="chat_completions",model="llama",le="0.1"})"),
-      "1");
+  EXPECT_EQ(Value(R"(penstock_request_duration_seconds_bucket{route="chat_completions",model="llama",le="0.1"})"), "1");
   EXPECT_EQ(Value(R"(penstock_request_duration_seconds_sum{route="chat_completions",model="llama"})"), "1.2");
 }
 
@@ -176,8 +169,7 @@ TEST_F(Gateway, ARemovedEndpointsSeriesGo) {
 
 TEST_F(Gateway, ProcessFiguresArePlausible) {
   EXPECT_GT(std::stod(Value("process_resident_memory_bytes")), 1e6);
-  EXPECT_GT(std::stod(Value("process_virtual_memory_bytes")),
-            std::stod(Value("process_resident_memory_bytes")));
+  EXPECT_GT(std::stod(Value("process_virtual_memory_bytes")), std::stod(Value("process_resident_memory_bytes")));
   EXPECT_GT(std::stod(Value("process_start_time_seconds")), 1.6e9);
   const double before = std::stod(Value("process_open_fds"));
   std::FILE* const file = std::fopen("/dev/null", "r");

@@ -21,9 +21,7 @@ struct Row {
 
 class EscapeFaults : public testing::TestWithParam<Row> {};
 
-TEST_P(EscapeFaults, IsHarmless) {
-  EXPECT_EQ(Escape(GetParam().text), GetParam().expected);
-}
+TEST_P(EscapeFaults, IsHarmless) { EXPECT_EQ(Escape(GetParam().text), GetParam().expected); }
 
 // The same behind and before enough plain text to go the fast way.
 TEST_P(EscapeFaults, IsHarmlessInTheMiddle) {
@@ -99,8 +97,7 @@ TEST(EscapeText, IsNeverCutInsideACharacterOrAnEscape) {
       {"0123456789", "0123456", 7},
       {"x", "", 0},
   };
-  for (const auto& row : rows)
-    EXPECT_EQ(Escape(row.text, row.room), row.expected) << row.text << ' ' << row.room;
+  for (const auto& row : rows) EXPECT_EQ(Escape(row.text, row.room), row.expected) << row.text << ' ' << row.room;
 }
 
 TEST(LineWriter, WhatDoesNotFitIsLeftOutWhole) {
@@ -137,8 +134,8 @@ TEST(LineWriter, Numbers) {
   line.Real(0.25);
   line.Raw(" ");
   line.Real(1.0 / 0.0);
-  for (const Duration ms : {Duration(0), Duration(999), Duration(1'000), Duration(1'050'000),
-                            Duration(1'234'567'890), Duration(-5), Duration::max()}) {
+  for (const Duration ms : {Duration(0), Duration(999), Duration(1'000), Duration(1'050'000), Duration(1'234'567'890),
+                            Duration(-5), Duration::max()}) {
     line.Raw(" ");
     line.Milliseconds(ms);
   }

@@ -149,8 +149,7 @@ TEST(LogSink, P_10_ABlockedPipeDropsAndCountsButNeverBlocks) {
   // time passes.
   std::size_t accepted = 0;
   std::size_t refused = 0;
-  while (refused < 100 && accepted < 10'000)
-    (channel.Push(LogTarget::kAccess, line) ? accepted : refused) += 1;
+  while (refused < 100 && accepted < 10'000) (channel.Push(LogTarget::kAccess, line) ? accepted : refused) += 1;
   EXPECT_EQ(refused, 100u);
   EXPECT_EQ(channel.dropped(), 100u);
   EXPECT_EQ(sink->dropped(), 100u);
@@ -360,8 +359,7 @@ class DaemonLog : public testing::Test {
 TEST_F(DaemonLog, Json) {
   const std::string text = Written(LogFormat::kJson, [](Logger& log) {
     log.Debug(kNow, "not shown");
-    log.Warn(kNow, "endpoint is unhealthy",
-             {{"endpoint", "gpu-1"}, {"after", 3}, {"load", 0.5}, {"last", true}});
+    log.Warn(kNow, "endpoint is unhealthy", {{"endpoint", "gpu-1"}, {"after", 3}, {"load", 0.5}, {"last", true}});
     log.Error(kNow, "line\nbreak", {{"peer", "\"\x1b"}, {"bytes", std::uint64_t{1} << 63}});
   });
   EXPECT_EQ(

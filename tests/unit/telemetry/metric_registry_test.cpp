@@ -58,8 +58,7 @@ TEST_F(Registry, HistogramBoundsAreInclusive) {
   const struct {
     Duration value;
     std::size_t bucket;
-  } rows[] = {{-1s, 0}, {0ns, 0}, {1ms, 0},      {1ms + 1ns, 1}, {5ms, 1},
-              {6ms, 2}, {1s, 2},  {1s + 1ns, 3}, {1h, 3}};
+  } rows[] = {{-1s, 0}, {0ns, 0}, {1ms, 0}, {1ms + 1ns, 1}, {5ms, 1}, {6ms, 2}, {1s, 2}, {1s + 1ns, 3}, {1h, 3}};
   std::uint64_t expected[4] = {};
   for (const auto& row : rows) {
     wait.Observe(slab, row.value);

@@ -1,0 +1,13 @@
+#pragma once
+
+#include "penstock/config/admin_log.hpp"
+#include "penstock/telemetry/log.hpp"
+#include "penstock/telemetry/log_sink.hpp"
+
+namespace penstock::app {
+
+/// `log` of the configuration in telemetry's terms, for `channels` writing threads.
+telemetry::LogSinkOptions LogSinkOptionsOf(const config::Log& log, std::size_t channels);
+telemetry::Logger LoggerOf(const config::Log& log, telemetry::LogChannel& channel);
+
+}  // namespace penstock::app

@@ -1,0 +1,165 @@
+#include "control/admin_exchange.hpp"
+
+#include <algorithm>
+
+#include "control/admin_pages.hpp"
+#include "control/sampler.hpp"
+#include "penstock/proxy/error_reply.hpp"
+#include "penstock/telemetry/exposition.hpp"
+
+namespace penstock::control {
+namespace {
+
+constexpr std::string_view kJson = "application/json";
+constexpr std::string_view kYaml = "application/yaml";
+
+enum class Door : std::uint8_t { kOpen, kKey };
+
+std::string_view OfferedKey(const http::Head& head) {
+  constexpr std::string_view kBearer = "Bearer ";
+  const std::string_view authorization = head.Find(http::HeaderId::kAuthorization);
+  if (authorization.starts_with(kBearer)) return authorization.substr(kBearer.size());
+  return head.Find(http::HeaderId::kXApiKey);
+}
+
+}  // namespace
+
+/// Immutable. A row of the admin API.
+struct AdminRoute {
+  http::Method method;
+  std::string_view method_text;
+  std::string_view path;
+  Door door;
+  bool sampled;  ///< wants the workers' gauges fresh
+  void (AdminExchange::*serve)();
+
+  static std::span<const AdminRoute> All() {
+    using http::Method;
+    using X = AdminExchange;
+    static constexpr AdminRoute kRows[] = {
+        {Method::kGet, "GET", "/metrics", Door::kOpen, true, &X::Metrics},
+        {Method::kGet, "GET", "/healthz", Door::kOpen, false, &X::Healthz},
+        {Method::kGet, "GET", "/readyz", Door::kOpen, false, &X::Readyz},
+        {Method::kGet, "GET", "/version", Door::kKey, false, &X::Version},
+        {Method::kGet, "GET", "/admin/config", Door::kKey, false, &X::ShowConfig},
+        {Method::kGet, "GET", "/admin/backends", Door::kKey, true, &X::Backends},
+        {Method::kPost, "POST", "/admin/reload", Door::kKey, false, &X::Reload},
+        {Method::kPost, "POST", "/admin/drain", Door::kKey, false, &X::BeginDrain},
+    };
+    return kRows;
+  }
+};
+
+void AdminExchange::Begin(server::ResponseStream& stream, const http::Head& head, bool body_follows, bool expect_continue,
+                          const Error* reject) {
+  stream_ = &stream;
+  if (reject != nullptr) {
+    Fail(*reject);
+    return;
+  }
+  Choose(head);
+  if (answered_) return;
+  if (!body_follows) {
+    Serve();
+  } else if (expect_continue) {
+    stream.SendContinue();
+  }
+}
+
+/// The route, or the answer why there is none.
+void AdminExchange::Choose(const http::Head& head) {
+  const std::string_view target = head.target();
+  const std::string_view path = target.substr(0, target.find('?'));
+  const auto rows = AdminRoute::All();
+  const auto row = std::find_if(rows.begin(), rows.end(), [path](const AdminRoute& each) { return each.path == path; });
+  const bool open = row != rows.end() && row->door == Door::kOpen;
+  if (!open && !MayEnter(head)) {
+    Fail(DownstreamError(ErrorCode::kInvalidApiKey, "the admin API wants its key, as Authorization: Bearer or x-api-key"));
+  } else if (row == rows.end()) {
+    Fail(DownstreamError(ErrorCode::kNotFound, "the admin API has no such path"));
+  } else if (row->method != head.method) {
+    const Error error = DownstreamError(ErrorCode::kMethodNotAllowed, "the path is not served with this method");
+    Reply(proxy::RowOf(error).status, kJson, proxy::ErrorBody(llm::Family::kChat, error, {}), row->method_text);
+  } else {
+    route_ = &*row;
+  }
+}
+
+bool AdminExchange::MayEnter(const http::Head& head) const {
+  const Secret& key = control_.running().config.admin.key;
+  return key.empty() || key.Matches(OfferedKey(head));
+}
+
+void AdminExchange::OnEnd() {
+  if (!answered_) Serve();
+}
+
+void AdminExchange::Serve() {
+  if (route_->sampled && !control_.sampler().Ask(*this)) return;
+  (this->*route_->serve)();
+}
+
+void AdminExchange::OnSampled() { (this->*route_->serve)(); }
+
+void AdminExchange::Metrics() { Reply(200, telemetry::kMetricsContentType, control_.sampler().MetricsText()); }
+
+void AdminExchange::Healthz() { Reply(200, kJson, R"({"status":"ok"})"); }
+
+void AdminExchange::Readyz() {
+  if (control_.draining()) {
+    Reply(503, kJson, R"({"status":"draining"})");
+  } else if (!control_.ready()) {
+    Reply(503, kJson, R"({"status":"no healthy endpoint"})");
+  } else {
+    Reply(200, kJson, R"({"status":"ok"})");
+  }
+}
+
+void AdminExchange::Version() { Reply(200, kJson, VersionPage(control_.build())); }
+
+void AdminExchange::ShowConfig() { Reply(200, kYaml, config::Dump(control_.running().config)); }
+
+void AdminExchange::Backends() {
+  Reply(200, kJson, BackendsPage(control_.running(), control_.sampler().registry(), control_.draining()));
+}
+
+void AdminExchange::Reload() {
+  if (control_.draining()) {
+    Fail(InternalError(ErrorCode::kDraining, "no reload while draining"));
+    return;
+  }
+  const ReloadOutcome outcome = control_.Reload("admin");
+  Reply(outcome.ok() ? 200 : 400, kJson, ReloadPage(outcome, control_.running().generation));
+}
+
+void AdminExchange::BeginDrain() {
+  control_.BeginDrain("admin");
+  Reply(202, kJson, R"({"status":"draining"})");
+}
+
+void AdminExchange::Fail(const Error& error) {
+  if (!answered_) Reply(proxy::RowOf(error).status, kJson, proxy::ErrorBody(llm::Family::kChat, error, {}));
+}
+
+void AdminExchange::Reply(std::uint16_t status, std::string_view content_type, std::string_view body, std::string_view allow) {
+  answered_ = true;
+  http::HeadPtr head = control_.heads().Take();
+  head->status = status;
+  head->Add("content-type", content_type, http::HeaderId::kContentType);
+  head->content_length = body.size();
+  head->Add("content-length", std::to_string(body.size()), http::HeaderId::kContentLength);
+  head->Add("cache-control", "no-store", http::HeaderId::kCacheControl);
+  if (!allow.empty()) head->Add("allow", allow);
+  stream_->SendHead(*head, false);
+  stream_->body().Append(body);
+  stream_->EndBody();
+}
+
+void AdminExchange::OnFinished() {
+  control_.sampler().Forget(*this);
+  control_.worker().Bury(std::unique_ptr<rt::Mortal>(this));
+}
+
+void AdminExchange::OnGone(server::Departure) { OnFinished(); }
+
+}  // namespace penstock::control

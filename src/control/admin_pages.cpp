@@ -1,0 +1,119 @@
+#include "control/admin_pages.hpp"
+
+#include "penstock/llm/error_shapes.hpp"
+#include "penstock/llm/splice.hpp"
+
+namespace penstock::control {
+namespace {
+
+using llm::QuoteJson;
+
+/// Writes JSON members one after the other; names are literals.
+class Members {
+ public:
+  explicit Members(std::string& out) : out_(out) { out_ += '{'; }
+  std::string& Name(std::string_view name) {
+    if (!first_) out_ += ',';
+    first_ = false;
+    out_ += '"';
+    out_ += name;
+    out_ += "\":";
+    return out_;
+  }
+  void Text(std::string_view name, std::string_view value) { Name(name) += QuoteJson(value); }
+  void Number(std::string_view name, std::uint64_t value) { Name(name) += std::to_string(value); }
+  void Flag(std::string_view name, bool value) { Name(name) += value ? "true" : "false"; }
+  void End() { out_ += '}'; }
+
+ private:
+  std::string& out_;
+  bool first_ = true;
+};
+
+template <class List, class Write>
+void WriteList(std::string& out, const List& list, Write write) {
+  out += '[';
+  bool first = true;
+  for (const auto& each : list) {
+    if (!first) out += ',';
+    first = false;
+    write(each);
+  }
+  out += ']';
+}
+
+std::uint64_t Sum(const telemetry::MetricsReading& reading, telemetry::Gauge gauge) {
+  return gauge.slot < reading.sums.size() ? reading.sums[gauge.slot] : 0;
+}
+
+void WriteEndpoint(std::string& out, const upstream::Endpoint& endpoint, const telemetry::MetricsReading& reading) {
+  using telemetry::ConnectionState;
+  const config::Endpoint& spec = endpoint.spec();
+  const auto connections = [&](ConnectionState state) {
+    return Sum(reading, endpoint.metrics.connections[static_cast<std::size_t>(state)]);
+  };
+  Members members(out);
+  members.Text("name", endpoint.name());
+  members.Text("url", spec.url.ToString());
+  members.Text("zone", spec.zone);
+  members.Text("kind", config::Name(endpoint.kind()));
+  members.Flag("usable", endpoint.usable());
+  members.Number("weight", spec.weight);
+  members.Number("max_concurrency", spec.max_concurrency);
+  members.Number("in_flight", endpoint.load.in_flight());
+  members.Number("started", endpoint.load.started());
+  Members states(members.Name("connections"));
+  states.Number("connecting", connections(ConnectionState::kConnecting));
+  states.Number("active", connections(ConnectionState::kActive));
+  states.Number("idle", connections(ConnectionState::kIdle));
+  states.End();
+  members.End();
+}
+
+}  // namespace
+
+std::string VersionPage(const BuildText& build) {
+  std::string out;
+  Members members(out);
+  members.Text("version", build.version);
+  members.Text("commit", build.commit);
+  members.Text("build", build.build);
+  members.Text("event_loop", build.event_loop);
+  members.End();
+  return out;
+}
+
+std::string BackendsPage(const proxy::Snapshot& snapshot, const telemetry::MetricRegistry& registry, bool draining) {
+  const telemetry::MetricsReading reading = registry.Read();
+  std::string out;
+  Members page(out);
+  page.Number("generation", snapshot.generation);
+  page.Flag("draining", draining);
+  WriteList(page.Name("clusters"), snapshot.clusters, [&](const proxy::ClusterRoute& route) {
+    Members cluster(out);
+    cluster.Text("name", route.config->name);
+    WriteList(cluster.Name("endpoints"), route.endpoints,
+              [&](const auto& endpoint) { WriteEndpoint(out, *endpoint, reading); });
+    cluster.End();
+  });
+  page.End();
+  return out;
+}
+
+std::string ReloadPage(const ReloadOutcome& outcome, std::uint64_t generation) {
+  std::string out;
+  if (outcome.ok()) {
+    Members page(out);
+    page.Text("status", "ok");
+    page.Number("generation", generation);
+    WriteList(page.Name("warnings"), outcome.warnings, [&out](const std::string& warning) { out += QuoteJson(warning); });
+    page.End();
+    return out;
+  }
+  std::string message = "the configuration was not reloaded";
+  for (const std::string& problem : outcome.problems) message += "\n" + problem;
+  llm::WriteError(out, llm::Family::kChat, {.message = message, .type = "invalid_request_error", .code = "invalid_config", .param = {}, .request_id = {}});
+  return out;
+}
+
+}  // namespace penstock::control

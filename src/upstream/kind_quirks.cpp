@@ -1,0 +1,32 @@
+#include "penstock/upstream/kind_quirks.hpp"
+
+namespace penstock::upstream {
+namespace {
+
+constexpr Duration kBelowFiveSeconds = std::chrono::seconds(4);  // uvicorn and llama-server close idle connections after 5 s
+
+constexpr KindQuirks kUvicorn{.idle_timeout = kBelowFiveSeconds};
+constexpr KindQuirks kLlamacpp{.idle_timeout = kBelowFiveSeconds, .reuse_after_chunked = false};
+constexpr KindQuirks kTgi{};
+constexpr KindQuirks kTriton{.health_path = "/health/ready", .takes_stream_options = false};
+constexpr KindQuirks kOllama{.health_path = "/"};
+constexpr KindQuirks kOpenai{.health_path_known = false};
+
+}  // namespace
+
+const KindQuirks& QuirksOf(config::EndpointKind kind) noexcept {
+  using config::EndpointKind;
+  switch (kind) {
+    case EndpointKind::kVllm:
+    case EndpointKind::kSglang: return kUvicorn;
+    case EndpointKind::kLlamacpp: return kLlamacpp;
+    case EndpointKind::kTgi: return kTgi;
+    case EndpointKind::kTriton: return kTriton;
+    case EndpointKind::kOllama: return kOllama;
+    case EndpointKind::kAuto:
+    case EndpointKind::kOpenai: break;
+  }
+  return kOpenai;
+}
+
+}  // namespace penstock::upstream
