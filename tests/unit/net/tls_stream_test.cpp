@@ -135,11 +135,15 @@ TEST_P(TlsBackpressure, APausedReaderStopsTheWriterWithinBoundsAndGetsEverything
 
   // In the middle of a read a pause holds: whatever ciphertext came with it waits.
   std::size_t at_pause = 0;
+  bool paused = false;
   reader.on_data = [&](std::string_view) {
+    EXPECT_FALSE(paused);
+    paused = true;
     reader.transport.PauseRead();
     at_pause = reader.received.size();
   };
   for (int pause = 0; pause < 40; ++pause) {
+    paused = false;
     reader.transport.ResumeRead();
     EXPECT_EQ(reader.received.size(), at_pause) << "nothing comes from inside ResumeRead";
     const std::size_t before = at_pause;
