@@ -55,22 +55,26 @@ def run(fleet, args):
             ports[name] = program.port
     rate = highest_rate(fleet, ports["penstock"], body_file) / 2
     runs, errors = {name: [] for name in ports}, dict.fromkeys(ports, 0)
+    busy = {name: [] for name in ports}
     for _ in range(args.rounds):
         for name, port in ports.items():
+            cores = measure.CoreClock()
             found, failed = percentiles(fleet, port, rate, body_file)
+            busy[name].append((cores.busy_percent(fleet.under_test), cores.busy_percent(fleet.other)))
             runs[name].append(found)
             errors[name] += failed
     print(f"At {rate:.0f} requests/s.\n\n| way | {' | '.join(f'{name} ms' for name in QUANTILES)} | "
-          f"{' | '.join(f'{name} added' for name in QUANTILES)} | errors | |\n|{'---|' * (2 * len(QUANTILES) + 3)}")
+          f"{' | '.join(f'{name} added' for name in QUANTILES)} | its core busy | the other | errors | |\n|{'---|' * (2 * len(QUANTILES) + 5)}")
     out = {"rate": rate}
     for name, rounds in runs.items():
         whole = {q: statistics.median(found[q] for found in rounds) for q in QUANTILES}
         added = {q: statistics.median(found[q] - direct[q] for found, direct in zip(rounds, runs["direct"])) for q in QUANTILES}
+        mine, other = (statistics.median(column) for column in zip(*busy[name]))
         verdict = ""
         if name == "penstock":
             good = not errors[name] and all(added[q] <= limit for q, limit in LIMITS_MS.items())
             verdict = "reached" if good else "missed"
         print(f"| {name} | {' | '.join(f'{whole[q]:.2f}' for q in QUANTILES)} | "
-              f"{' | '.join(f'{added[q]:.2f}' for q in QUANTILES)} | {errors[name]} | {verdict} |", flush=True)
-        out[name] = {"ms": whole, "added_ms": added, "errors": errors[name]}
+              f"{' | '.join(f'{added[q]:.2f}' for q in QUANTILES)} | {mine:.0f} % | {other:.0f} % | {errors[name]} | {verdict} |", flush=True)
+        out[name] = {"ms": whole, "added_ms": added, "errors": errors[name], "busy": busy[name]}
     return out

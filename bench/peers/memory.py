@@ -52,6 +52,8 @@ def idle_connections(fleet, protocol, encrypted):
     time.sleep(0.5)
     grown = measure.memory_kib(gateway.pid) - before
     for client in clients:
+        client.send(PLAIN_MODEL, False)  # it was open all the time
+        client.read_answer()
         client.close()
     fleet.stop_all()
     return grown / IDLE_CONNECTIONS

@@ -9,6 +9,7 @@ import datetime
 import importlib
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -30,7 +31,6 @@ def parse():
     parser.add_argument("--only", action="append", help="rows whose name contains this; may be repeated")
     parser.add_argument("--programs", default=",".join(PEERS), help="comma separated")
     parser.add_argument("--perf", metavar="FOLDER", help="record penstock's first round of each row by perf, for perf report")
-    parser.add_argument("--nice", type=int, default=0, help="of every program, negative on a machine that is shared (root)")
     parser.add_argument("--json", default=ROOT / "build/bench/peers.json")
     args = parser.parse_args()
     args.programs = args.programs.split(",")
@@ -53,13 +53,13 @@ def save(path, what, found):
 
 def main():
     args = parse()
-    os.nice(args.nice)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # through the contexts, which end what was started
     try:
         about = {**measure.machine(), "version": version(args.build_dir), "date": datetime.date.today().isoformat()}
     except FileNotFoundError:
         sys.exit(f"bench: {args.build_dir}/bin/penstock is missing: build it, or name another folder by --build-dir")
     print(f"{about['cpu']}, {about['cores']} cores, Linux {about['kernel']}, load average {about['load_average']} at the start; "
-          f"{about['version']}; {about['date']}; {args.rounds} rounds, nice {args.nice}\n", flush=True)
+          f"{about['version']}; {about['date']}; {args.rounds} rounds\n", flush=True)
     with tempfile.TemporaryDirectory(prefix="penstock-bench-") as folder:
         os.chmod(folder, 0o755)  # nginx drops its rights before it writes there
         try:
@@ -67,7 +67,7 @@ def main():
                 found = importlib.import_module(COMMANDS[args.what]).run(fleet, args)
         except BenchError as error:
             sys.exit(f"bench: {error}")
-    save(args.json, args.what, {"machine": about, "rounds": args.rounds, "nice": args.nice, "rows": found})
+    save(args.json, args.what, {"machine": about, "rounds": args.rounds, "rows": found})
 
 
 if __name__ == "__main__":
