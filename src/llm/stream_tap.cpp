@@ -35,11 +35,11 @@ class EventReader {
       : tap_(tap), event_name_(event_name), sighting_(sighting) {}
 
   void Read(Cursor root);
-  /// The only string of the event that carried content, raw; empty when other values or several did, or when the
-  /// event says more than content.
-  std::string_view only_text() const noexcept {
+  /// A string of the event that carried content, raw: with any other text in its place the event would say the same.
+  /// Empty when there is none, or when the event says more than that there is content.
+  std::string_view exchangeable_text() const noexcept {
     const bool plain = sighting_.content && !sighting_.finish && !sighting_.error && !has_counts_;
-    return plain && content_values_ == 1 ? text_ : std::string_view{};
+    return plain ? text_ : std::string_view{};
   }
 
  private:
@@ -61,7 +61,6 @@ class EventReader {
   void Content() { sighting_.content = sighting_.commits = true; }
   void Content(const Cursor& value) {
     Content();
-    ++content_values_;
     if (value.is_string()) text_ = value.raw_string();
   }
   void Terminal() { tap_.terminal_seen_ = sighting_.finish = sighting_.commits = true; }
@@ -76,7 +75,6 @@ class EventReader {
   std::string_view event_name_;
   Sighting& sighting_;
   bool has_counts_ = false;
-  std::uint32_t content_values_ = 0;
   std::string_view text_;
 };
 
@@ -230,7 +228,7 @@ Sighting StreamTap::Parse(const SseEvent& event, JsonParser& parser) {
   if (root) {
     EventReader reader(*this, event.name, sighting);
     reader.Read(*root);
-    const std::string_view text = reader.only_text();
+    const std::string_view text = reader.exchangeable_text();
     if (!text.empty() && event.name.empty()) template_.Learn(event.data, text);
   } else {
     sighting.malformed = true;
@@ -259,8 +257,7 @@ Sighting StreamTap::Look(const SseEvent& event, JsonParser& parser) {
 
 bool StreamTap::complete() const noexcept {
   if (!HasDone(family_)) return terminal_seen_;
-  if (index_beyond_) return done_seen_;
-  return started_.any() && started_ == finished_ && finished_.count() >= choices_;
+  return !index_beyond_ && started_.any() && started_ == finished_ && finished_.count() >= choices_;
 }
 
 }  // namespace penstock::llm

@@ -14,7 +14,7 @@ class EventTemplate {
  public:
   static constexpr std::size_t kBytesMax = 768;  ///< longer events are parsed each time
 
-  /// `data` was parsed and is a plain content event; `text` is the content of its one string that matters, raw.
+  /// `data` was parsed and is a plain content event; `text` is the inside of a string that made it one, raw.
   void Learn(std::string_view data, std::string_view text) noexcept;
   void Forget() noexcept { prefix_ = 0; }
   /// True: `data` is the learnt event with another non-empty text. Exact: false only means "parse it".

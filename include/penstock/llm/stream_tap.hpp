@@ -24,7 +24,7 @@ struct Sighting {
   std::uint16_t error_status = 0;  ///< with error: the HTTP status it stands for, 500 when it does not say
 };
 
-/// The most choices whose ends are told apart; a stream with higher indexes is complete when `[DONE]` came.
+/// The most choices whose ends are told apart. A stream with higher indexes is never complete, but `[DONE]` ends it.
 inline constexpr std::size_t kTrackedChoices = 1024;
 
 /// Owned by one Worker. Watches a stream of one family, event by event, and knows at the end whether it was

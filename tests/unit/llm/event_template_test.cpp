@@ -68,7 +68,9 @@ std::string RandomChunk(Prng& prng) {
   if (kind == 4) chunk += ",\"tool_calls\":[{}]";
   chunk += "}";
   chunk += kind == 5 ? R"(,"finish_reason":"stop")" : R"(,"finish_reason":null)";
-  chunk += kind == 6 ? R"(}],"error":{"code":429}})" : kind == 7 ? R"(}],"usage":{"completion_tokens":3}})" : "}]}";
+  chunk += kind == 6               ? std::string(R"(}],"error":{"code":429}})")
+           : kind < 12 && kind > 6 ? R"(}],"usage":{"completion_tokens":)" + std::to_string(prng.Below(2)) + "}}"
+                                   : std::string("}]}");
   return chunk;
 }
 
