@@ -48,7 +48,7 @@ defaults
   timeout client 60s
   timeout server 60s
   option http-keep-alive
-frontend front
+{no_delay}frontend front
   bind 127.0.0.1:{port}
   default_backend sim
 backend sim
@@ -235,9 +235,11 @@ class Fleet:
             protocol="h2" if upstream == "h2" else "http1"))
         return Program("penstock", [self.bin / "penstock", "serve", "--config", config], port, self.under_test, self.folder)
 
-    def _haproxy(self, port, backend, upstream, *_):
+    def _haproxy(self, port, backend, upstream, _model, _downstream, streamed, _tls):
+        # Without it HAProxy marks what it sends by MSG_MORE over HTTP/1.1, and the kernel may keep an event for 200 ms.
+        no_delay = "  option http-no-delay\n" if streamed else ""
         config = self._write("haproxy.cfg", HAPROXY_CONFIG.format(
-            port=port, backend=backend, protocol=" proto h2" if upstream == "h2" else ""))
+            port=port, backend=backend, no_delay=no_delay, protocol=" proto h2" if upstream == "h2" else ""))
         return Program("haproxy", ["haproxy", "-db", "-f", config], port, self.under_test, self.folder)
 
     def _nghttpx(self, port, backend, upstream, *_):
