@@ -1,8 +1,10 @@
 // One connection's life and death; the callbacks are in h2_receive.cpp and h2_send.cpp.
 #include "penstock/http/h2_codec.hpp"
 
+#include <algorithm>
 #include <cstring>
 #include <new>
+#include <utility>
 
 #include "http/h2_state.hpp"
 #include "penstock/base/assert.hpp"
@@ -44,14 +46,15 @@ H2State::H2State(H2Codec::Side side_, H2Memory& memory_, HeadPool& heads_, const
       handler(handler_),
       max_concurrent_streams(limits.max_concurrent_streams),
       budget(limits),
-      builder(limits) {
+      builder(limits),
+      credit_step(std::max(1u, limits.stream_window / 4)) {
   session = OpenH2Session(*this, limits);
   if (session == nullptr) killed = "out_of_memory";
 }
 
 H2Stream* H2State::Find(std::int32_t id) noexcept {
   if (session != nullptr) {
-    if (auto* stream = static_cast<H2Stream*>(nghttp2_session_get_stream_user_data(session, id))) return stream;
+    if (H2Stream* stream = Known(id)) return stream;
     if (server()) return nullptr;
   }
   for (H2Stream* stream = streams; stream != nullptr; stream = stream->next) {
@@ -74,6 +77,7 @@ H2Stream* H2State::OpenStream(std::int32_t id) noexcept {
 }
 
 void H2State::DropStream(H2Stream& stream) noexcept {
+  if (recent == &stream) recent = nullptr;
   (stream.previous == nullptr ? streams : stream.previous->next) = stream.next;
   if (stream.next != nullptr) stream.next->previous = stream.previous;
   --open_streams;
@@ -83,9 +87,11 @@ void H2State::DropStream(H2Stream& stream) noexcept {
 void H2State::CloseStream(H2Stream& stream, std::uint32_t code) {
   H2StreamHandler* const to = stream.handler;
   const bool refused = code == NGHTTP2_REFUSED_STREAM && !stream.own_reset;
-  const bool unprocessed = !server() && (refused || !stream.head_sent);
+  H2Fate fate = H2Fate::kOver;
+  if (!server() && (refused || !stream.head_sent)) fate = H2Fate::kUnprocessed;
+  if (stream.reset_counted) fate = H2Fate::kMalformed;
   DropStream(stream);
-  if (to != nullptr) to->OnClosed(static_cast<H2Error>(code), unprocessed);
+  if (to != nullptr) to->OnClosed(static_cast<H2Error>(code), fate);
 }
 
 int H2State::Kill(H2Verdict reason, H2Error code) noexcept {
@@ -188,6 +194,9 @@ bool H2Codec::Feed(std::string_view bytes, TimePoint now) {
     state.Die(static_cast<int>(taken));
     return false;
   }
+  if (state.connection_unconsumed != 0) {
+    state.Note(nghttp2_session_consume_connection(state.session, std::exchange(state.connection_unconsumed, 0)));
+  }
   state.Check(state.budget.OnFed(bytes.size(), nghttp2_session_get_outbound_queue_size(state.session)));
   if (state.goaway_untold) {
     state.goaway_untold = false;
@@ -238,12 +247,19 @@ std::uint32_t H2Codec::peer_max_concurrent_streams() const noexcept {
 
 void H2Codec::ResumeBody(std::int32_t stream) {
   if (state_->session == nullptr) return;
-  if (H2Stream* resumed = state_->Find(stream)) resumed->drained = false;
+  H2Stream* resumed = state_->Find(stream);
+  if (resumed == nullptr || !resumed->drained) return;  // its turn comes anyway
+  resumed->drained = false;
   state_->Note(nghttp2_session_resume_data(state_->session, stream));
 }
 
-void H2Codec::Consumed(std::int32_t stream, std::size_t bytes) {
-  if (state_->session != nullptr) state_->Note(nghttp2_session_consume_stream(state_->session, stream, bytes));
+void H2Codec::Consumed(std::int32_t id, std::size_t bytes) {
+  if (state_->session == nullptr) return;
+  H2Stream* stream = state_->Known(id);
+  if (stream == nullptr) return;
+  stream->unconsumed += static_cast<std::uint32_t>(bytes);
+  if (stream->unconsumed < state_->credit_step) return;
+  state_->Note(nghttp2_session_consume_stream(state_->session, id, std::exchange(stream->unconsumed, 0u)));
 }
 
 void H2Codec::GrowWindow(std::int32_t stream, std::uint32_t window) {

@@ -8,10 +8,6 @@ namespace {
 
 constexpr std::uint8_t kInterimResponsesMax = 16;
 
-H2Stream* StreamOf(nghttp2_session* session, std::int32_t id) {
-  return static_cast<H2Stream*>(nghttp2_session_get_stream_user_data(session, id));
-}
-
 std::string_view View(const std::uint8_t* bytes, std::size_t size) {
   return {reinterpret_cast<const char*>(bytes), size};
 }
@@ -23,7 +19,7 @@ int CheckStreamId(H2State& state, const nghttp2_frame_hd& header) {
     state.last_request = header.stream_id;
     return 0;
   }
-  if ((header.stream_id & 1) == 0 || StreamOf(state.session, header.stream_id) != nullptr) return 0;
+  if ((header.stream_id & 1) == 0 || state.Known(header.stream_id) != nullptr) return 0;
   if (state.now < state.late_headers_until || state.goaway_sent) return state.CheckGlitch();
   return state.Kill("stream_id", H2Error::kProtocolError);
 }
@@ -52,23 +48,23 @@ int OnBeginRequest(H2State& state, std::int32_t id) {
   return 0;
 }
 
-int OnBeginHeaders(nghttp2_session* session, const nghttp2_frame* frame, void* user_data) {
+int OnBeginHeaders(nghttp2_session*, const nghttp2_frame* frame, void* user_data) {
   H2State& state = H2State::Of(user_data);
   if (frame->hd.type != NGHTTP2_HEADERS) return 0;
   if (frame->headers.cat == NGHTTP2_HCAT_REQUEST) return OnBeginRequest(state, frame->hd.stream_id);
-  const H2Stream* stream = StreamOf(session, frame->hd.stream_id);
+  const H2Stream* stream = state.Known(frame->hd.stream_id);
   const bool response = !state.server() && stream != nullptr && !stream->head_received;
   state.builder.Begin(response ? H2HeadBuilder::Kind::kResponse : H2HeadBuilder::Kind::kIgnored, state.heads);
   return 0;
 }
 
-int OnHeader(nghttp2_session* session, const nghttp2_frame* frame, const std::uint8_t* name, std::size_t name_size,
+int OnHeader(nghttp2_session*, const nghttp2_frame* frame, const std::uint8_t* name, std::size_t name_size,
              const std::uint8_t* value, std::size_t value_size, std::uint8_t, void* user_data) {
   H2State& state = H2State::Of(user_data);
   if (state.builder.Add(View(name, name_size), View(value, value_size)) == H2HeadBuilder::Step::kContinue) return 0;
   if (const int rv = state.CheckGlitch(H2Budget::kHeaderBombGlitches); rv != 0) return rv;
   state.builder.Abandon();
-  if (const int rv = state.CountProvokedReset(StreamOf(session, frame->hd.stream_id)); rv != 0) return rv;
+  if (const int rv = state.CountProvokedReset(state.Known(frame->hd.stream_id)); rv != 0) return rv;
   return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;  // RST_STREAM; the rest of the block is decoded but not shown to us
 }
 
@@ -78,14 +74,14 @@ int OnInvalidHeader(nghttp2_session*, const nghttp2_frame*, const std::uint8_t*,
   return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;  // malformed, not merely ignored (RFC 9113 8.2.1)
 }
 
-int OnInvalidFrame(nghttp2_session* session, const nghttp2_frame* frame, int code, void* user_data) {
+int OnInvalidFrame(nghttp2_session*, const nghttp2_frame* frame, int code, void* user_data) {
   H2State& state = H2State::Of(user_data);
   // Connection errors come here too; nghttp2 has its GOAWAY ready for them.
   const bool stream_error = code == NGHTTP2_ERR_HTTP_HEADER || code == NGHTTP2_ERR_HTTP_MESSAGING ||
                             code == NGHTTP2_ERR_REFUSED_STREAM || code == NGHTTP2_ERR_FLOW_CONTROL;
   if (!stream_error || frame->hd.stream_id == 0) return 0;
   if (const int rv = state.CheckGlitch(); rv != 0) return rv;
-  return state.CountProvokedReset(StreamOf(session, frame->hd.stream_id));
+  return state.CountProvokedReset(state.Known(frame->hd.stream_id));
 }
 
 int OnRequestComplete(H2State& state, H2Stream& stream, bool end) {
@@ -120,7 +116,7 @@ int OnResponseComplete(H2State& state, H2Stream& stream, bool end) {
 }
 
 int OnHeadersComplete(H2State& state, const nghttp2_frame& frame) {
-  H2Stream* stream = StreamOf(state.session, frame.hd.stream_id);
+  H2Stream* stream = state.Known(frame.hd.stream_id);
   if (stream == nullptr) return 0;
   const bool end = (frame.hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
   stream->peer_ended |= end;
@@ -131,7 +127,7 @@ int OnHeadersComplete(H2State& state, const nghttp2_frame& frame) {
 }
 
 int OnResetReceived(H2State& state, std::int32_t id) {
-  H2Stream* stream = StreamOf(state.session, id);
+  H2Stream* stream = state.Known(id);
   if (stream == nullptr) return 0;
   stream->premature = !stream->head_sent || (state.now - stream->opened).count() < H2Budget::kPrematureWithinNs;
   return 0;
@@ -163,12 +159,12 @@ int OnPingReceived(H2State& state, const nghttp2_ping& ping) {
   return 0;
 }
 
-int OnFrameReceived(nghttp2_session* session, const nghttp2_frame* frame, void* user_data) {
+int OnFrameReceived(nghttp2_session*, const nghttp2_frame* frame, void* user_data) {
   H2State& state = H2State::Of(user_data);
   switch (frame->hd.type) {
     case NGHTTP2_DATA:
       if ((frame->hd.flags & NGHTTP2_FLAG_END_STREAM) == 0) return 0;
-      if (H2Stream* stream = StreamOf(session, frame->hd.stream_id); stream != nullptr) {
+      if (H2Stream* stream = state.Known(frame->hd.stream_id); stream != nullptr) {
         stream->peer_ended = true;
         if (stream->handler != nullptr) stream->handler->OnEnd();
       }
@@ -197,8 +193,8 @@ int OnDataChunk(nghttp2_session* session, std::uint8_t, std::int32_t id, const s
                 void* user_data) {
   H2State& state = H2State::Of(user_data);
   state.budget.OnBody(size);
-  state.Note(nghttp2_session_consume_connection(session, size));
-  H2Stream* stream = StreamOf(session, id);
+  state.connection_unconsumed += size;
+  H2Stream* stream = state.Known(id);
   if (stream == nullptr) return 0;
   if (stream->handler != nullptr) {
     stream->handler->OnBody(View(bytes, size));
@@ -210,7 +206,7 @@ int OnDataChunk(nghttp2_session* session, std::uint8_t, std::int32_t id, const s
 
 int OnStreamClose(nghttp2_session* session, std::int32_t id, std::uint32_t code, void* user_data) {
   H2State& state = H2State::Of(user_data);
-  H2Stream* stream = StreamOf(session, id);
+  H2Stream* stream = state.Known(id);
   if (stream == nullptr) return 0;
   nghttp2_session_set_stream_user_data(session, id, nullptr);
   const bool premature = stream->premature;

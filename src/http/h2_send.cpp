@@ -120,7 +120,10 @@ ssize_t ReadBody(nghttp2_session*, std::int32_t, std::uint8_t*, std::size_t leng
   std::size_t asked = std::min(room.size(), length);
   BodyPiece piece = stream.handler->PullBody(room.data(), asked);
   PENSTOCK_ASSERT(piece.bytes <= asked);
-  if (piece.bytes == 0 && piece.state == BodyState::kMore) return NGHTTP2_ERR_DEFERRED;
+  if (piece.bytes == 0 && piece.state == BodyState::kMore) {
+    stream.drained = true;
+    return NGHTTP2_ERR_DEFERRED;
+  }
   if (piece.bytes == 0 && piece.state == BodyState::kAbort) {
     stream.own_reset = true;
     return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
@@ -169,21 +172,21 @@ void OnDataSent(H2State& state, const nghttp2_frame_hd& header) {
   }
 }
 
-int OnFrameSent(nghttp2_session* session, const nghttp2_frame* frame, void* user_data) {
+int OnFrameSent(nghttp2_session*, const nghttp2_frame* frame, void* user_data) {
   H2State& state = H2State::Of(user_data);
   switch (frame->hd.type) {
     case NGHTTP2_DATA:
       OnDataSent(state, frame->hd);
       return 0;
     case NGHTTP2_HEADERS:
-      if (auto* stream = static_cast<H2Stream*>(nghttp2_session_get_stream_user_data(session, frame->hd.stream_id))) {
+      if (auto* stream = state.Known(frame->hd.stream_id)) {
         stream->head_sent = true;
         if ((frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0) EndEarly(state, *stream);
       }
       return 0;
     case NGHTTP2_RST_STREAM: {
       state.late_headers_until = TimePoint{state.now.ns + kLateHeadersNs};
-      auto* stream = static_cast<H2Stream*>(nghttp2_session_get_stream_user_data(session, frame->hd.stream_id));
+      auto* stream = state.Known(frame->hd.stream_id);
       return stream == nullptr ? 0 : state.CountProvokedReset(stream);
     }
     case NGHTTP2_SETTINGS:
@@ -202,7 +205,7 @@ int OnFrameSent(nghttp2_session* session, const nghttp2_frame* frame, void* user
 int OnFrameNotSent(nghttp2_session* session, const nghttp2_frame* frame, int, void* user_data) {
   if (frame->hd.type != NGHTTP2_HEADERS || frame->headers.cat == NGHTTP2_HCAT_REQUEST) return 0;
   H2State& state = H2State::Of(user_data);
-  auto* stream = static_cast<H2Stream*>(nghttp2_session_get_stream_user_data(session, frame->hd.stream_id));
+  auto* stream = state.Known(frame->hd.stream_id);
   if (stream == nullptr) return 0;
   stream->own_reset = true;
   state.Note(nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, frame->hd.stream_id, NGHTTP2_INTERNAL_ERROR));

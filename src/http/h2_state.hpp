@@ -21,6 +21,7 @@ struct H2Stream {
   H2Stream* next = nullptr;
   TimePoint opened{};
   std::int32_t id = 0;
+  std::uint32_t unconsumed = 0;        ///< received and no longer held, not told to nghttp2 yet
   std::uint8_t interim_responses = 0;
   bool head_received : 1 = false;  ///< the peer's head went to the handler
   bool head_sent : 1 = false;
@@ -44,6 +45,11 @@ struct H2State {
   static H2State& Of(void* user_data) noexcept { return *static_cast<H2State*>(user_data); }
   bool server() const noexcept { return side == H2Codec::Side::kServer; }
 
+  /// The record of a stream that nghttp2 knows; null for others. Frames of one stream come in runs, so the last one is kept.
+  H2Stream* Known(std::int32_t id) noexcept {
+    if (recent == nullptr || recent->id != id) recent = static_cast<H2Stream*>(nghttp2_session_get_stream_user_data(session, id));
+    return recent;
+  }
   /// The stream's record; null when it is closed or not ours. Covers requests still waiting in nghttp2's queue.
   H2Stream* Find(std::int32_t id) noexcept;
   H2Stream* OpenStream(std::int32_t id) noexcept;  ///< null: out of memory
@@ -57,7 +63,7 @@ struct H2State {
   /// What nghttp2 said to a submission: out of memory is the only thing that matters, and the next Feed() or Pull()
   /// acts on it. A stream that is gone is no error.
   void Note(int library_code) noexcept {
-    if (nghttp2_is_fatal(library_code) != 0) Kill("out_of_memory", H2Error::kInternalError);
+    if (library_code < NGHTTP2_ERR_FATAL) Kill("out_of_memory", H2Error::kInternalError);
   }
   /// The peer provoked a reset of this stream (null: of one that never opened): it pays, once.
   int CountProvokedReset(H2Stream* stream) noexcept;
@@ -80,9 +86,12 @@ struct H2State {
   H2HeadBuilder builder;
   TimePoint now{};
   H2Stream* streams = nullptr;  ///< newest first
+  H2Stream* recent = nullptr;   ///< Known()'s last answer
   std::size_t open_streams = 0;
 
   // Receiving.
+  const std::uint32_t credit_step;        ///< bytes of a stream that nghttp2 is told of at once: a quarter of its window
+  std::size_t connection_unconsumed = 0;  ///< of this Feed(): the connection is credited when it ends
   std::int32_t last_request = 0;          ///< highest stream id seen in HEADERS
   TimePoint late_headers_until{};         ///< trailers of streams that we reset may still arrive
   std::uint32_t initial_window = 65535;   ///< the peer's, to see it shrink

@@ -44,7 +44,7 @@ class WireStream final : public server::ResponseStream, public Wire, public http
   void OnResponse(http::HeadPtr, bool) override { PENSTOCK_ASSERT(false && "a server's stream gets no response"); }
   void OnBody(std::string_view bytes) override;
   void OnEnd() override;
-  void OnClosed(http::H2Error code, bool unprocessed) override;
+  void OnClosed(http::H2Error code, http::H2Fate fate) override;
   http::BodyPiece PullBody(char* to, std::size_t capacity) override;
 
  private:
@@ -169,7 +169,7 @@ http::BodyPiece WireStream::PullBody(char* to, std::size_t capacity) {
           std::exchange(answer_, Answer::kOver) == Answer::kCutting ? http::BodyState::kAbort : http::BodyState::kEnd};
 }
 
-void WireStream::OnClosed(http::H2Error, bool) {
+void WireStream::OnClosed(http::H2Error, http::H2Fate) {
   server::RequestHandler* handler = std::exchange(handler_, nullptr);
   const bool finished = answer_ == Answer::kOver;
   const std::unique_ptr<WireStream> self = std::move(session_.streams_[id_]);

@@ -81,9 +81,9 @@ class Driver final : public http::H2ConnectionHandler {
       ended = true;
       driver.ActInside(id);
     }
-    void OnClosed(http::H2Error, bool unprocessed) override {
+    void OnClosed(http::H2Error, http::H2Fate fate) override {
       ++closed;
-      Require(closed == 1 && !(unprocessed && driver.server_));
+      Require(closed == 1 && !(fate == http::H2Fate::kUnprocessed && driver.server_));
       driver.ActInside(id);
     }
     http::BodyPiece PullBody(char* to, std::size_t capacity) override {

@@ -27,9 +27,10 @@ class RecordedStream final : public http::H2StreamHandler {
     if (codec != nullptr && credit) codec->Consumed(id, bytes.size());
   }
   void OnEnd() override { ended = true; }
-  void OnClosed(http::H2Error code, bool was_unprocessed) override {
+  void OnClosed(http::H2Error code, http::H2Fate fate) override {
     closed = code;
-    unprocessed = was_unprocessed;
+    unprocessed = fate == http::H2Fate::kUnprocessed;
+    malformed = fate == http::H2Fate::kMalformed;
     ++closed_times;
   }
   http::BodyPiece PullBody(char* to, std::size_t capacity) override {
@@ -48,6 +49,7 @@ class RecordedStream final : public http::H2StreamHandler {
   bool ended = false;
   std::optional<http::H2Error> closed;
   bool unprocessed = false;
+  bool malformed = false;
   int closed_times = 0;
   int pulls = 0;
   std::string to_send;

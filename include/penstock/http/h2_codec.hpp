@@ -57,6 +57,13 @@ struct BodyPiece {
   BodyState state = BodyState::kMore;
 };
 
+/// How a stream came to its end, as far as a client must know it.
+enum class H2Fate : std::uint8_t {
+  kOver,         ///< answered, reset by either side, or lost with its connection
+  kUnprocessed,  ///< the peer provably did not act on it: REFUSED_STREAM, above GOAWAY's last id, or never sent
+  kMalformed,    ///< we reset it, for what the peer sent on it breaks RFC 9113 or our limits; the code is what we told it
+};
+
 /// One stream's events and its outgoing body; implemented by the session's stream object. Calls come only from inside
 /// the codec's Feed(), Pull() and ConnectionLost(); none of them may call one of these or Terminate(), or destroy the
 /// codec. Submitting, resetting, detaching, resuming and crediting are allowed.
@@ -66,8 +73,7 @@ class H2StreamHandler {
   virtual void OnBody(std::string_view bytes) = 0;      ///< borrowed; credit it with Consumed() when it has left our memory
   virtual void OnEnd() = 0;                             ///< the peer ended its side properly; trailers are dropped
   /// The stream is over (both sides ended, reset by either, refused by GOAWAY, or the connection died). Last call.
-  /// `unprocessed`: the peer provably did not act on it (REFUSED_STREAM, or above GOAWAY's last id).
-  virtual void OnClosed(H2Error code, bool unprocessed) = 0;
+  virtual void OnClosed(H2Error code, H2Fate fate) = 0;
   /// Fills `to` with up to `capacity` bytes of outgoing body. Fewer than that with kMore defers until ResumeBody().
   virtual BodyPiece PullBody(char* to, std::size_t capacity) = 0;
 

@@ -88,6 +88,7 @@ TEST_P(H2UpstreamHead, ResetsItsStreamOnly) {
   EXPECT_EQ(bad.head, nullptr);
   EXPECT_EQ(bad.closed, static_cast<H2Error>(GetParam().reset));
   EXPECT_FALSE(bad.unprocessed);
+  EXPECT_TRUE(bad.malformed);
   ASSERT_TRUE(client.Exchange(Ok(1, false) + DataFrame(1, "fine", true)));
   EXPECT_EQ(good.body, "fine");
   EXPECT_TRUE(good.ended);
@@ -140,6 +141,7 @@ TEST(H2Upstream, H2_42_ABodyThatContradictsItsLength) {
                                 DataFrame(1, longer ? "123456" : "1234", true)));
     EXPECT_FALSE(call.ended) << "a truncated body never looks complete";
     EXPECT_EQ(call.closed, H2Error::kProtocolError);
+    EXPECT_TRUE(call.malformed);
   }
 }
 
