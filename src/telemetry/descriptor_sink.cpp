@@ -78,15 +78,15 @@ void DescriptorSink::log(const spdlog::details::log_msg& message) {
 
 void DescriptorSink::flush() {
   if (batch_.empty()) return;
-  if (std::exchange(torn_, false)) {
-    if (write(fd_, "\n", 1) != 1) {
-      torn_ = true;
-      return Lose(0);
-    }
+  if (torn_) {
+    const Ready ready = WaitWritable();
+    if (ready == Ready::kLater) return;
+    if (ready == Ready::kNever || write(fd_, "\n", 1) != 1) return Lose(0);
+    torn_ = false;
   }
   std::size_t done = 0;
   while (done < batch_.size()) {
-    const Ready ready = regular_ ? Ready::kNow : WaitWritable();
+    const Ready ready = WaitWritable();
     if (ready == Ready::kLater) {
       batch_.erase(0, done);
       return;
@@ -112,6 +112,8 @@ void DescriptorSink::Lose(std::size_t from) {
 }
 
 DescriptorSink::Ready DescriptorSink::WaitWritable() {
+  if (regular_) return Ready::kNow;
+  if (given_up_) return Ready::kNever;
   for (;;) {
     const bool stopping = stopping_.load(std::memory_order_acquire);
     pollfd waits[2] = {{fd_, POLLOUT, 0}, {bell_.fd(), POLLIN, 0}};
@@ -120,7 +122,11 @@ DescriptorSink::Ready DescriptorSink::WaitWritable() {
     const int ready = poll(waits, alone ? 1 : 2, stopping ? kStopWaitMs : alone ? 0 : -1);
     if (ready < 0 && errno != EINTR) return Ready::kNever;
     if (ready > 0 && waits[0].revents != 0) return Ready::kNow;
-    if (ready == 0) return stopping ? Ready::kNever : Ready::kLater;
+    if (ready == 0 && !stopping) return Ready::kLater;
+    if (ready == 0) {
+      given_up_ = true;  // once for all: an exit waits for this reader kStopWaitMs, not that long per batch
+      return Ready::kNever;
+    }
     if (ready > 0) bell_.GetUp();
   }
 }
