@@ -40,7 +40,7 @@ ReloadOutcome Reloader::Reload() {
 }
 
 void Reloader::Count(bool ok) {
-  metrics_.config_reloads[static_cast<std::size_t>(ok ? telemetry::ReloadResult::kOk : telemetry::ReloadResult::kFailed)].Add(slab_);
+  metrics_.config_reloads[static_cast<std::size_t>(ok ? telemetry::ReloadResult::kOk : telemetry::ReloadResult::kRejected)].Add(slab_);
   metrics_.config_last_reload_ok.Set(slab_, ok ? 1 : 0);
 }
 

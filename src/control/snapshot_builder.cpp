@@ -106,26 +106,33 @@ class Builder {
     route.retry = RetryRulesOf(cluster.retry);
     route.balancer = policy::FindBalancer(BalancerName(cluster.balancer.policy));
     for (const config::Endpoint& endpoint : cluster.endpoints) {
-      route.endpoints.push_back(Take(cluster, endpoint));
-      route.pools.push_back(PoolOptionsOf(cluster, endpoint));
+      upstream::PoolOptions options = PoolOptionsOf(cluster, endpoint);
+      route.endpoints.push_back(Take(cluster, endpoint, options.tls.get()));
+      route.pools.push_back(std::move(options));
     }
   }
 
-  /// The running endpoint of the same cluster with the same specification, or a new one.
-  std::shared_ptr<upstream::Endpoint> Take(const config::Cluster& cluster, const config::Endpoint& endpoint) {
+  /// The running endpoint of the same cluster with the same specification and trust, or a new one.
+  std::shared_ptr<upstream::Endpoint> Take(const config::Cluster& cluster, const config::Endpoint& endpoint, const net::TlsClientContext* tls) {
     if (previous_ != nullptr) {
       for (const proxy::ClusterRoute& known : previous_->clusters) {
         if (known.config->name != cluster.name || !SamePoolRules(*known.config, cluster)) continue;
-        for (const auto& candidate : known.endpoints) {
-          if (candidate->spec() == endpoint) return candidate;
+        for (std::size_t i = 0; i < known.endpoints.size(); ++i) {
+          if (known.endpoints[i]->spec() == endpoint && SameTrust(known.pools[i].tls.get(), tls)) return known.endpoints[i];
         }
       }
     }
     return std::make_shared<upstream::Endpoint>(cluster.name, endpoint, registry_);
   }
 
-  static bool SamePoolRules(const config::Cluster& a, const config::Cluster& b) {
-    return a.connections == b.connections && a.timeouts.connect == b.timeouts.connect;
+  /// A CA file may hold other certificates under the same name.
+  static bool SameTrust(const net::TlsClientContext* a, const net::TlsClientContext* b) {
+    return a == nullptr || b == nullptr ? a == b : a->trust_digest() == b->trust_digest();
+  }
+
+  bool SamePoolRules(const config::Cluster& a, const config::Cluster& b) const {
+    const bool same_windows = previous_->config.server.limits.stream_buffer == snapshot_->config.server.limits.stream_buffer;
+    return same_windows && a.connections == b.connections && a.timeouts.connect == b.timeouts.connect;
   }
 
   upstream::PoolOptions PoolOptionsOf(const config::Cluster& cluster, const config::Endpoint& endpoint) {
@@ -134,6 +141,8 @@ class Builder {
     options.min = cluster.connections.min;
     options.max = cluster.connections.max;
     options.max_streams = cluster.connections.max_streams;
+    // With what may lie here already this stays under the watermark (proxy/attempt.cpp).
+    options.stream_window = static_cast<std::uint32_t>(snapshot_->config.server.limits.stream_buffer / 2);
     const upstream::KindQuirks& quirks = upstream::QuirksOf(endpoint.kind);
     options.idle_timeout = cluster.connections.idle_timeout.value_or(quirks.idle_timeout);
     options.idle_by_kind = !cluster.connections.idle_timeout.has_value();

@@ -94,6 +94,16 @@ void Trust(SSL_CTX* context, const std::vector<OpenSslPtr<X509>>& authorities) {
   ERR_clear_error();
 }
 
+std::string DigestOf(const std::vector<OpenSslPtr<X509>>& certificates) {
+  std::string digests;
+  for (const auto& certificate : certificates) {
+    unsigned char digest[EVP_MAX_MD_SIZE];
+    unsigned size = 0;
+    if (X509_digest(certificate.get(), EVP_sha256(), digest, &size) == 1) digests.append(reinterpret_cast<const char*>(digest), size);
+  }
+  return digests;
+}
+
 void DemandClientCertificate(SSL_CTX* context, const std::vector<OpenSslPtr<X509>>& authorities) {
   Trust(context, authorities);
   for (const auto& authority : authorities) SSL_CTX_add_client_CA(context, authority.get());
@@ -145,12 +155,14 @@ TlsClientContext::TlsClientContext() : sessions_(std::make_shared<TlsSessions>()
 Result<std::shared_ptr<const TlsClientContext>, TlsError> TlsClientContext::Make(const TlsClientOptions& options) {
   OpenSslPtr<SSL_CTX> context = NewContext(TLS_client_method());
   SSL_CTX* native = context.get();
+  std::string trust_digest;
   if (options.verify) {
     if (options.ca.empty()) {
       if (SSL_CTX_set_default_verify_paths(native) != 1) return TlsError(std::string("the system's certificate store: ") + TakeOpenSslReason());
     } else {
       TRY(const auto authorities, ReadCertificates(options.ca));
       Trust(native, authorities);
+      trust_digest = DigestOf(authorities);
     }
     SSL_CTX_set_verify(native, SSL_VERIFY_PEER, nullptr);
   }
@@ -163,6 +175,7 @@ Result<std::shared_ptr<const TlsClientContext>, TlsError> TlsClientContext::Make
 
   std::shared_ptr<TlsClientContext> made(new TlsClientContext);
   made->verify_ = options.verify;
+  made->trust_digest_ = std::move(trust_digest);
   made->context_ = context.release();
   return std::shared_ptr<const TlsClientContext>(std::move(made));
 }

@@ -8,7 +8,7 @@ namespace penstock::proxy {
 namespace {
 
 constexpr std::size_t kWatermarkMax = 64 * 1024;     // a reader that keeps up may have this much under way
-constexpr std::size_t kWatermarkCrowded = 4 * 1024;  // while all together hold more than buffered_bytes
+constexpr std::size_t kWatermarkCrowded = 4 * 1024;  // while all together hold more than buffered_bytes; HTTP/1.1
 constexpr std::string_view kKeepaliveComment = ": keep-alive\n\n";
 
 bool IsEventStream(const http::Head& head) noexcept {
@@ -65,7 +65,8 @@ void Attempt::Begin(EndpointPool& pool, policy::LoadLease lease, std::uint32_t n
   due_ = keepalive_due_ = TimePoint::Max();
   relay_.emplace<std::monostate>();
   begun_ = context_.now();
-  high_watermark_ = context_.snapshot().config.server.limits.stream_buffer;
+  received_ = 0;
+  watermark_ = context_.snapshot().config.server.limits.stream_buffer;
 
   upstream::Endpoint& endpoint = pool.endpoint();
   RequestRecord& record = context_.record;
@@ -116,6 +117,7 @@ void Attempt::OnHead(http::HeadPtr head) {
 }
 
 void Attempt::OnBody(std::string_view bytes) {
+  received_ += bytes.size();
   pool_->endpoint().load.NoteProgress(context_.now());
   if (auto* stream = std::get_if<StreamRelay>(&relay_)) {
     Handle(stream->OnBytes(bytes));
@@ -259,21 +261,30 @@ void Attempt::OnTimer() {
 
 // --- backpressure ---
 
+/// What may lie here before the upstream is paused. Over HTTP/2 it may still send its window then, which is half of the
+/// watermark; pausing costs nothing there, so it is done early and the sum stays well below.
+std::size_t Attempt::PauseAt() const noexcept {
+  const bool crowded = context_.worker.crowded();
+  if (stream_.window() != 0) return crowded ? 1 : watermark_ / 8;
+  return crowded ? kWatermarkCrowded : watermark_;
+}
+
 void Attempt::Backpressure() {
   if (paused_ || !answer_.committed()) return;
-  const std::size_t high = context_.worker.crowded() ? kWatermarkCrowded : high_watermark_;
-  if (answer_.backlog() < high) return;
+  if (answer_.backlog() < PauseAt()) return;
   paused_ = true;
   stream_.SetPaused(true);
 }
 
 void Attempt::OnSent() {
   const std::size_t backlog = answer_.backlog();
-  // A reader that empties its buffer keeps up: it may have more under way, as long as all together have not too much.
-  if (backlog == 0 && high_watermark_ < kWatermarkMax && !context_.worker.crowded()) {
-    high_watermark_ = std::min(2 * high_watermark_, kWatermarkMax);
+  // A reader that took all of a window keeps up: it may have more under way, as long as all together have not too much.
+  if (backlog == 0 && received_ >= watermark_ / 2 && watermark_ < kWatermarkMax && !context_.worker.crowded()) {
+    watermark_ = std::min(2 * watermark_, kWatermarkMax);
+    received_ = 0;
+    stream_.GrowWindow(watermark_ / 2);
   }
-  if (!paused_ || backlog > high_watermark_ / 2) return;
+  if (!paused_ || backlog > PauseAt() / 2) return;
   paused_ = false;
   if (streamed_) Await(context_.cluster->route->config->timeouts.idle, "the stream stood still");
   stream_.SetPaused(false);

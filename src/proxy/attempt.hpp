@@ -62,6 +62,7 @@ class Attempt final : public upstream::StreamHandler {
   void Await(Duration limit, const char* what);
   void Progress(const RelayStep& step);
   void OnTimer();
+  std::size_t PauseAt() const noexcept;
   void Backpressure();
   void CountOutcome();
 
@@ -81,7 +82,8 @@ class Attempt final : public upstream::StreamHandler {
   TimePoint due_ = TimePoint::Max();    ///< when the current wait is over; the timer may fire earlier and look again
   const char* awaited_ = "";
   TimePoint keepalive_due_ = TimePoint::Max();
-  std::size_t high_watermark_ = 0;
+  std::size_t watermark_ = 0;           ///< what this answer may hold here, doubled for readers that keep up
+  std::size_t received_ = 0;            ///< since the watermark was set
   bool streamed_ = false;               ///< the upstream was asked for a stream
   bool aggregate_ = false;              ///< although the client was not
   bool content_seen_ = false;

@@ -11,6 +11,7 @@ constexpr Duration kTick = std::chrono::seconds(1);           // how often strea
 constexpr Duration kGoawayGap = std::chrono::seconds(1);      // between the two steps of a graceful GOAWAY: a round trip
 constexpr Duration kBodyWindow = std::chrono::seconds(10);    // body_min_rate is measured over this
 constexpr std::uint64_t kReaderMinRate = 1024;                // FAULTS 2.1: below it for two windows = slow reader
+constexpr std::uint32_t kWindowMax = 64 * 1024;               // of a request body that outgrows the first window
 
 }  // namespace
 
@@ -62,6 +63,11 @@ void H2Stream::OnBody(std::string_view bytes) {
   window_bytes_ += bytes.size();
   // The exchange holds the body until it is whole, under limits of its own, so the window may reopen at once.
   session_.codec_.Consumed(id_, bytes.size());
+  // A question longer than its window is about to wait for a round trip per window.
+  if (!window_grown_ && (received_ += bytes.size()) > session_.connection_.options().h2.stream_window / 2) {
+    window_grown_ = true;
+    session_.codec_.GrowWindow(id_, kWindowMax);
+  }
   if (handler_ != nullptr && !failed_) handler_->OnBody(bytes);
 }
 
@@ -86,7 +92,7 @@ http::BodyPiece H2Stream::PullBody(char* to, std::size_t capacity) {
   return {n, http::BodyState::kMore};
 }
 
-void H2Stream::OnClosed(http::H2Error, bool) {
+void H2Stream::OnClosed(http::H2Error, http::H2Fate) {
   RequestHandler* handler = std::exchange(handler_, nullptr);
   const bool finished = answer_ == Answer::kEnded || answer_ == Answer::kCutting;
   const Departure departure = session_.codec_.killed_reason() != nullptr ? Departure::kProtocolError : departure_;

@@ -36,7 +36,7 @@ class H2Stream final : public ResponseStream, public http::H2StreamHandler {
   void OnResponse(http::HeadPtr head, bool end) override;
   void OnBody(std::string_view bytes) override;
   void OnEnd() override;
-  void OnClosed(http::H2Error code, bool unprocessed) override;
+  void OnClosed(http::H2Error code, http::H2Fate fate) override;
   http::BodyPiece PullBody(char* to, std::size_t capacity) override;
 
   H2Session& session_;
@@ -48,6 +48,8 @@ class H2Stream final : public ResponseStream, public http::H2StreamHandler {
   bool failed_ = false;              ///< the handler knows already that the rest of the request will not come
   Departure departure_ = Departure::kClosed;
   std::uint8_t slow_windows_ = 0;
+  std::uint64_t received_ = 0;       ///< of the question, until its window has grown
+  bool window_grown_ = false;
   std::uint64_t window_bytes_ = 0;   ///< received or sent since the last look
   TimePoint body_deadline_{};
   TimePoint looked_at_{};

@@ -68,7 +68,7 @@ GatewayMetrics::GatewayMetrics(MetricRegistry& registry, std::span<const std::st
   cancel_latency = registry.HistogramOf({Id(Metric::kCancelLatency)});
   sse_malformed = registry.CounterOf({Id(Metric::kSseMalformed)});
   config_reloads = {registry.CounterOf({Id(Metric::kConfigReloads), {registry.Pin("ok")}}),
-                    registry.CounterOf({Id(Metric::kConfigReloads), {registry.Pin("failed")}})};
+                    registry.CounterOf({Id(Metric::kConfigReloads), {registry.Pin("rejected")}})};
   config_last_reload_ok = registry.GaugeOf({Id(Metric::kConfigLastReloadOk)});
   buffered_bytes = registry.GaugeOf({Id(Metric::kBufferedBytes)});
   loop = registry.HistogramOf({Id(Metric::kLoop)});

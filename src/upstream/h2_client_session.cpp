@@ -11,12 +11,16 @@ constexpr std::size_t kPullBytes = 32 * 1024;
 constexpr Duration kPingAfter = std::chrono::seconds(10);   // FAULTS 2.1: upstream HTTP/2 PING 10 s + 5 s
 constexpr Duration kPingTimeout = std::chrono::seconds(5);
 
-const http::H2Limits kLimits = http::H2Limits::ForClient();
+http::H2Limits LimitsOf(const PoolOptions& options) {
+  http::H2Limits limits = http::H2Limits::ForClient();
+  limits.stream_window = options.stream_window;
+  return limits;
+}
 
 }  // namespace
 
 H2ClientSession::H2ClientSession(Connection& connection, http::HeadPool& heads, http::H2Memory& memory)
-    : connection_(connection), codec_(http::H2Codec::Side::kClient, memory, heads, kLimits, *this), last_data_(connection.worker().Now()) {
+    : connection_(connection), codec_(http::H2Codec::Side::kClient, memory, heads, LimitsOf(connection.options()), *this), last_data_(connection.worker().Now()) {
   connection_.ArmTimer(kPingAfter);
   connection_.FlushLater();
 }
@@ -52,6 +56,7 @@ void H2ClientSession::Start(Stream& stream) {
     return;
   }
   ++open_;
+  stream.window_ = connection_.options().stream_window;
   stream.slot_ = static_cast<std::uint32_t>(streams_.size());
   streams_.push_back(&stream);
   connection_.FlushLater();
@@ -59,6 +64,7 @@ void H2ClientSession::Start(Stream& stream) {
 }
 
 void H2ClientSession::Closed(Stream& stream) noexcept {
+  if (delivering_ == &stream) delivering_ = nullptr;
   PENSTOCK_ASSERT(stream.slot_ < streams_.size() && streams_[stream.slot_] == &stream);
   streams_[stream.slot_] = streams_.back();
   streams_[stream.slot_]->slot_ = stream.slot_;
@@ -84,17 +90,16 @@ void H2ClientSession::Abandon(Stream& stream, http::H2Error code) {
   Closed(stream);
 }
 
-void H2ClientSession::Received(Stream& stream, std::size_t bytes) {
-  if (stream.paused_) {
-    stream.uncredited_ += static_cast<std::uint32_t>(bytes);
-  } else {
-    codec_.Consumed(stream.id_, bytes);
-  }
-}
+void H2ClientSession::Credit(Stream& stream) { codec_.Consumed(stream.id_, std::exchange(stream.uncredited_, 0u)); }
 
 void H2ClientSession::SetPaused(Stream& stream, bool paused) {
   if (paused || stream.uncredited_ == 0) return;
-  codec_.Consumed(stream.id_, std::exchange(stream.uncredited_, 0u));
+  Credit(stream);
+  connection_.FlushLater();
+}
+
+void H2ClientSession::GrowWindow(Stream& stream) {
+  codec_.GrowWindow(stream.id_, stream.window_);
   connection_.FlushLater();
 }
 
@@ -118,6 +123,7 @@ void H2ClientSession::OnFin() { Drop(UpstreamError(ErrorCode::kUpstreamReset, Re
 
 void H2ClientSession::OnLost(const Error& error) {
   dead_ = true;
+  delivering_ = nullptr;
   const bool lost = error.code == ErrorCode::kUpstreamReset || error.code == ErrorCode::kUpstreamTls;
   const bool stale = used_ && !heard_ && lost;
   while (!streams_.empty()) {

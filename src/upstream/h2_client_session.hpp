@@ -1,6 +1,6 @@
 #pragma once
 
-#include <algorithm>
+#include <utility>
 
 #include "penstock/http/h2_codec.hpp"
 #include "upstream/connection.hpp"
@@ -29,9 +29,16 @@ class H2ClientSession final : public ClientSession, private http::H2ConnectionHa
   void OnIdle() override;
 
   // For Stream.
-  void Received(Stream& stream, std::size_t bytes);
+  /// Calls `handler`, which may end the stream and its owner: false then.
+  template <typename Handler>
+  bool Deliver(Stream& stream, Handler handler) {
+    delivering_ = &stream;
+    handler();
+    return std::exchange(delivering_, nullptr) != nullptr;
+  }
+  void Credit(Stream& stream);
+  void GrowWindow(Stream& stream);
   void Closed(Stream& stream) noexcept;
-  bool Runs(const Stream* stream) const noexcept { return std::find(streams_.begin(), streams_.end(), stream) != streams_.end(); }
   void Abandon(Stream& stream, http::H2Error code);  ///< resets it; no call follows
 
  private:
@@ -48,6 +55,7 @@ class H2ClientSession final : public ClientSession, private http::H2ConnectionHa
   http::H2Codec codec_;
   std::vector<Stream*> streams_;   ///< of this connection; bounded by max_streams
   std::size_t open_ = 0;
+  const Stream* delivering_ = nullptr;  ///< whose handler is being called
   bool going_away_ = false;
   bool dead_ = false;
   bool ping_out_ = false;

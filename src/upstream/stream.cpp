@@ -28,6 +28,12 @@ void Stream::SetPaused(bool paused) {
   if (session_ != nullptr) session_->SetPaused(*this, paused);
 }
 
+void Stream::GrowWindow(std::size_t bytes) {
+  if (session_ == nullptr || bytes <= window_ || window_ == 0) return;
+  window_ = static_cast<std::uint32_t>(bytes);
+  static_cast<H2ClientSession*>(session_)->GrowWindow(*this);
+}
+
 void Stream::Detach() noexcept {
   pool_ = nullptr;
   session_ = nullptr;
@@ -37,6 +43,7 @@ void Stream::Rewind() noexcept {
   part_ = 0;
   offset_ = 0;
   id_ = 0;
+  window_ = 0;
   uncredited_ = 0;
   begun_ = false;
   ended_ = false;
@@ -65,16 +72,18 @@ void Stream::OnResponse(http::HeadPtr head, bool end) {
     return;
   }
   ended_ = true;
-  const auto& session = *static_cast<H2ClientSession*>(session_);
   const bool whole = part_ == request_.body.size();
-  handler_.OnHead(std::move(head));
-  // This may be gone now. A whole request is closed by the codec next.
-  if (!whole && session.Runs(this)) OnEnd();
+  const bool runs = static_cast<H2ClientSession*>(session_)->Deliver(*this, [&] { handler_.OnHead(std::move(head)); });
+  // A whole request is closed by the codec next.
+  if (runs && !whole) OnEnd();
 }
 
 void Stream::OnBody(std::string_view bytes) {
-  static_cast<H2ClientSession*>(session_)->Received(*this, bytes.size());
-  handler_.OnBody(bytes);
+  uncredited_ += static_cast<std::uint32_t>(bytes.size());
+  H2ClientSession& session = *static_cast<H2ClientSession*>(session_);
+  const bool runs = session.Deliver(*this, [&] { handler_.OnBody(bytes); });
+  // Only now: who pauses because of these bytes gets no more than the rest of the window.
+  if (runs && !paused_) session.Credit(*this);
 }
 
 void Stream::OnEnd() {
@@ -95,16 +104,17 @@ http::BodyPiece Stream::PullBody(char* to, std::size_t capacity) {
 
 /// The response counts as complete only now, so that a reset right behind END_STREAM (NO_ERROR when the server did not
 /// want the rest of the request) and a good end take one way.
-void Stream::OnClosed(http::H2Error code, bool unprocessed) {
+void Stream::OnClosed(http::H2Error code, http::H2Fate fate) {
   static_cast<H2ClientSession*>(session_)->Closed(*this);
   Detach();
   if (ended_) {
     handler_.OnEnd();
     return;
   }
-  if (unprocessed) {
+  const bool broken = fate == http::H2Fate::kMalformed || code == http::H2Error::kProtocolError || code == http::H2Error::kCompressionError;
+  if (fate == http::H2Fate::kUnprocessed) {
     handler_.OnFailed(UpstreamError(ErrorCode::kUpstreamReset, Retry::kIfUnprocessed, "the upstream refused the stream"));
-  } else if (code == http::H2Error::kProtocolError || code == http::H2Error::kCompressionError) {
+  } else if (broken) {
     handler_.OnFailed(UpstreamError(ErrorCode::kUpstreamProtocol, Retry::kUnproven, "the upstream broke HTTP/2"));
   } else {
     handler_.OnFailed(UpstreamError(ErrorCode::kUpstreamReset, Retry::kUnproven, "the upstream reset the stream"));

@@ -260,7 +260,7 @@ class ReloadTest(DaemonTest):
             self.assertIn(part, message)
         self.assertIn("reload failed", gateway.hang_up())
         self.assertIn("server.drain.delay", gateway.text())
-        self.assertEqual(gateway.metric('penstock_config_reloads_total{result="failed"}'), 2)
+        self.assertEqual(gateway.metric('penstock_config_reloads_total{result="rejected"}'), 2)
         self.assertEqual(gateway.metric("penstock_config_last_reload_ok"), 0)
         self.assertEqual(post(gateway.address).status, 200)
         gateway.write(self.config())

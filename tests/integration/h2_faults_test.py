@@ -175,6 +175,15 @@ class ClientFrames(FaultCase):
         connection.drain()
         self.assertEqual(connection.goaway[1], h2.PROTOCOL_ERROR)
 
+    def test_a_long_question_gets_a_longer_window(self):
+        connection = self.connect()
+        fields = h2.request_fields("POST", PATH, more=[("content-type", "application/json")])
+        connection.send(h2.headers_frame(1, fields, end_stream=False) + h2.frame(h2.DATA, 0, 1, CHAT + b" " * (9000 - len(CHAT))))
+        while connection.stream(1).window <= 65535:  # RFC 9113's, until the SETTINGS came; then 16 KiB
+            self.assertTrue(connection.step())
+        connection.send(h2.frame(h2.DATA, h2.END_STREAM, 1, b""))
+        self.assertEqual(connection.finish(1).status, 200)
+
     def test_H2_30_reused_id(self):
         connection = self.connect()
         connection.ask("GET", "/health")

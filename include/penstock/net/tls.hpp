@@ -64,12 +64,15 @@ class TlsClientContext {
 
   ssl_ctx_st* native() const noexcept { return context_; }
   bool verify() const noexcept { return verify_; }
+  /// SHA-256 of each certificate of `ca`, in their order; empty for the system's store. Another digest: another file content.
+  const std::string& trust_digest() const noexcept { return trust_digest_; }
 
  private:
   friend class TlsStream;
   TlsClientContext();
   ssl_ctx_st* context_ = nullptr;
   bool verify_ = true;
+  std::string trust_digest_;
   std::shared_ptr<TlsSessions> sessions_;  ///< also held by each connection: a ticket may come after a reload
 };
 

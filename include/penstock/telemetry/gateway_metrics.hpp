@@ -51,7 +51,7 @@ enum class Protocol : std::uint8_t { kHttp1, kHttp2, kGrpc };
 inline constexpr std::size_t kProtocols = 3;
 std::string_view ProtocolName(Protocol protocol) noexcept;
 
-enum class ReloadResult : std::uint8_t { kOk, kFailed };
+enum class ReloadResult : std::uint8_t { kOk, kRejected };
 
 /// Values of build_info.
 struct BuildLabels {

@@ -24,6 +24,7 @@ struct PoolOptions {
   std::uint32_t min = 0;
   std::uint32_t max = 100;
   std::uint32_t max_streams = 100;
+  std::uint32_t stream_window = 8 * 1024;                     ///< HTTP/2 receive window of a new stream, bytes
   Duration idle_timeout = std::chrono::seconds(55);
   bool idle_by_kind = false;                                  ///< `auto`: the owner sets idle_timeout anew when it learns the kind
   Duration connect_timeout = std::chrono::seconds(2);         ///< TCP and TLS together

@@ -47,8 +47,12 @@ class Stream final : public http::H2StreamHandler {
 
   /// Gives it up in whatever phase: unlinked from the queue, its connection closed or its stream reset at once. No call follows.
   void Cancel();
-  /// Backpressure: no (or little) more body until resumed.
+  /// Backpressure: no more body until resumed than window(); over HTTP/1.1 than one read.
   void SetPaused(bool paused);
+  /// HTTP/2: bytes that the upstream may send beyond what was taken from it unpaused; at first PoolOptions::stream_window.
+  /// 0 over HTTP/1.1.
+  std::size_t window() const noexcept { return window_; }
+  void GrowWindow(std::size_t bytes);  ///< HTTP/1.1: nothing
   bool active() const noexcept { return pool_ != nullptr; }
   bool on_connection() const noexcept { return session_ != nullptr; }
   /// Whether a byte of the request may have reached the upstream.
@@ -63,7 +67,7 @@ class Stream final : public http::H2StreamHandler {
   void OnResponse(http::HeadPtr head, bool end) override;
   void OnBody(std::string_view bytes) override;
   void OnEnd() override;
-  void OnClosed(http::H2Error code, bool unprocessed) override;
+  void OnClosed(http::H2Error code, http::H2Fate fate) override;
   http::BodyPiece PullBody(char* to, std::size_t capacity) override;
 
   void Rewind() noexcept;
@@ -80,6 +84,7 @@ class Stream final : public http::H2StreamHandler {
   std::size_t offset_ = 0;
   std::int32_t id_ = 0;       ///< HTTP/2
   std::uint32_t slot_ = 0;        ///< HTTP/2: place in the session's list
+  std::uint32_t window_ = 0;      ///< HTTP/2: of the running stream
   std::uint32_t uncredited_ = 0;  ///< HTTP/2: received while paused
   bool paused_ = false;
   bool begun_ = false;

@@ -122,7 +122,7 @@ TEST_F(Gateway, EveryHandleMovesItsOwnSeries) {
   metrics_.retries[static_cast<std::size_t>(RetryReason::kTimeout)].Add(slab);
   metrics_.cancel_latency.Observe(slab, 1ms);
   metrics_.sse_malformed.Add(slab, 2);
-  metrics_.config_reloads[static_cast<std::size_t>(ReloadResult::kFailed)].Add(control_);
+  metrics_.config_reloads[static_cast<std::size_t>(ReloadResult::kRejected)].Add(control_);
   metrics_.config_last_reload_ok.Set(control_, 1);
   metrics_.buffered_bytes.Add(slab, 4096);
   metrics_.loop.Observe(slab, 20us);
@@ -139,7 +139,7 @@ TEST_F(Gateway, EveryHandleMovesItsOwnSeries) {
       {R"(penstock_retries_total{reason="timeout"})", "1"},
       {R"(penstock_cancel_latency_seconds_bucket{le="0.001"})", "1"},
       {"penstock_sse_malformed_total", "2"},
-      {R"(penstock_config_reloads_total{result="failed"})", "1"},
+      {R"(penstock_config_reloads_total{result="rejected"})", "1"},
       {R"(penstock_config_reloads_total{result="ok"})", "0"},
       {"penstock_config_last_reload_ok", "1"},
       {"penstock_buffered_bytes", "4096"},

@@ -31,6 +31,14 @@ class H2PoolFaults : public World {
     peer.connections[connection]->Send(test::HeadersFrame(stream, test::Literal(":status", "200"), false) +
                                        test::DataFrame(stream, "ok", true));
   }
+  /// The sum of WINDOW_UPDATEs that the first connection got for a stream.
+  std::size_t Granted(std::uint32_t stream) {
+    std::size_t sum = 0;
+    for (const test::ParsedFrame& frame : test::OfType(test::ParseFrames(peer.connections[0]->received), h2::kWindowUpdate)) {
+      if (frame.stream == stream) sum += test::Number(frame.payload);
+    }
+    return sum;
+  }
   std::vector<std::unique_ptr<Call>> Submit(int count) {
     std::vector<std::unique_ptr<Call>> calls;
     for (int i = 0; i < count; ++i) calls.push_back(std::make_unique<Call>("{}"));
@@ -236,6 +244,38 @@ TEST_F(H2PoolFaults, AnswerOfAHeadOnly) {
   EXPECT_TRUE(whole.good());
   EXPECT_TRUE(unfinished.good());
   EXPECT_EQ(whole.status, 204);
+}
+
+TEST_F(H2PoolFaults, C_07_WhoPausesBecauseOfBytesIsGrantedNoneForThem) {
+  PoolOptions options;
+  options.stream_window = 8192;
+  Make(options);
+  Call call("{}");
+  call.on_body = [&call] { call.stream.SetPaused(true); };
+  call.Submit(*pool);
+  ASSERT_TRUE(Arrived(0, 1));
+  Settings(0);
+  EXPECT_EQ(call.stream.window(), 8192u);
+  peer.last().Send(test::HeadersFrame(1, test::Literal(":status", "200"), false) + test::DataFrame(1, std::string(8192, 'x'), false));
+  ASSERT_TRUE(Until([&] { return call.received.size() == 8192; }));
+  Pass(milliseconds(10));
+  EXPECT_EQ(Granted(1), 0u);
+  call.stream.SetPaused(false);
+  EXPECT_TRUE(Until([&] { return Granted(1) == 8192; }));
+}
+
+TEST_F(H2PoolFaults, C_07_AGrownWindowIsGranted) {
+  PoolOptions options;
+  options.stream_window = 8192;
+  Make(options);
+  Call call("{}");
+  call.Submit(*pool);
+  ASSERT_TRUE(Arrived(0, 1));
+  Settings(0);
+  Pass(milliseconds(1));
+  call.stream.GrowWindow(32768);
+  EXPECT_EQ(call.stream.window(), 32768u);
+  EXPECT_TRUE(Until([&] { return Granted(1) == 32768 - 8192; }));
 }
 
 TEST_F(H2PoolFaults, ConnectionUnusedKeepsTheIdleTimeout) {

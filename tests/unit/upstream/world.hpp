@@ -93,7 +93,10 @@ struct Call final : StreamHandler {
 
   void OnRequestSent() override { ++sent; }
   void OnHead(http::HeadPtr response) override { status = response->status; }
-  void OnBody(std::string_view bytes) override { received.append(bytes); }
+  void OnBody(std::string_view bytes) override {
+    received.append(bytes);
+    if (on_body) on_body();
+  }
   void OnEnd() override {
     ++ends;
     if (on_over) on_over();
@@ -115,6 +118,7 @@ struct Call final : StreamHandler {
   int ends = 0;
   std::string received;
   std::optional<Error> error;
+  std::function<void()> on_body;
   std::function<void()> on_over;
   Stream stream{*this};
 };
