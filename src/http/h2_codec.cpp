@@ -47,7 +47,7 @@ H2State::H2State(H2Codec::Side side_, H2Memory& memory_, HeadPool& heads_, const
       max_concurrent_streams(limits.max_concurrent_streams),
       budget(limits),
       builder(limits),
-      credit_step(std::max(1u, limits.stream_window / 4)) {
+      stream_window(limits.stream_window) {
   session = OpenH2Session(*this, limits);
   if (session == nullptr) killed = "out_of_memory";
 }
@@ -258,14 +258,16 @@ void H2Codec::Consumed(std::int32_t id, std::size_t bytes) {
   H2Stream* stream = state_->Known(id);
   if (stream == nullptr) return;
   stream->unconsumed += static_cast<std::uint32_t>(bytes);
-  if (stream->unconsumed < state_->credit_step) return;
+  if (stream->unconsumed < state_->stream_window / 4) return;
   state_->Note(nghttp2_session_consume_stream(state_->session, id, std::exchange(stream->unconsumed, 0u)));
 }
 
 void H2Codec::GrowWindow(std::int32_t stream, std::uint32_t window) {
   if (state_->session == nullptr) return;
-  state_->Note(nghttp2_session_set_local_window_size(state_->session, NGHTTP2_FLAG_NONE, stream,
-                                                     static_cast<std::int32_t>(window)));
+  // Until the peer acknowledges our SETTINGS its streams have RFC 9113's first window; then they lose the difference.
+  const std::uint32_t first = nghttp2_session_get_local_settings(state_->session, NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE);
+  const std::int64_t size = std::int64_t{window} + first - state_->stream_window;
+  state_->Note(nghttp2_session_set_local_window_size(state_->session, NGHTTP2_FLAG_NONE, stream, static_cast<std::int32_t>(size)));
 }
 
 void H2Codec::Reset(std::int32_t id, H2Error code) {

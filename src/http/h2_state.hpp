@@ -90,7 +90,7 @@ struct H2State {
   std::size_t open_streams = 0;
 
   // Receiving.
-  const std::uint32_t credit_step;        ///< bytes of a stream that nghttp2 is told of at once: a quarter of its window
+  const std::uint32_t stream_window;      ///< of a new stream, once the peer has acknowledged our SETTINGS
   std::size_t connection_unconsumed = 0;  ///< of this Feed(): the connection is credited when it ends
   std::int32_t last_request = 0;          ///< highest stream id seen in HEADERS
   TimePoint late_headers_until{};         ///< trailers of streams that we reset may still arrive
