@@ -51,7 +51,8 @@ nghttp2_nv Field(std::string_view name, std::string_view value) {
 int OnFrame(nghttp2_session* session, const nghttp2_frame* frame, void*) {
   const bool ends = (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
   if (!ends || (frame->hd.type != NGHTTP2_HEADERS && frame->hd.type != NGHTTP2_DATA)) return 0;
-  const nghttp2_nv fields[] = {Field(":status", "200"), Field("content-type", "application/json"), Field("content-length", "1024")};
+  const nghttp2_nv fields[] = {Field(":status", "200"), Field("content-type", "application/json"),
+                               Field("content-length", "1024")};
   nghttp2_data_provider body{};
   body.read_callback = ReadBody;
   return nghttp2_submit_response(session, frame->hd.stream_id, fields, std::size(fields), &body) == 0

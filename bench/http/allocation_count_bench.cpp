@@ -9,18 +9,12 @@ namespace {
 std::uint64_t g_count = 0;
 }  // namespace
 
-std::uint64_t penstock::AllocationCount() noexcept {
-  return g_count;
-}
+std::uint64_t penstock::AllocationCount() noexcept { return g_count; }
 
 void* operator new(std::size_t size) {
   ++g_count;
   if (void* block = std::malloc(size); block != nullptr) return block;
   std::abort();
 }
-void operator delete(void* block) noexcept {
-  std::free(block);
-}
-void operator delete(void* block, std::size_t) noexcept {
-  std::free(block);
-}
+void operator delete(void* block) noexcept { std::free(block); }
+void operator delete(void* block, std::size_t) noexcept { std::free(block); }

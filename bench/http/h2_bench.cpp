@@ -120,7 +120,8 @@ class Client final : public H2ConnectionHandler {
     head_.Add("authorization", "Bearer sk-0123456789abcdef0123456789abcdef");
     head_.Add("user-agent", "OpenAI/Python 1.99.0");
     head_.Add("content-length", "600");
-    codec = std::make_unique<H2Codec>(H2Codec::Side::kClient, worker.memory, worker.heads, H2Limits::ForClient(), *this);
+    codec =
+        std::make_unique<H2Codec>(H2Codec::Side::kClient, worker.memory, worker.heads, H2Limits::ForClient(), *this);
   }
   H2StreamHandler* OnRequest(std::int32_t, HeadPtr, bool) override { std::abort(); }
   H2StreamHandler* OnReject(std::int32_t, HeadPtr, bool, const Error&, const char*) override { std::abort(); }
@@ -174,7 +175,9 @@ void Connect(Client& client, Server& server, TimePoint now) {
 /// Sets the stream id of every frame that carries one.
 void Renumber(std::string& frames, std::int32_t id) {
   for (std::size_t at = 0; at + 9 <= frames.size();) {
-    const auto byte = [&](std::size_t i) { return static_cast<std::size_t>(static_cast<unsigned char>(frames[at + i])); };
+    const auto byte = [&](std::size_t i) {
+      return static_cast<std::size_t>(static_cast<unsigned char>(frames[at + i]));
+    };
     for (int i = 0; i < 4; ++i) frames[at + 5 + static_cast<std::size_t>(i)] = static_cast<char>(id >> (24 - 8 * i));
     at += 9 + (byte(0) << 16 | byte(1) << 8 | byte(2));
   }
@@ -304,7 +307,10 @@ std::string Frame(std::uint8_t type, std::uint8_t flags, std::uint32_t stream, s
 /// Row H2-25: 16,000 one-byte references to a field of 4,000 bytes, per block. The limit is 0.03 s of CPU per MB of
 /// attack; without the cut-off nghttp2 takes 1.2.
 void BM_H2HpackBomb(benchmark::State& bench) {
-  const std::string pseudo("\x83\x87\x84\x41\x01" "a", 6);  // POST, https, "/", and a literal :authority
+  const std::string pseudo(
+      "\x83\x87\x84\x41\x01"
+      "a",
+      6);  // POST, https, "/", and a literal :authority
   std::string field("\x40\x06x-bomb\x7f", 9);
   field += "\xbd\x1e";  // 127 + 3901
   field.append(4028, 'b');
@@ -331,7 +337,8 @@ void BM_H2HpackBomb(benchmark::State& bench) {
     worker.reset();
     bench.ResumeTiming();
   }
-  bench.counters["cpu_s_per_mb"] = benchmark::Counter(static_cast<double>(bytes) / 1e6, benchmark::Counter::kIsRate | benchmark::Counter::kInvert);
+  bench.counters["cpu_s_per_mb"] =
+      benchmark::Counter(static_cast<double>(bytes) / 1e6, benchmark::Counter::kIsRate | benchmark::Counter::kInvert);
 }
 BENCHMARK(BM_H2HpackBomb)->Unit(benchmark::kMillisecond);
 

@@ -95,7 +95,8 @@ void IdleConnection(benchmark::State& state) {
     const auto acceptor = worker.loop().Listen(listener.fd(), false, servers);
     const auto complete = [&] {
       return servers.peers.size() == static_cast<std::size_t>(count) &&
-             std::all_of(servers.peers.begin(), servers.peers.end(), [](const auto& peer) { return peer->received == 600; });
+             std::all_of(servers.peers.begin(), servers.peers.end(),
+                         [](const auto& peer) { return peer->received == 600; });
     };
     while (!complete()) worker.RunTurn();
     state.counters["rss_bytes_per_connection"] = static_cast<double>(ResidentBytes() - before) / count;

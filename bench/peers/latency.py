@@ -53,7 +53,7 @@ def run(fleet, args):
         program = fleet.start(name, sim, "h2", model) if name in args.programs else None
         if program:
             ports[name] = program.port
-    rate = highest_rate(fleet, ports["penstock"], body_file) / 2
+    rate = args.rate or highest_rate(fleet, ports["penstock"], body_file) / 2
     runs, errors = {name: [] for name in ports}, dict.fromkeys(ports, 0)
     busy = {name: [] for name in ports}
     for _ in range(args.rounds):

@@ -28,6 +28,7 @@ def parse():
     parser.add_argument("--build-dir", default=ROOT / "build/release", help="its bin/ has penstock and penstock-sim")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--requests", type=int, help="per program and round; stream: SSE requests of 100 events")
+    parser.add_argument("--rate", type=int, help="latency: requests per second; otherwise half of the highest that penstock answers")
     parser.add_argument("--only", action="append", help="rows whose name contains this; may be repeated")
     parser.add_argument("--programs", default=",".join(PEERS), help="comma separated")
     parser.add_argument("--perf", metavar="FOLDER", help="record penstock's first round of each row by perf, for perf report")

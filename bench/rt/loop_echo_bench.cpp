@@ -1,6 +1,7 @@
-// CPU per round trip of an echo server: our epoll loop against Boost.Asio's epoll reactor (docs/adr/0001-own-epoll-loop.md).
-// Fifty connections on loopback; one thread of plain epoll plays all clients, ping-pong, the same for every contestant. The
-// time is the server thread's CPU, so the clients' and other programs' work does not count.
+// CPU per round trip of an echo server: our epoll loop against Boost.Asio's epoll reactor
+// (docs/adr/0001-own-epoll-loop.md). Fifty connections on loopback; one thread of plain epoll plays all clients,
+// ping-pong, the same for every contestant. The time is the server thread's CPU, so the clients' and other programs'
+// work does not count.
 //
 //   bench_rt --benchmark_filter=Echo
 #include <benchmark/benchmark.h>
@@ -100,13 +101,17 @@ void Measure(benchmark::State& state, const std::uint64_t& bytes_echoed, Serve s
   run();  // connects, warms up
   for (auto _ : state) run();
   state.counters["cpu_per_round_trip"] =
-      benchmark::Counter(static_cast<double>(kRoundTripsPerIteration), benchmark::Counter::kIsIterationInvariantRate | benchmark::Counter::kInvert);
+      benchmark::Counter(static_cast<double>(kRoundTripsPerIteration),
+                         benchmark::Counter::kIsIterationInvariantRate | benchmark::Counter::kInvert);
 }
 
 // --- ours ---
 
 struct Echo final : SocketHandler, Flushable {
-  Echo(Worker& w, std::unique_ptr<Socket> s, std::uint64_t& b) : worker(w), socket(std::move(s)), bytes(b), out(w.chunks()) { socket->Start(*this); }
+  Echo(Worker& w, std::unique_ptr<Socket> s, std::uint64_t& b)
+      : worker(w), socket(std::move(s)), bytes(b), out(w.chunks()) {
+    socket->Start(*this);
+  }
   void OnConnected() override {}
   void OnRead(std::string_view in) override {
     out.Append(in);
@@ -129,7 +134,9 @@ struct Echo final : SocketHandler, Flushable {
 
 struct EchoServer final : AcceptHandler {
   explicit EchoServer(Worker& w) : worker(w) {}
-  void OnAccept(std::unique_ptr<Socket> socket) override { echoes.push_back(std::make_unique<Echo>(worker, std::move(socket), bytes)); }
+  void OnAccept(std::unique_ptr<Socket> socket) override {
+    echoes.push_back(std::make_unique<Echo>(worker, std::move(socket), bytes));
+  }
   void OnAcceptError(int) override {}
   Worker& worker;
   std::uint64_t bytes = 0;
@@ -159,14 +166,16 @@ using boost::asio::ip::tcp;
 struct AsioReader {
   AsioReader(tcp::socket s, std::uint64_t& b) : socket(std::move(s)), bytes(b) { Read(); }
   void Read() {
-    socket.async_read_some(boost::asio::buffer(buffer), [this](const boost::system::error_code& error, std::size_t size) {
-      if (error) return;
-      boost::asio::async_write(socket, boost::asio::buffer(buffer.data(), size), [this](const boost::system::error_code& failed, std::size_t sent) {
-        if (failed) return;
-        bytes += sent;
-        Read();
-      });
-    });
+    socket.async_read_some(
+        boost::asio::buffer(buffer), [this](const boost::system::error_code& error, std::size_t size) {
+          if (error) return;
+          boost::asio::async_write(socket, boost::asio::buffer(buffer.data(), size),
+                                   [this](const boost::system::error_code& failed, std::size_t sent) {
+                                     if (failed) return;
+                                     bytes += sent;
+                                     Read();
+                                   });
+        });
   }
   tcp::socket socket;
   std::uint64_t& bytes;
@@ -194,7 +203,8 @@ struct AsioWaiter {
   std::uint64_t& bytes;
 };
 
-/// `unsafe`: the concurrency hint that turns Asio's locks off (nobody could post from another thread then), else the hint 1.
+/// `unsafe`: the concurrency hint that turns Asio's locks off (nobody could post from another thread then), else the
+/// hint 1.
 template <class Connection>
 void EchoAsio(benchmark::State& state) {
   boost::asio::io_context context(static_cast<int>(state.range(0)) != 0 ? BOOST_ASIO_CONCURRENCY_HINT_UNSAFE : 1);

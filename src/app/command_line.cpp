@@ -75,10 +75,13 @@ int RunCommandLine(int argc, char** argv) {
     return command;
   };
   CLI::App* serve = with_config("serve", "run the gateway in the foreground, log to stderr");
-  CLI::App* check = with_config("check", "check a configuration and everything it names; exit 1 with every error as FILE:LINE:COL: path: message");
+  CLI::App* check = with_config(
+      "check",
+      "check a configuration and everything it names; exit 1 with every error as FILE:LINE:COL: path: message");
   CLI::App* dump = with_config("dump", "print the effective configuration, secrets as ***");
   CLI::App* schema = app.add_subcommand("schema", "print the JSON Schema of the configuration");
-  CLI::App* version = app.add_subcommand("version", "print version, commit, build flags and the event loops available here");
+  CLI::App* version =
+      app.add_subcommand("version", "print version, commit, build flags and the event loops available here");
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

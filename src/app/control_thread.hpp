@@ -9,8 +9,8 @@
 
 namespace penstock::app {
 
-/// Owned by the main thread. The control thread: a worker of its own, not pinned, so that the admin API and reloads cost the
-/// serving threads nothing.
+/// Owned by the main thread. The control thread: a worker of its own, not pinned, so that the admin API and reloads
+/// cost the serving threads nothing.
 class ControlThread {
  public:
   explicit ControlThread(std::unique_ptr<rt::EventLoop> loop);

@@ -80,8 +80,8 @@ std::optional<std::string> Daemon::OpenListeners() {
 void Daemon::BuildWorkers() {
   for (unsigned i = 0; i < worker_count_; ++i) {
     telemetry::LogChannel* access = log_sink_->access_enabled() ? &log_sink_->OpenChannel() : nullptr;
-    workers_.push_back(
-        std::make_unique<WorkerThread>(i, MakeEventLoop(config_.server.event_loop), offload_, resolver_, metrics_, access, connections_, snapshot_));
+    workers_.push_back(std::make_unique<WorkerThread>(i, MakeEventLoop(config_.server.event_loop), offload_, resolver_,
+                                                      metrics_, access, connections_, snapshot_));
     for (std::size_t l = 0; l < listeners_.size(); ++l) {
       workers_[i]->AddListener(listeners_[l].fd(i), listeners_[l].shared(), snapshot_->listener_tls[l]);
     }
@@ -91,7 +91,8 @@ void Daemon::BuildWorkers() {
 void Daemon::BuildControl() {
   std::vector<control::PostToGateway> posts;
   for (const auto& worker : workers_) {
-    posts.push_back([each = worker.get()](std::function<void(proxy::Gateway&)> letter) { each->Post(std::move(letter)); });
+    posts.push_back(
+        [each = worker.get()](std::function<void(proxy::Gateway&)> letter) { each->Post(std::move(letter)); });
   }
   control_.Build({.config_file = config_file_,
                   .snapshot = std::move(snapshot_),
@@ -109,8 +110,13 @@ void Daemon::BuildControl() {
 
 void Daemon::Run() {
   const WallTime now = ReadWallClock();
-  log_->Info(now, "starting", {{"version", PENSTOCK_VERSION}, {"commit", PENSTOCK_COMMIT}, {"config", config_file_}, {"workers", worker_count_}});
-  for (const OpenAddress& listener : listeners_) log_->Info(now, "listening on " + listener.text(), {{"address", listener.text()}});
+  log_->Info(now, "starting",
+             {{"version", PENSTOCK_VERSION},
+              {"commit", PENSTOCK_COMMIT},
+              {"config", config_file_},
+              {"workers", worker_count_}});
+  for (const OpenAddress& listener : listeners_)
+    log_->Info(now, "listening on " + listener.text(), {{"address", listener.text()}});
   log_->Info(now, "admin API on " + admin_->text(), {{"admin_address", admin_->text()}});
   for (const auto& worker : workers_) worker->Start(config_.server.pin_workers);
   control_.Start();

@@ -42,7 +42,7 @@ class Daemon {
   const telemetry::GatewayMetrics metrics_;
   std::shared_ptr<const proxy::Snapshot> snapshot_;  ///< until the threads have it
   std::unique_ptr<telemetry::LogSink> log_sink_;
-  std::optional<telemetry::Logger> log_;             ///< the control thread's while that runs
+  std::optional<telemetry::Logger> log_;  ///< the control thread's while that runs
   server::ConnectionCount connections_;
   std::vector<OpenAddress> listeners_;
   std::optional<OpenAddress> admin_;

@@ -24,8 +24,8 @@ std::optional<std::string> RaiseFileLimit(const config::Config& config, unsigned
   }
   const std::uint64_t needed = FilesNeeded(config, workers);
   if (limit.rlim_cur >= needed) return std::nullopt;
-  return "the limit on open files is " + std::to_string(limit.rlim_cur) + ", but the configuration may need " + std::to_string(needed) +
-         ": raise it (ulimit -n, LimitNOFILE=) or lower server.limits.connections";
+  return "the limit on open files is " + std::to_string(limit.rlim_cur) + ", but the configuration may need " +
+         std::to_string(needed) + ": raise it (ulimit -n, LimitNOFILE=) or lower server.limits.connections";
 }
 
 }  // namespace penstock::app

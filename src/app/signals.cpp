@@ -38,7 +38,8 @@ int Signals::Next() {
     }
     if (fds[0].revents != 0) return 0;
     signalfd_siginfo came{};
-    if (::read(signal_fd_, &came, sizeof came) == static_cast<ssize_t>(sizeof came)) return static_cast<int>(came.ssi_signo);
+    if (::read(signal_fd_, &came, sizeof came) == static_cast<ssize_t>(sizeof came))
+      return static_cast<int>(came.ssi_signo);
   }
 }
 

@@ -2,8 +2,8 @@
 
 namespace penstock::app {
 
-/// Shared: Stop() may be called from any thread; all else is the main thread's. The process's signals as values. Constructed
-/// before any other thread, so that all inherit the mask and nobody is interrupted.
+/// Shared: Stop() may be called from any thread; all else is the main thread's. The process's signals as values.
+/// Constructed before any other thread, so that all inherit the mask and nobody is interrupted.
 class Signals {
  public:
   Signals();

@@ -10,7 +10,8 @@ control::BuildText BuildOf(std::string_view event_loop) {
 
 std::string VersionText() {
   const control::BuildText build = BuildOf("");
-  return "penstock " + build.version + "\ncommit: " + build.commit + "\nbuild: " + build.build + "\nevent loops: " + EventLoopNames();
+  return "penstock " + build.version + "\ncommit: " + build.commit + "\nbuild: " + build.build +
+         "\nevent loops: " + EventLoopNames();
 }
 
 }  // namespace penstock::app

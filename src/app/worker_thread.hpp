@@ -16,9 +16,8 @@ namespace penstock::app {
 /// Owned by the main thread. One worker with its thread; everything inside lives and dies on that thread.
 class WorkerThread {
  public:
-  WorkerThread(unsigned index, std::unique_ptr<rt::EventLoop> loop, rt::OffloadThreads& offload, net::Resolver& resolver,
-               const telemetry::GatewayMetrics& metrics,
-               telemetry::LogChannel* access_channel,
+  WorkerThread(unsigned index, std::unique_ptr<rt::EventLoop> loop, rt::OffloadThreads& offload,
+               net::Resolver& resolver, const telemetry::GatewayMetrics& metrics, telemetry::LogChannel* access_channel,
                server::ConnectionCount& count, std::shared_ptr<const proxy::Snapshot> snapshot);
   ~WorkerThread();
 

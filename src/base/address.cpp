@@ -10,12 +10,8 @@ namespace {
 
 constexpr std::uint8_t kV4Prefix[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
 
-bool IsAlphanumeric(char c) {
-  return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-}
-bool IsHex(char c) {
-  return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
-}
+bool IsAlphanumeric(char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
+bool IsHex(char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F'); }
 
 Parsed<std::uint16_t> ParsePort(std::string_view text, std::uint16_t min) {
   const auto port = ParseInteger(text, UINT16_MAX);
@@ -30,8 +26,7 @@ bool IsPathPrefix(std::string_view path) {
     const char c = path[i];
     if (c == '%') {
       if (i + 2 >= path.size() || !IsHex(path[i + 1]) || !IsHex(path[i + 2])) return false;
-    } else if (!IsAlphanumeric(c) &&
-               std::string_view("-._~!$&'()*+,;=:@/").find(c) == std::string_view::npos) {
+    } else if (!IsAlphanumeric(c) && std::string_view("-._~!$&'()*+,;=:@/").find(c) == std::string_view::npos) {
       return false;
     }
   }
@@ -59,14 +54,11 @@ Parsed<IpAddress> IpAddress::Parse(std::string_view text) {
   return kRefused;
 }
 
-bool IpAddress::is_v4() const noexcept {
-  return std::equal(std::begin(kV4Prefix), std::end(kV4Prefix), bytes.begin());
-}
+bool IpAddress::is_v4() const noexcept { return std::equal(std::begin(kV4Prefix), std::end(kV4Prefix), bytes.begin()); }
 
 bool IpAddress::is_loopback() const noexcept {
   if (is_v4()) return bytes[12] == 127;
-  return bytes[15] == 1 &&
-         std::all_of(bytes.begin(), bytes.end() - 1, [](std::uint8_t byte) { return byte == 0; });
+  return bytes[15] == 1 && std::all_of(bytes.begin(), bytes.end() - 1, [](std::uint8_t byte) { return byte == 0; });
 }
 
 std::string IpAddress::ToString() const {
@@ -122,8 +114,7 @@ Parsed<IpPrefix> IpPrefix::Parse(std::string_view text) {
 
 bool IpPrefix::Contains(const IpAddress& address) const noexcept {
   const std::size_t whole = bits / 8;
-  if (!std::equal(ip.bytes.begin(), ip.bytes.begin() + static_cast<std::ptrdiff_t>(whole),
-                  address.bytes.begin()))
+  if (!std::equal(ip.bytes.begin(), ip.bytes.begin() + static_cast<std::ptrdiff_t>(whole), address.bytes.begin()))
     return false;
   if (bits % 8 == 0) return true;
   const unsigned mask = 0xffu << (8 - bits % 8);
@@ -180,9 +171,7 @@ std::string Url::Authority() const {
   return (v6 ? "[" + host + "]" : host) + ":" + std::to_string(port);
 }
 
-std::string Url::ToString() const {
-  return (https ? "https://" : "http://") + Authority() + path;
-}
+std::string Url::ToString() const { return (https ? "https://" : "http://") + Authority() + path; }
 
 bool IsHostName(std::string_view text) noexcept {
   if (text.empty() || text.size() > 253) return false;

@@ -29,16 +29,13 @@ constexpr Messages kTimeMessages = {"needs a unit, as in 250ms, 10s, 5m or 1h",
                                     "must be a whole number and a unit (us, ms, s, m, h), as in 250ms"};
 constexpr Messages kSizeMessages = {"needs a unit, as in 512B, 64KiB, 10MiB or 1GiB",
                                     "must be a whole number and a unit (B, KiB, MiB, GiB), as in 64KiB"};
-constexpr Messages kRateMessages = {
-    "needs a unit, as in 512B/s or 1KiB/s",
-    "must be a whole number and a unit (B/s, KiB/s, MiB/s, GiB/s), as in 1KiB/s"};
+constexpr Messages kRateMessages = {"needs a unit, as in 512B/s or 1KiB/s",
+                                    "must be a whole number and a unit (B/s, KiB/s, MiB/s, GiB/s), as in 1KiB/s"};
 
-bool IsDigit(char c) {
-  return c >= '0' && c <= '9';
-}
+bool IsDigit(char c) { return c >= '0' && c <= '9'; }
 
-Parsed<std::uint64_t> ParseQuantity(std::string_view text, std::span<const Unit> units,
-                                    std::string_view suffix, const Messages& messages) {
+Parsed<std::uint64_t> ParseQuantity(std::string_view text, std::span<const Unit> units, std::string_view suffix,
+                                    const Messages& messages) {
   if (text.starts_with('-')) return ParseError{kNegative};
   std::size_t digits = 0;
   while (digits < text.size() && IsDigit(text[digits])) ++digits;
@@ -54,8 +51,7 @@ Parsed<std::uint64_t> ParseQuantity(std::string_view text, std::span<const Unit>
   for (const Unit& known : units) {
     if (unit != known.name) continue;
     std::uint64_t product = 0;
-    if (__builtin_mul_overflow(number, known.factor, &product) || product > INT64_MAX)
-      return ParseError{kTooLarge};
+    if (__builtin_mul_overflow(number, known.factor, &product) || product > INT64_MAX) return ParseError{kTooLarge};
     return product;
   }
   return ParseError{messages.bad_unit};
@@ -86,8 +82,7 @@ Parsed<double> ParseNumber(std::string_view text) {
     if (i != point && !IsDigit(text[i])) return ParseError{kNotNumber};
   }
   double value = 0;
-  const auto [end, error] =
-      std::from_chars(text.data(), text.data() + text.size(), value, std::chars_format::fixed);
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value, std::chars_format::fixed);
   if (error != std::errc{} || !std::isfinite(value)) return ParseError{kTooLarge};
   return value;
 }
@@ -97,13 +92,9 @@ Parsed<Duration> ParseDuration(std::string_view text) {
   return Duration(static_cast<std::int64_t>(ns));
 }
 
-Parsed<std::uint64_t> ParseSize(std::string_view text) {
-  return ParseQuantity(text, kSizeUnits, "", kSizeMessages);
-}
+Parsed<std::uint64_t> ParseSize(std::string_view text) { return ParseQuantity(text, kSizeUnits, "", kSizeMessages); }
 
-Parsed<std::uint64_t> ParseRate(std::string_view text) {
-  return ParseQuantity(text, kSizeUnits, "/s", kRateMessages);
-}
+Parsed<std::uint64_t> ParseRate(std::string_view text) { return ParseQuantity(text, kSizeUnits, "/s", kRateMessages); }
 
 std::string PrintDuration(Duration duration) {
   const std::int64_t us = duration.count() / 1000;
@@ -123,9 +114,7 @@ std::string PrintSize(std::uint64_t bytes) {
   return std::to_string(bytes / factor).append(name);
 }
 
-std::string PrintRate(std::uint64_t bytes_per_second) {
-  return PrintSize(bytes_per_second) + "/s";
-}
+std::string PrintRate(std::uint64_t bytes_per_second) { return PrintSize(bytes_per_second) + "/s"; }
 
 std::string PrintNumber(double number) {
   char buffer[400];  // the longest finite double in fixed notation has 309 digits before the point

@@ -8,9 +8,7 @@
 namespace penstock::config {
 namespace {
 
-std::string Index(std::string_view list, std::size_t i) {
-  return std::string(list) + "[" + std::to_string(i) + "]";
-}
+std::string Index(std::string_view list, std::size_t i) { return std::string(list) + "[" + std::to_string(i) + "]"; }
 
 /// Owned by one Worker.
 class Checker {
@@ -36,8 +34,7 @@ class Checker {
 
   /// Reports `path` when another value of the same text came before; empty text is a value that could not be
   /// read.
-  void Unique(std::unordered_map<std::string, std::string>& places, const std::string& text,
-              const std::string& path) {
+  void Unique(std::unordered_map<std::string, std::string>& places, const std::string& text, const std::string& path) {
     if (text.empty()) return;
     const auto [first, fresh] = places.emplace(text, path);
     if (!fresh) Error(path, "is the same as " + first->second);
@@ -89,8 +86,7 @@ void Checker::CheckLimits() {
   if (limits.response_hold > limits.response_body)
     Error(path + "response_hold", "must not be larger than response_body");
   if (limits.uri > limits.header_bytes) Error(path + "uri", "must not be larger than header_bytes");
-  if (limits.streams_per_connection_total != 0 &&
-      limits.streams_per_connection_total < limits.streams_per_connection) {
+  if (limits.streams_per_connection_total != 0 && limits.streams_per_connection_total < limits.streams_per_connection) {
     Error(path + "streams_per_connection_total", "must not be smaller than streams_per_connection");
   }
 }
@@ -143,14 +139,13 @@ void Checker::CheckModels() {
   std::unordered_map<std::string, std::string> names;
   std::unordered_set<std::string> used;
   // With a cluster that could not be read, a name without a cluster may be that one's.
-  const bool clusters_known = std::all_of(config_.clusters.begin(), config_.clusters.end(),
-                                          [](const Cluster& c) { return !c.name.empty(); });
+  const bool clusters_known =
+      std::all_of(config_.clusters.begin(), config_.clusters.end(), [](const Cluster& c) { return !c.name.empty(); });
   for (std::size_t i = 0; i < config_.models.size(); ++i) {
     const Model& model = config_.models[i];
     const std::string path = Index("models", i);
     Unique(names, model.name, path + ".name");
-    for (std::size_t j = 0; j < model.aliases.size(); ++j)
-      Unique(names, model.aliases[j], Index(path + ".aliases", j));
+    for (std::size_t j = 0; j < model.aliases.size(); ++j) Unique(names, model.aliases[j], Index(path + ".aliases", j));
     used.insert(model.cluster);
     if (model.cluster.empty() || !clusters_known || cluster_names_.empty()) continue;
     if (!cluster_names_.contains(model.cluster)) Error(path + ".cluster", "names no cluster of this file");
@@ -174,8 +169,6 @@ void Complete(Config& config) {
   }
 }
 
-void Check(const Config& config, const YamlTree& tree, Problems& problems) {
-  Checker(config, tree, problems).Run();
-}
+void Check(const Config& config, const YamlTree& tree, Problems& problems) { Checker(config, tree, problems).Run(); }
 
 }  // namespace penstock::config

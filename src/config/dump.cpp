@@ -37,9 +37,7 @@ Config Sample() {
 
 }  // namespace
 
-std::string Dump(const Config& config) {
-  return YamlWriter(false).Write(ConfigSection(), &config);
-}
+std::string Dump(const Config& config) { return YamlWriter(false).Write(ConfigSection(), &config); }
 
 std::string AnnotatedDefaults() {
   const Config sample = Sample();

@@ -13,26 +13,12 @@ std::string_view NameOf(E value) noexcept {
 
 }  // namespace
 
-std::string_view Name(EventLoop loop) noexcept {
-  return NameOf(loop);
-}
-std::string_view Name(LogLevel level) noexcept {
-  return NameOf(level);
-}
-std::string_view Name(LogFormat format) noexcept {
-  return NameOf(format);
-}
-std::string_view Name(EndpointKind kind) noexcept {
-  return NameOf(kind);
-}
-std::string_view Name(UpstreamProtocol protocol) noexcept {
-  return NameOf(protocol);
-}
-std::string_view Name(StreamUpstream mode) noexcept {
-  return NameOf(mode);
-}
-std::string_view Name(BalancerPolicy policy) noexcept {
-  return NameOf(policy);
-}
+std::string_view Name(EventLoop loop) noexcept { return NameOf(loop); }
+std::string_view Name(LogLevel level) noexcept { return NameOf(level); }
+std::string_view Name(LogFormat format) noexcept { return NameOf(format); }
+std::string_view Name(EndpointKind kind) noexcept { return NameOf(kind); }
+std::string_view Name(UpstreamProtocol protocol) noexcept { return NameOf(protocol); }
+std::string_view Name(StreamUpstream mode) noexcept { return NameOf(mode); }
+std::string_view Name(BalancerPolicy policy) noexcept { return NameOf(policy); }
 
 }  // namespace penstock::config

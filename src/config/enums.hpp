@@ -22,10 +22,8 @@ struct EnumRows<EventLoop> {
 };
 template <>
 struct EnumRows<LogLevel> {
-  static constexpr EnumRow<LogLevel> kRows[] = {{"debug", LogLevel::kDebug},
-                                                {"info", LogLevel::kInfo},
-                                                {"warn", LogLevel::kWarn},
-                                                {"error", LogLevel::kError}};
+  static constexpr EnumRow<LogLevel> kRows[] = {
+      {"debug", LogLevel::kDebug}, {"info", LogLevel::kInfo}, {"warn", LogLevel::kWarn}, {"error", LogLevel::kError}};
 };
 template <>
 struct EnumRows<LogFormat> {
@@ -34,10 +32,9 @@ struct EnumRows<LogFormat> {
 template <>
 struct EnumRows<EndpointKind> {
   static constexpr EnumRow<EndpointKind> kRows[] = {
-      {"auto", EndpointKind::kAuto},         {"vllm", EndpointKind::kVllm},
-      {"sglang", EndpointKind::kSglang},     {"tgi", EndpointKind::kTgi},
-      {"llamacpp", EndpointKind::kLlamacpp}, {"triton", EndpointKind::kTriton},
-      {"ollama", EndpointKind::kOllama},     {"openai", EndpointKind::kOpenai}};
+      {"auto", EndpointKind::kAuto},     {"vllm", EndpointKind::kVllm},         {"sglang", EndpointKind::kSglang},
+      {"tgi", EndpointKind::kTgi},       {"llamacpp", EndpointKind::kLlamacpp}, {"triton", EndpointKind::kTriton},
+      {"ollama", EndpointKind::kOllama}, {"openai", EndpointKind::kOpenai}};
 };
 template <>
 struct EnumRows<UpstreamProtocol> {

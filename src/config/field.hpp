@@ -35,8 +35,7 @@ std::string ReadScalar(const Scalar& scalar, const Rules& rules, const ReadConte
     problem = CheckBounds(Format::Measure(read), rules, Format::kBound);
     if (!problem.empty()) return problem;
   }
-  if (rules.text != nullptr && !scalar.text.empty() && !rules.text->matches(scalar.text))
-    return rules.text->message;
+  if (rules.text != nullptr && !scalar.text.empty() && !rules.text->matches(scalar.text)) return rules.text->message;
   *static_cast<typename Format::Value*>(value) = std::move(read);
   return {};
 }
@@ -64,9 +63,7 @@ const ListType& ListOf() {
   using List = std::vector<T>;
   static const ListType type = {
       TypeOf<T, Format>(), [](const void* list) { return static_cast<const List*>(list)->size(); },
-      [](const void* list, std::size_t i) {
-        return static_cast<const void*>(&(*static_cast<const List*>(list))[i]);
-      },
+      [](const void* list, std::size_t i) { return static_cast<const void*>(&(*static_cast<const List*>(list))[i]); },
       [](void* list) { return static_cast<void*>(&static_cast<List*>(list)->emplace_back()); },
       [](void* list) { static_cast<List*>(list)->clear(); }};
   return type;

@@ -24,8 +24,7 @@ constexpr const char* kNoQuotes = "must be written without quotes";
 
 }  // namespace
 
-std::string CheckBounds(std::optional<std::int64_t> measure, const Rules& rules,
-                        const BoundSpelling& spelling) {
+std::string CheckBounds(std::optional<std::int64_t> measure, const Rules& rules, const BoundSpelling& spelling) {
   if (!measure || (*measure >= rules.min && *measure <= rules.max)) return {};
   if (rules.max == Rules::kNoMax) return "must be at least " + spelling.spell(rules.min) + spelling.unit;
   if (rules.min == Rules::kNoMin) return "must be at most " + spelling.spell(rules.max) + spelling.unit;
@@ -38,41 +37,29 @@ std::string OneOf(const std::vector<std::string_view>& words) {
   return message;
 }
 
-Facts FlagFormat::Describe() {
-  return {.name = "true or false", .json = Json::kBoolean};
-}
+Facts FlagFormat::Describe() { return {.name = "true or false", .json = Json::kBoolean}; }
 std::string FlagFormat::Read(const Scalar& scalar, Value& value) {
   if (scalar.text != "true" && scalar.text != "false") return "must be true or false";
   if (scalar.quoted) return kNoQuotes;
   value = scalar.text == "true";
   return {};
 }
-Spelling FlagFormat::Spell(const Value& value) {
-  return {value ? "true" : "false", Style::kLiteral};
-}
+Spelling FlagFormat::Spell(const Value& value) { return {value ? "true" : "false", Style::kLiteral}; }
 
-Facts CountFormat::Describe() {
-  return {.name = "integer", .json = Json::kInteger};
-}
+Facts CountFormat::Describe() { return {.name = "integer", .json = Json::kInteger}; }
 std::string CountFormat::Read(const Scalar& scalar, Value& value) {
   std::string problem = Take(ParseInteger(scalar.text, UINT32_MAX), value);
   return problem.empty() && scalar.quoted ? kNoQuotes : problem;
 }
-Spelling CountFormat::Spell(const Value& value) {
-  return {std::to_string(value), Style::kLiteral};
-}
+Spelling CountFormat::Spell(const Value& value) { return {std::to_string(value), Style::kLiteral}; }
 const BoundSpelling CountFormat::kBound = {[](std::int64_t bound) { return std::to_string(bound); }};
 
-Facts NumberFormat::Describe() {
-  return {.name = "number", .json = Json::kNumber};
-}
+Facts NumberFormat::Describe() { return {.name = "number", .json = Json::kNumber}; }
 std::string NumberFormat::Read(const Scalar& scalar, Value& value) {
   std::string problem = Take(ParseNumber(scalar.text), value);
   return problem.empty() && scalar.quoted ? kNoQuotes : problem;
 }
-Spelling NumberFormat::Spell(const Value& value) {
-  return {PrintNumber(value), Style::kLiteral};
-}
+Spelling NumberFormat::Spell(const Value& value) { return {PrintNumber(value), Style::kLiteral}; }
 std::int64_t NumberFormat::Measure(const Value& value) {
   return static_cast<std::int64_t>(std::ceil(std::min(value, 1e15)));
 }
@@ -81,54 +68,35 @@ const BoundSpelling NumberFormat::kBound = {[](std::int64_t bound) { return std:
 Facts DurationFormat::Describe() {
   return {.name = "duration", .pattern = "^(0|[1-9][0-9]*)(us|ms|s|m|h)$", .zero_without_unit = true};
 }
-std::string DurationFormat::Read(const Scalar& scalar, Value& value) {
-  return Take(ParseDuration(scalar.text), value);
-}
-Spelling DurationFormat::Spell(const Value& value) {
-  return {PrintDuration(value)};
-}
-const BoundSpelling DurationFormat::kBound = {
-    [](std::int64_t bound) { return PrintDuration(Duration(bound)); }};
+std::string DurationFormat::Read(const Scalar& scalar, Value& value) { return Take(ParseDuration(scalar.text), value); }
+Spelling DurationFormat::Spell(const Value& value) { return {PrintDuration(value)}; }
+const BoundSpelling DurationFormat::kBound = {[](std::int64_t bound) { return PrintDuration(Duration(bound)); }};
 
 Facts SizeFormat::Describe() {
   return {.name = "size", .pattern = "^(0|[1-9][0-9]*)(B|KiB|MiB|GiB)$", .zero_without_unit = true};
 }
-std::string SizeFormat::Read(const Scalar& scalar, Value& value) {
-  return Take(ParseSize(scalar.text), value);
-}
-Spelling SizeFormat::Spell(const Value& value) {
-  return {PrintSize(value)};
-}
+std::string SizeFormat::Read(const Scalar& scalar, Value& value) { return Take(ParseSize(scalar.text), value); }
+Spelling SizeFormat::Spell(const Value& value) { return {PrintSize(value)}; }
 const BoundSpelling SizeFormat::kBound = {
     [](std::int64_t bound) { return PrintSize(static_cast<std::uint64_t>(bound)); }};
 
 Facts RateFormat::Describe() {
   return {.name = "rate", .pattern = "^(0|[1-9][0-9]*)(B|KiB|MiB|GiB)/s$", .zero_without_unit = true};
 }
-std::string RateFormat::Read(const Scalar& scalar, Value& value) {
-  return Take(ParseRate(scalar.text), value);
-}
-Spelling RateFormat::Spell(const Value& value) {
-  return {PrintRate(value)};
-}
+std::string RateFormat::Read(const Scalar& scalar, Value& value) { return Take(ParseRate(scalar.text), value); }
+Spelling RateFormat::Spell(const Value& value) { return {PrintRate(value)}; }
 const BoundSpelling RateFormat::kBound = {
     [](std::int64_t bound) { return PrintRate(static_cast<std::uint64_t>(bound)); }};
 
-Facts TextFormat::Describe() {
-  return {.name = "text"};
-}
+Facts TextFormat::Describe() { return {.name = "text"}; }
 std::string TextFormat::Read(const Scalar& scalar, Value& value) {
   value = scalar.text;
   return {};
 }
-Spelling TextFormat::Spell(const Value& value) {
-  return {value, Style::kString};
-}
+Spelling TextFormat::Spell(const Value& value) { return {value, Style::kString}; }
 const BoundSpelling TextFormat::kBound = {[](std::int64_t bound) { return std::to_string(bound); }, " bytes"};
 
-Facts HeaderNameFormat::Describe() {
-  return {.name = "header name"};
-}
+Facts HeaderNameFormat::Describe() { return {.name = "header name"}; }
 std::string HeaderNameFormat::Read(const Scalar& scalar, Value& value) {
   value = scalar.text;
   std::transform(value.begin(), value.end(), value.begin(),
@@ -136,15 +104,11 @@ std::string HeaderNameFormat::Read(const Scalar& scalar, Value& value) {
   return {};
 }
 
-Facts SecretFormat::Describe() {
-  return {.name = "secret", .confidential = true};
-}
+Facts SecretFormat::Describe() { return {.name = "secret", .confidential = true}; }
 std::string SecretFormat::Read(const Scalar& scalar, const ReadContext& context, Value& value) {
   return ReadSecret(scalar.text, context, value);
 }
-Spelling SecretFormat::Spell(const Value& value) {
-  return {value.empty() ? "" : "***", Style::kString};
-}
+Spelling SecretFormat::Spell(const Value& value) { return {value.empty() ? "" : "***", Style::kString}; }
 
 Facts AddressFormat::Describe() {
   return {.name = "address", .pattern = "^(unix:/.+|[0-9.]+:[0-9]+|\\[[0-9A-Fa-f:.]+\\]:[0-9]+)$"};
@@ -152,19 +116,11 @@ Facts AddressFormat::Describe() {
 std::string AddressFormat::Read(const Scalar& scalar, Value& value) {
   return Take(SocketAddress::Parse(scalar.text), value);
 }
-Spelling AddressFormat::Spell(const Value& value) {
-  return {value.ToString(), Style::kString};
-}
+Spelling AddressFormat::Spell(const Value& value) { return {value.ToString(), Style::kString}; }
 
-Facts PrefixFormat::Describe() {
-  return {.name = "IP address or prefix", .pattern = "^[0-9A-Fa-f:.]+(/[0-9]+)?$"};
-}
-std::string PrefixFormat::Read(const Scalar& scalar, Value& value) {
-  return Take(IpPrefix::Parse(scalar.text), value);
-}
-Spelling PrefixFormat::Spell(const Value& value) {
-  return {value.ToString(), Style::kString};
-}
+Facts PrefixFormat::Describe() { return {.name = "IP address or prefix", .pattern = "^[0-9A-Fa-f:.]+(/[0-9]+)?$"}; }
+std::string PrefixFormat::Read(const Scalar& scalar, Value& value) { return Take(IpPrefix::Parse(scalar.text), value); }
+Spelling PrefixFormat::Spell(const Value& value) { return {value.ToString(), Style::kString}; }
 
 Facts UrlFormat::Describe() {
   return {.name = "URL", .pattern = "^https?://[^/?#@]+(/[^?#]*)?$", .confidential = true};
@@ -173,13 +129,9 @@ std::string UrlFormat::Read(const Scalar& scalar, Value& value) {
   if (scalar.text.size() > 2048) return "must be at most 2048 bytes";
   return Take(Url::Parse(scalar.text), value);
 }
-Spelling UrlFormat::Spell(const Value& value) {
-  return {value.ToString(), Style::kString};
-}
+Spelling UrlFormat::Spell(const Value& value) { return {value.ToString(), Style::kString}; }
 
-Facts AccessLogFormat::Describe() {
-  return {.name = "stderr, off or a path", .pattern = "^(stderr|off|\\.{0,2}/.+)$"};
-}
+Facts AccessLogFormat::Describe() { return {.name = "stderr, off or a path", .pattern = "^(stderr|off|\\.{0,2}/.+)$"}; }
 std::string AccessLogFormat::Read(const Scalar& scalar, Value& value) {
   const std::string_view text = scalar.text;
   if (text == "stderr" || text == "off") {
@@ -196,21 +148,17 @@ std::string AccessLogFormat::Read(const Scalar& scalar, Value& value) {
 }
 Spelling AccessLogFormat::Spell(const Value& value) {
   switch (value.kind) {
-    case AccessLog::Kind::kStderr:
-      return {"stderr"};
-    case AccessLog::Kind::kOff:
-      return {"off"};
-    case AccessLog::Kind::kFile:
-      break;
+    case AccessLog::Kind::kStderr: return {"stderr"};
+    case AccessLog::Kind::kOff: return {"off"};
+    case AccessLog::Kind::kFile: break;
   }
   return {value.path, Style::kString};
 }
 
 namespace {
 
-constexpr EnumRow<RetryCondition> kRetryWords[] = {{"connect", RetryCondition::kConnect},
-                                                   {"reset", RetryCondition::kReset},
-                                                   {"timeout", RetryCondition::kTimeout}};
+constexpr EnumRow<RetryCondition> kRetryWords[] = {
+    {"connect", RetryCondition::kConnect}, {"reset", RetryCondition::kReset}, {"timeout", RetryCondition::kTimeout}};
 
 }  // namespace
 

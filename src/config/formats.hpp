@@ -19,8 +19,7 @@ namespace penstock::config {
 
 /// "must be between 1s and 10s" when `measure` is outside the rules, else empty.
 /// Without a measure (`auto`) there is nothing to check.
-std::string CheckBounds(std::optional<std::int64_t> measure, const Rules& rules,
-                        const BoundSpelling& spelling);
+std::string CheckBounds(std::optional<std::int64_t> measure, const Rules& rules, const BoundSpelling& spelling);
 
 /// "must be one of a, b, c"
 std::string OneOf(const std::vector<std::string_view>& words);
@@ -230,9 +229,7 @@ struct FormatOf<RetryCondition> {
   using type = RetryConditionFormat;
 };
 template <class E>
-requires requires {
-  EnumRows<E>::kRows;
-}
+requires requires { EnumRows<E>::kRows; }
 struct FormatOf<E> {
   using type = EnumFormat<E>;
 };

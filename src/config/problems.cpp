@@ -32,8 +32,7 @@ void Problems::MoveTo(LoadResult& result) {
   SortByPlace(warnings_);
   if (dropped_ > 0) {
     const Problem& last = errors_.back();
-    errors_.push_back(
-        {file_, last.line, last.column, "(file)", "and " + std::to_string(dropped_) + " more errors"});
+    errors_.push_back({file_, last.line, last.column, "(file)", "and " + std::to_string(dropped_) + " more errors"});
   }
   result.errors = std::move(errors_);
   result.warnings = std::move(warnings_);

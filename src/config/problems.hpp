@@ -30,8 +30,7 @@ class Problems {
   void MoveTo(LoadResult& result);
 
  private:
-  void Add(std::vector<Problem>& list, std::size_t& dropped, Mark mark, std::string_view path,
-           std::string message);
+  void Add(std::vector<Problem>& list, std::size_t& dropped, Mark mark, std::string_view path, std::string message);
 
   std::string file_;
   std::vector<Problem> errors_;

@@ -12,9 +12,7 @@
 namespace penstock::config {
 namespace {
 
-std::string Reason(int error) {
-  return std::generic_category().message(error);
-}
+std::string Reason(int error) { return std::generic_category().message(error); }
 
 /// Owned by one Worker.
 class Descriptor {

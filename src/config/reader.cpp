@@ -9,9 +9,7 @@ namespace {
 
 constexpr std::size_t kQuoteBytesMax = 64;
 
-const char* ProcessEnvironment(const char* name) {
-  return std::getenv(name);
-}
+const char* ProcessEnvironment(const char* name) { return std::getenv(name); }
 
 /// A text of the file for a message: short and on one line, whatever it holds.
 std::string Quote(std::string_view text, char mark) {
@@ -26,21 +24,17 @@ std::string Quote(std::string_view text, char mark) {
 /// An unknown key in a path: as it is when it looks like a key.
 std::string PathOf(std::string_view key) {
   constexpr std::string_view kKeyBytes = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-";
-  const bool plain = !key.empty() && key.size() <= kQuoteBytesMax &&
-                     key.find_first_not_of(kKeyBytes) == std::string_view::npos;
+  const bool plain =
+      !key.empty() && key.size() <= kQuoteBytesMax && key.find_first_not_of(kKeyBytes) == std::string_view::npos;
   return plain ? std::string(key) : Quote(key, '`');
 }
 
 const char* Describe(YamlTree::Node::Kind kind) {
   switch (kind) {
-    case YamlTree::Node::Kind::kNull:
-      return "nothing";
-    case YamlTree::Node::Kind::kScalar:
-      return "a single value";
-    case YamlTree::Node::Kind::kMap:
-      return "a mapping";
-    case YamlTree::Node::Kind::kList:
-      return "a list";
+    case YamlTree::Node::Kind::kNull: return "nothing";
+    case YamlTree::Node::Kind::kScalar: return "a single value";
+    case YamlTree::Node::Kind::kMap: return "a mapping";
+    case YamlTree::Node::Kind::kList: return "a list";
   }
   return "";
 }
@@ -124,15 +118,13 @@ void Reader::ReadSection(const Node& node, const SectionType& section, void* val
   }
 }
 
-void Reader::ReadEntry(const YamlTree::Entry& entry, const SectionType& section, std::vector<Mark>& seen,
-                       void* value) {
+void Reader::ReadEntry(const YamlTree::Entry& entry, const SectionType& section, std::vector<Mark>& seen, void* value) {
   for (std::size_t i = 0; i < section.fields.size(); ++i) {
     const Field& field = section.fields[i];
     if (field.name != entry.key) continue;
     const PathStep step(path_, field.name);
     if (seen[i].line != 0)
-      return Report(entry.key_mark,
-                    "is a duplicate key; the first is on line " + std::to_string(seen[i].line));
+      return Report(entry.key_mark, "is a duplicate key; the first is on line " + std::to_string(seen[i].line));
     seen[i] = entry.key_mark;
     return ReadValue(tree_.at(entry.value), field, field.type, field.member(value));
   }

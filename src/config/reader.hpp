@@ -23,8 +23,7 @@ class Reader {
   void ReadScalar(const Node& node, const Field& field, const ScalarType& type, void* value);
   void ReadList(const Node& node, const Field& field, const ListType& type, void* value);
   void ReadSection(const Node& node, const SectionType& section, void* value);
-  void ReadEntry(const YamlTree::Entry& entry, const SectionType& section, std::vector<Mark>& seen,
-                 void* value);
+  void ReadEntry(const YamlTree::Entry& entry, const SectionType& section, std::vector<Mark>& seen, void* value);
   void UnknownKey(const YamlTree::Entry& entry, const SectionType& section);
   void Report(Mark mark, std::string message) {
     problems_.Error(mark, path_.empty() ? "(file)" : path_, std::move(message));

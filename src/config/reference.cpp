@@ -70,15 +70,14 @@ void Rows(const SectionType& section, const void* defaults, const std::string& p
     const SectionType* below = field.type.section;
     if (field.type.list != nullptr) below = field.type.list->element.section;
     if (below == nullptr) {
-      out += "| `" + path + "` | " + Cell(TypeText(field.type, field.rules)) + " | " +
-             Cell(DefaultText(field, value)) + " | " + (field.rules.restart ? "yes" : "") + " | " +
-             Cell(field.help) + " |\n";
+      out += "| `" + path + "` | " + Cell(TypeText(field.type, field.rules)) + " | " + Cell(DefaultText(field, value)) +
+             " | " + (field.rules.restart ? "yes" : "") + " | " + Cell(field.help) + " |\n";
       continue;
     }
     const bool list = field.type.list != nullptr;
-    const std::string shape = list ? "list, " + std::to_string(field.rules.count_min) + " to " +
-                                         std::to_string(field.rules.count_max)
-                                   : "section";
+    const std::string shape =
+        list ? "list, " + std::to_string(field.rules.count_min) + " to " + std::to_string(field.rules.count_max)
+             : "section";
     out += "| `" + path + "` | " + shape + " | " + (field.rules.required ? "required" : "") + " | | " +
            Cell(field.help) + " |\n";
     Rows(*below, list ? below->defaults : value, path + (list ? "[]." : "."), out);
@@ -95,8 +94,7 @@ std::string ReferencePage() {
     const std::string name(field.name);
     out += "\n## " + name + "\n\n" + (list ? "A list: " : "A section: ") + std::string(field.help) + ".\n\n";
     out += "| key | type | default | restart | |\n|---|---|---|---|---|\n";
-    Rows(section, list ? section.defaults : field.Of(ConfigSection().defaults), name + (list ? "[]." : "."),
-         out);
+    Rows(section, list ? section.defaults : field.Of(ConfigSection().defaults), name + (list ? "[]." : "."), out);
   }
   return out;
 }

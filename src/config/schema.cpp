@@ -15,9 +15,7 @@ namespace {
 
 namespace json = boost::json;
 
-json::string_view ToJson(std::string_view text) {
-  return {text.data(), text.size()};
-}
+json::string_view ToJson(std::string_view text) { return {text.data(), text.size()}; }
 
 json::value DefaultOf(const Type& type, const void* value) {
   if (type.list != nullptr) {
@@ -35,18 +33,10 @@ json::object PlainScalar(const Facts& facts, const Rules& rules) {
   json::object schema;
   const bool numeric = facts.json == Facts::Json::kInteger || facts.json == Facts::Json::kNumber;
   switch (facts.json) {
-    case Facts::Json::kString:
-      schema["type"] = "string";
-      break;
-    case Facts::Json::kInteger:
-      schema["type"] = "integer";
-      break;
-    case Facts::Json::kNumber:
-      schema["type"] = "number";
-      break;
-    case Facts::Json::kBoolean:
-      schema["type"] = "boolean";
-      break;
+    case Facts::Json::kString: schema["type"] = "string"; break;
+    case Facts::Json::kInteger: schema["type"] = "integer"; break;
+    case Facts::Json::kNumber: schema["type"] = "number"; break;
+    case Facts::Json::kBoolean: schema["type"] = "boolean"; break;
   }
   const bool text = facts.json == Facts::Json::kString && facts.pattern.empty();
   if (numeric && rules.min != Rules::kNoMin) schema["minimum"] = rules.min;
@@ -55,8 +45,7 @@ json::object PlainScalar(const Facts& facts, const Rules& rules) {
   if (text && rules.max != Rules::kNoMax) schema["maxLength"] = rules.max;
   if (!facts.pattern.empty()) schema["pattern"] = ToJson(facts.pattern);
   if (rules.text != nullptr)
-    schema["pattern"] =
-        rules.min > 0 ? std::string(rules.text->pattern) : std::string("^$|") + rules.text->pattern;
+    schema["pattern"] = rules.min > 0 ? std::string(rules.text->pattern) : std::string("^$|") + rules.text->pattern;
   return schema;
 }
 
@@ -83,8 +72,7 @@ json::object TypeSchema(const Type& type, const Rules& rules, const void* value)
   if (type.section != nullptr) return SectionSchema(*type.section, value);
   const Type& element = type.list->element;
   json::object schema{{"type", "array"}};
-  schema["items"] =
-      TypeSchema(element, rules, element.section != nullptr ? element.section->defaults : nullptr);
+  schema["items"] = TypeSchema(element, rules, element.section != nullptr ? element.section->defaults : nullptr);
   if (rules.count_min > 0) schema["minItems"] = rules.count_min;
   schema["maxItems"] = rules.count_max;
   return schema;
@@ -97,13 +85,11 @@ json::object SectionSchema(const SectionType& section, const void* defaults) {
     const void* value = field.Of(defaults);
     json::object schema = TypeSchema(field.type, field.rules, value);
     schema["description"] = ToJson(field.help);
-    if (!field.rules.required && field.type.section == nullptr)
-      schema["default"] = DefaultOf(field.type, value);
+    if (!field.rules.required && field.type.section == nullptr) schema["default"] = DefaultOf(field.type, value);
     properties[ToJson(field.name)] = std::move(schema);
     if (field.rules.required) required.push_back(json::value(ToJson(field.name)));
   }
-  json::object schema{
-      {"type", "object"}, {"properties", std::move(properties)}, {"additionalProperties", false}};
+  json::object schema{{"type", "object"}, {"properties", std::move(properties)}, {"additionalProperties", false}};
   if (!required.empty()) schema["required"] = std::move(required);
   return schema;
 }
@@ -142,10 +128,8 @@ void Print(const json::value& value, std::size_t indent, std::string& out) {
 }  // namespace
 
 std::string JsonSchema() {
-  json::object schema{{"$schema", "https://json-schema.org/draft/2020-12/schema"},
-                      {"title", "Penstock configuration"}};
-  for (auto& [key, value] : SectionSchema(ConfigSection(), ConfigSection().defaults))
-    schema[key] = std::move(value);
+  json::object schema{{"$schema", "https://json-schema.org/draft/2020-12/schema"}, {"title", "Penstock configuration"}};
+  for (auto& [key, value] : SectionSchema(ConfigSection(), ConfigSection().defaults)) schema[key] = std::move(value);
   std::string out;
   Print(schema, 0, out);
   return out.append("\n");

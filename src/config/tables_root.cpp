@@ -51,8 +51,6 @@ const SectionType& SectionOf<Config>() {
 }
 // clang-format on
 
-const SectionType& ConfigSection() {
-  return SectionOf<Config>();
-}
+const SectionType& ConfigSection() { return SectionOf<Config>(); }
 
 }  // namespace penstock::config

@@ -8,13 +8,9 @@
 namespace penstock::config {
 namespace {
 
-bool IsNameByte(char c) {
-  return c > ' ' && c < 0x7f && c != '"' && c != '\\';
-}
+bool IsNameByte(char c) { return c > ' ' && c < 0x7f && c != '"' && c != '\\'; }
 
-bool IsName(std::string_view text) {
-  return std::all_of(text.begin(), text.end(), IsNameByte);
-}
+bool IsName(std::string_view text) { return std::all_of(text.begin(), text.end(), IsNameByte); }
 
 bool IsUpstreamName(std::string_view text) {
   return text.front() != ' ' && text.back() != ' ' &&
@@ -22,8 +18,7 @@ bool IsUpstreamName(std::string_view text) {
 }
 
 bool IsRequestTarget(std::string_view text) {
-  return text.front() == '/' &&
-         std::all_of(text.begin(), text.end(), [](char c) { return IsNameByte(c) && c != '#'; });
+  return text.front() == '/' && std::all_of(text.begin(), text.end(), [](char c) { return IsNameByte(c) && c != '#'; });
 }
 
 // RFC 9110 section 5.6.2
@@ -69,8 +64,7 @@ const TextRule kUpstreamNameRule = {IsUpstreamName,
                                     "must be printable ASCII without \" and \\, and no blank at its ends",
                                     "^[!#-\\[\\]-~]([ !#-\\[\\]-~]*[!#-\\[\\]-~])?$"};
 const TextRule kHostNameRule = {IsHostName, "must be a host name", "^[0-9A-Za-z_-]+(\\.[0-9A-Za-z_-]+)*$"};
-const TextRule kRequestTargetRule = {IsRequestTarget, "must be a path that begins with /",
-                                     "^/[!$-\\[\\]-~]*$"};
+const TextRule kRequestTargetRule = {IsRequestTarget, "must be a path that begins with /", "^/[!$-\\[\\]-~]*$"};
 const TextRule kForwardableHeaderRule = {
     IsForwardableHeader,
     "must be the name of a header that may go upstream (no credentials, cookies, hop-by-hop or x-penstock-*)",

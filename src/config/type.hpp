@@ -83,9 +83,7 @@ constexpr Rules Between(std::int64_t low, std::int64_t high) {
   rules.max = high;
   return rules;
 }
-constexpr Rules Between(Duration low, Duration high) {
-  return Between(low.count(), high.count());
-}
+constexpr Rules Between(Duration low, Duration high) { return Between(low.count(), high.count()); }
 
 /// What people and schemas are told about a kind of scalar.
 struct Facts {

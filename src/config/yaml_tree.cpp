@@ -62,8 +62,7 @@ class TreeBuilder : public YAML::EventHandler {
   }
 
   void OnDocumentStart(const YAML::Mark& mark) override {
-    if (documents_++ > 0)
-      throw YamlError{ToMark(mark), "a second YAML document; one file holds one configuration"};
+    if (documents_++ > 0) throw YamlError{ToMark(mark), "a second YAML document; one file holds one configuration"};
   }
   void OnDocumentEnd() override {}
 
@@ -124,8 +123,7 @@ class TreeBuilder : public YAML::EventHandler {
 
   void Charge(const YAML::Mark& mark, std::uint32_t nodes) {
     charged_ += nodes;
-    if (charged_ > kNodesMax)
-      throw YamlError{ToMark(mark), "more than " + std::to_string(kNodesMax) + " values"};
+    if (charged_ > kNodesMax) throw YamlError{ToMark(mark), "more than " + std::to_string(kNodesMax) + " values"};
   }
 
   Index NewNode(Node::Kind kind, const YAML::Mark& mark) {
@@ -191,8 +189,7 @@ class TreeBuilder : public YAML::EventHandler {
   BoundedSource& source_;
   YamlTree tree_;
   std::vector<OpenCollection> open_;
-  std::vector<std::optional<Index>>
-      anchors_;  ///< by the parser's number; empty while the anchored value is open
+  std::vector<std::optional<Index>> anchors_;  ///< by the parser's number; empty while the anchored value is open
   std::uint64_t charged_ = 0;
   int documents_ = 0;
 };

@@ -20,8 +20,7 @@ struct YamlError {
   std::string message;
 };
 
-[[noreturn]] inline void throw_exception_from_error(const YamlError& error,
-                                                    const boost::source_location& where) {
+[[noreturn]] inline void throw_exception_from_error(const YamlError& error, const boost::source_location& where) {
   (void)error;
   (void)where;
   __builtin_trap();

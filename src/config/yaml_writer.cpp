@@ -61,8 +61,7 @@ std::string YamlWriter::Write(const SectionType& section, const void* value) {
   return std::move(out_);
 }
 
-void YamlWriter::WriteSection(const SectionType& section, const void* value, std::size_t indent,
-                              bool in_list_element) {
+void YamlWriter::WriteSection(const SectionType& section, const void* value, std::size_t indent, bool in_list_element) {
   for (const Field& field : section.fields) {
     if (!in_list_element) out_.append(indent, ' ');
     in_list_element = false;

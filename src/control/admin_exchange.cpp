@@ -50,8 +50,8 @@ struct AdminRoute {
   }
 };
 
-void AdminExchange::Begin(server::ResponseStream& stream, const http::Head& head, bool body_follows, bool expect_continue,
-                          const Error* reject) {
+void AdminExchange::Begin(server::ResponseStream& stream, const http::Head& head, bool body_follows,
+                          bool expect_continue, const Error* reject) {
   stream_ = &stream;
   if (reject != nullptr) {
     Fail(*reject);
@@ -74,7 +74,8 @@ void AdminExchange::Choose(const http::Head& head) {
   const auto row = std::find_if(rows.begin(), rows.end(), [path](const AdminRoute& each) { return each.path == path; });
   const bool open = row != rows.end() && row->door == Door::kOpen;
   if (!open && !MayEnter(head)) {
-    Fail(DownstreamError(ErrorCode::kInvalidApiKey, "the admin API wants its key, as Authorization: Bearer or x-api-key"));
+    Fail(DownstreamError(ErrorCode::kInvalidApiKey,
+                         "the admin API wants its key, as Authorization: Bearer or x-api-key"));
   } else if (row == rows.end()) {
     Fail(DownstreamError(ErrorCode::kNotFound, "the admin API has no such path"));
   } else if (row->method != head.method) {
@@ -141,7 +142,8 @@ void AdminExchange::Fail(const Error& error) {
   if (!answered_) Reply(proxy::RowOf(error).status, kJson, proxy::ErrorBody(llm::Family::kChat, error, {}));
 }
 
-void AdminExchange::Reply(std::uint16_t status, std::string_view content_type, std::string_view body, std::string_view allow) {
+void AdminExchange::Reply(std::uint16_t status, std::string_view content_type, std::string_view body,
+                          std::string_view allow) {
   answered_ = true;
   http::HeadPtr head = control_.heads().Take();
   head->status = status;

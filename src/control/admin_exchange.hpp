@@ -13,7 +13,8 @@ class AdminExchange final : public rt::Mortal, public server::RequestHandler {
  public:
   explicit AdminExchange(Control& control) : control_(control) {}
 
-  void Begin(server::ResponseStream& stream, const http::Head& head, bool body_follows, bool expect_continue, const Error* reject);
+  void Begin(server::ResponseStream& stream, const http::Head& head, bool body_follows, bool expect_continue,
+             const Error* reject);
   /// The gauges are fresh.
   void OnSampled();
 

@@ -106,13 +106,16 @@ std::string ReloadPage(const ReloadOutcome& outcome, std::uint64_t generation) {
     Members page(out);
     page.Text("status", "ok");
     page.Number("generation", generation);
-    WriteList(page.Name("warnings"), outcome.warnings, [&out](const std::string& warning) { out += QuoteJson(warning); });
+    WriteList(page.Name("warnings"), outcome.warnings,
+              [&out](const std::string& warning) { out += QuoteJson(warning); });
     page.End();
     return out;
   }
   std::string message = "the configuration was not reloaded";
   for (const std::string& problem : outcome.problems) message += "\n" + problem;
-  llm::WriteError(out, llm::Family::kChat, {.message = message, .type = "invalid_request_error", .code = "invalid_config", .param = {}, .request_id = {}});
+  llm::WriteError(
+      out, llm::Family::kChat,
+      {.message = message, .type = "invalid_request_error", .code = "invalid_config", .param = {}, .request_id = {}});
   return out;
 }
 

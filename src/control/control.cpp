@@ -46,7 +46,8 @@ ReloadOutcome Control::Reload(std::string_view by) {
   for (const std::string& warning : outcome.warnings) log.Warn(worker_.Wall(), warning);
   for (const std::string& problem : outcome.problems) log.Error(worker_.Wall(), problem);
   if (!outcome.ok()) {
-    log.Error(worker_.Wall(), "reload failed, the running configuration stays", {{"by", by}, {"problems", outcome.problems.size()}});
+    log.Error(worker_.Wall(), "reload failed, the running configuration stays",
+              {{"by", by}, {"problems", outcome.problems.size()}});
     return outcome;
   }
   const config::Log& wanted = running().config.log;
@@ -95,19 +96,21 @@ void Control::OnHealthChanged(const upstream::Endpoint& endpoint, bool usable, s
 }
 
 void Control::OnKindDetected(const upstream::Endpoint& endpoint) {
-  parts_.log.Info(worker_.Wall(), "endpoint's kind", {{"endpoint", endpoint.name()}, {"kind", config::Name(endpoint.kind())}});
+  parts_.log.Info(worker_.Wall(), "endpoint's kind",
+                  {{"endpoint", endpoint.name()}, {"kind", config::Name(endpoint.kind())}});
 }
 
 bool Control::ready() const noexcept {
   if (draining()) return false;
   const auto& clusters = running().clusters;
   return std::any_of(clusters.begin(), clusters.end(), [](const proxy::ClusterRoute& cluster) {
-    return std::any_of(cluster.endpoints.begin(), cluster.endpoints.end(), [](const auto& endpoint) { return endpoint->usable(); });
+    return std::any_of(cluster.endpoints.begin(), cluster.endpoints.end(),
+                       [](const auto& endpoint) { return endpoint->usable(); });
   });
 }
 
-server::RequestHandler& Control::OnRequest(server::ResponseStream& stream, http::HeadPtr head, bool body_follows, bool expect_continue,
-                                           const Error* reject) {
+server::RequestHandler& Control::OnRequest(server::ResponseStream& stream, http::HeadPtr head, bool body_follows,
+                                           bool expect_continue, const Error* reject) {
   auto* exchange = new AdminExchange(*this);  // leaves through Worker::Bury
   exchange->Begin(stream, *head, body_follows, expect_continue, reject);
   return *exchange;

@@ -5,18 +5,17 @@
 namespace penstock::control {
 
 Drain::Drain(rt::Worker& worker, Workers& workers, telemetry::Logger& log, std::function<void()> finished)
-    : worker_(worker),
-      workers_(workers),
-      log_(log),
-      finished_(std::move(finished)),
-      timer_(this, [](void* self) { static_cast<Drain*>(self)->OnTimer(); }) {}
+    : worker_(worker), workers_(workers), log_(log), finished_(std::move(finished)), timer_(this, [](void* self) {
+        static_cast<Drain*>(self)->OnTimer();
+      }) {}
 
 void Drain::Begin(const config::Drain& times) {
   if (begun()) return;
   phase_ = Phase::kAccepting;
   end_ = worker_.Now() + std::max(times.timeout, times.delay);
   next_phase_ = worker_.Now() + times.delay;
-  log_.Info(worker_.Wall(), "draining", {{"delay_ms", ToMilliseconds(times.delay)}, {"timeout_ms", ToMilliseconds(times.timeout)}});
+  log_.Info(worker_.Wall(), "draining",
+            {{"delay_ms", ToMilliseconds(times.delay)}, {"timeout_ms", ToMilliseconds(times.timeout)}});
   workers_.Tell([](proxy::Gateway& gateway) { gateway.BeginDrain(); });
   worker_.timers().Arm(timer_, next_phase_);
 }

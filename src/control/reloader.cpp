@@ -22,8 +22,9 @@ void Swap(proxy::Gateway& gateway, const std::shared_ptr<const proxy::Snapshot>&
 
 }  // namespace
 
-Reloader::Reloader(std::string config_file, std::shared_ptr<const proxy::Snapshot> running, telemetry::MetricRegistry& registry,
-                   const telemetry::GatewayMetrics& metrics, telemetry::Slab& slab, Workers& workers)
+Reloader::Reloader(std::string config_file, std::shared_ptr<const proxy::Snapshot> running,
+                   telemetry::MetricRegistry& registry, const telemetry::GatewayMetrics& metrics, telemetry::Slab& slab,
+                   Workers& workers)
     : config_file_(std::move(config_file)),
       running_(std::move(running)),
       registry_(registry),
@@ -40,7 +41,9 @@ ReloadOutcome Reloader::Reload() {
 }
 
 void Reloader::Count(bool ok) {
-  metrics_.config_reloads[static_cast<std::size_t>(ok ? telemetry::ReloadResult::kOk : telemetry::ReloadResult::kRejected)].Add(slab_);
+  metrics_
+      .config_reloads[static_cast<std::size_t>(ok ? telemetry::ReloadResult::kOk : telemetry::ReloadResult::kRejected)]
+      .Add(slab_);
   metrics_.config_last_reload_ok.Set(slab_, ok ? 1 : 0);
 }
 

@@ -10,12 +10,14 @@ namespace penstock::control {
 
 class AdminExchange;
 
-/// Owned by one Worker. On the control thread. Has the workers bring their gauges to date before somebody reads them, at most
-/// once in kFreshFor however often that is asked (FAULTS A-13); everybody who asks meanwhile waits for the same round.
+/// Owned by one Worker. On the control thread. Has the workers bring their gauges to date before somebody reads them,
+/// at most once in kFreshFor however often that is asked (FAULTS A-13); everybody who asks meanwhile waits for the same
+/// round.
 class Sampler {
  public:
   static constexpr Duration kFreshFor = std::chrono::milliseconds(100);
-  static constexpr Duration kPatience = std::chrono::milliseconds(500);  ///< a worker that stands still holds up no scrape
+  static constexpr Duration kPatience =
+      std::chrono::milliseconds(500);  ///< a worker that stands still holds up no scrape
 
   Sampler(rt::Worker& worker, Workers& workers, const telemetry::MetricRegistry& registry);
 

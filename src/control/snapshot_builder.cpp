@@ -8,7 +8,9 @@
 namespace penstock::control {
 namespace {
 
-http::H2Limits::Bucket BucketOf(const config::EventBudget& budget) { return {static_cast<double>(budget.burst), budget.per_second}; }
+http::H2Limits::Bucket BucketOf(const config::EventBudget& budget) {
+  return {static_cast<double>(budget.burst), budget.per_second};
+}
 
 std::shared_ptr<const server::Options> ServerOptions(const config::Server& server) {
   const config::Limits& limits = server.limits;
@@ -89,7 +91,8 @@ class Builder {
     for (const config::Listener& listener : snapshot_->config.server.listeners) {
       std::shared_ptr<const net::TlsServerContext> tls;
       if (listener.tls.enabled()) {
-        auto made = net::TlsServerContext::Make({listener.tls.certificate, listener.tls.private_key, listener.tls.client_ca});
+        auto made =
+            net::TlsServerContext::Make({listener.tls.certificate, listener.tls.private_key, listener.tls.client_ca});
         if (made.has_value()) {
           tls = *made;
         } else {
@@ -113,12 +116,14 @@ class Builder {
   }
 
   /// The running endpoint of the same cluster with the same specification and trust, or a new one.
-  std::shared_ptr<upstream::Endpoint> Take(const config::Cluster& cluster, const config::Endpoint& endpoint, const net::TlsClientContext* tls) {
+  std::shared_ptr<upstream::Endpoint> Take(const config::Cluster& cluster, const config::Endpoint& endpoint,
+                                           const net::TlsClientContext* tls) {
     if (previous_ != nullptr) {
       for (const proxy::ClusterRoute& known : previous_->clusters) {
         if (known.config->name != cluster.name || !SamePoolRules(*known.config, cluster)) continue;
         for (std::size_t i = 0; i < known.endpoints.size(); ++i) {
-          if (known.endpoints[i]->spec() == endpoint && SameTrust(known.pools[i].tls.get(), tls)) return known.endpoints[i];
+          if (known.endpoints[i]->spec() == endpoint && SameTrust(known.pools[i].tls.get(), tls))
+            return known.endpoints[i];
         }
       }
     }
@@ -131,7 +136,8 @@ class Builder {
   }
 
   bool SamePoolRules(const config::Cluster& a, const config::Cluster& b) const {
-    const bool same_windows = previous_->config.server.limits.stream_buffer == snapshot_->config.server.limits.stream_buffer;
+    const bool same_windows =
+        previous_->config.server.limits.stream_buffer == snapshot_->config.server.limits.stream_buffer;
     return same_windows && a.connections == b.connections && a.timeouts.connect == b.timeouts.connect;
   }
 
@@ -175,7 +181,8 @@ class Builder {
       route.upstream_json = llm::QuoteJson(model.upstream_name);
       route.metrics = std::make_unique<const telemetry::ModelMetrics>(registry_, model.name);
       const auto& clusters = snapshot_->config.clusters;
-      const auto cluster = std::find_if(clusters.begin(), clusters.end(), [&](const auto& each) { return each.name == model.cluster; });
+      const auto cluster =
+          std::find_if(clusters.begin(), clusters.end(), [&](const auto& each) { return each.name == model.cluster; });
       route.cluster = static_cast<std::size_t>(cluster - clusters.begin());
       const std::size_t index = snapshot_->models.size() - 1;
       snapshot_->by_name.emplace(model.name, index);
@@ -194,7 +201,8 @@ class Builder {
 
 }  // namespace
 
-BuildResult BuildSnapshot(const config::Config& config, const proxy::Snapshot* previous, telemetry::MetricRegistry& registry) {
+BuildResult BuildSnapshot(const config::Config& config, const proxy::Snapshot* previous,
+                          telemetry::MetricRegistry& registry) {
   return Builder(config, previous, registry).Build();
 }
 

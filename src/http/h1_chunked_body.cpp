@@ -42,10 +42,8 @@ bool IsForbiddenTrailer(const H1HeadReader::Field& field) noexcept {
     case HeaderId::kTransferEncoding:
     case HeaderId::kUpgrade:
     case HeaderId::kXApiKey:
-    case HeaderId::kXForwardedFor:
-      return true;
-    default:
-      break;
+    case HeaderId::kXForwardedFor: return true;
+    default: break;
   }
   constexpr std::string_view kNames[] = {
       "content-range",       "expires", "location", "max-forwards", "pragma",          "proxy-authenticate",
@@ -76,8 +74,7 @@ const H1Verdict* H1ChunkedBody::SizeByte(char c, const H1Limits& limits, std::ui
   }
   if (step_ == Step::kSizeLf) return c == '\n' ? SizeLineDone(body_max) : &verdict::kChunkSize;
 
-  const bool mandatory =
-      step_ == Step::kNameFirst || step_ == Step::kValueFirst;  // a token's first byte is due
+  const bool mandatory = step_ == Step::kNameFirst || step_ == Step::kValueFirst;  // a token's first byte is due
   if (c == '\r' && !mandatory) {
     step_ = Step::kSizeLf;
     return nullptr;
@@ -115,14 +112,13 @@ const H1Verdict* H1ChunkedBody::SizeLine(std::string_view& bytes, const H1Limits
   }
   const H1Verdict* wrong = nullptr;
   std::size_t i = 0;
-  while (i < bytes.size() && wrong == nullptr && step_ < Step::kBytes)
-    wrong = SizeByte(bytes[i++], limits, body_max);
+  while (i < bytes.size() && wrong == nullptr && step_ < Step::kBytes) wrong = SizeByte(bytes[i++], limits, body_max);
   bytes.remove_prefix(i);
   return wrong;
 }
 
-H1ChunkedBody::Got H1ChunkedBody::Trailers(std::string_view& bytes, const H1Limits& limits,
-                                           H1HeadReader& reader, const H1Verdict*& wrong) {
+H1ChunkedBody::Got H1ChunkedBody::Trailers(std::string_view& bytes, const H1Limits& limits, H1HeadReader& reader,
+                                           const H1Verdict*& wrong) {
   if (!reader.active()) {
     if (bytes.substr(0, 2) == "\r\n") {
       bytes.remove_prefix(2);
@@ -133,9 +129,7 @@ H1ChunkedBody::Got H1ChunkedBody::Trailers(std::string_view& bytes, const H1Limi
   std::size_t taken = 0;
   const H1HeadReader::Got got = reader.Read(
       bytes, taken, wrong, verdict::kTrailer, [](char*, std::size_t) -> const H1Verdict* { return nullptr; },
-      [](const H1HeadReader::Field& field) {
-        return IsForbiddenTrailer(field) ? &verdict::kTrailer : nullptr;
-      });
+      [](const H1HeadReader::Field& field) { return IsForbiddenTrailer(field) ? &verdict::kTrailer : nullptr; });
   bytes.remove_prefix(taken);
   if (got == H1HeadReader::Got::kMore) return Got::kMore;
   reader.TakeHead();
@@ -144,9 +138,8 @@ H1ChunkedBody::Got H1ChunkedBody::Trailers(std::string_view& bytes, const H1Limi
   return Got::kRefused;
 }
 
-H1ChunkedBody::Got H1ChunkedBody::Next(std::string_view& bytes, std::string_view& piece,
-                                       const H1Limits& limits, std::uint64_t body_max, H1HeadReader& reader,
-                                       const H1Verdict*& wrong) {
+H1ChunkedBody::Got H1ChunkedBody::Next(std::string_view& bytes, std::string_view& piece, const H1Limits& limits,
+                                       std::uint64_t body_max, H1HeadReader& reader, const H1Verdict*& wrong) {
   while (!bytes.empty()) {
     switch (step_) {
       case Step::kBytes: {
@@ -172,8 +165,7 @@ H1ChunkedBody::Got H1ChunkedBody::Next(std::string_view& bytes, std::string_view
           extension_ = 0;
         }
         break;
-      case Step::kTrailers:
-        return Trailers(bytes, limits, reader, wrong);
+      case Step::kTrailers: return Trailers(bytes, limits, reader, wrong);
       default:
         wrong = SizeLine(bytes, limits, body_max);
         if (wrong != nullptr) return Got::kRefused;

@@ -17,8 +17,7 @@ bool HasNoBody(Method method, std::uint16_t status) noexcept {
 
 }  // namespace
 
-H1ClientCodec::H1ClientCodec(HeadPool& heads, const H1ResponseLimits& limits)
-    : limits_(&limits), reader_(heads) {
+H1ClientCodec::H1ClientCodec(HeadPool& heads, const H1ResponseLimits& limits) : limits_(&limits), reader_(heads) {
   static_assert(sizeof(H1ClientCodec) <= 200, "idle connections are many");
 }
 
@@ -39,13 +38,9 @@ std::size_t H1ClientCodec::Feed(std::string_view bytes, H1ClientHandler& handler
         if (!reader_.active()) BeginHead();
         taken += FeedHead(bytes.substr(taken), handler);
         break;
-      case State::kBody:
-        taken += FeedBody(bytes.substr(taken), handler);
-        break;
+      case State::kBody: taken += FeedBody(bytes.substr(taken), handler); break;
       case State::kIdle:
-      case State::kFailed:
-        persistent_ = false;
-        return taken;
+      case State::kFailed: persistent_ = false; return taken;
     }
   }
   return taken;
@@ -58,8 +53,7 @@ void H1ClientCodec::OnEof(H1ClientHandler& handler) {
   const char* reason = head_seen_ ? "eof_in_body" : any_byte_seen_ ? "eof_in_head" : "eof_before_head";
   state_ = State::kFailed;
   if (reader_.active()) reader_.TakeHead();
-  handler.OnError(
-      UpstreamError(ErrorCode::kUpstreamReset, Retry::kUnproven, "upstream closed the connection"), reason);
+  handler.OnError(UpstreamError(ErrorCode::kUpstreamReset, Retry::kUnproven, "upstream closed the connection"), reason);
 }
 
 void H1ClientCodec::BeginHead() {
@@ -103,8 +97,7 @@ std::size_t H1ClientCodec::FeedHead(std::string_view bytes, H1ClientHandler& han
 const H1Verdict* H1ClientCodec::TakeStatusLine(std::string_view line) {
   constexpr std::size_t kLeast = 12;
   const std::string_view version = line.substr(0, 9);
-  if (line.size() < kLeast || (version != "HTTP/1.1 " && version != "HTTP/1.0 "))
-    return &verdict::kStatusLine;
+  if (line.size() < kLeast || (version != "HTTP/1.1 " && version != "HTTP/1.0 ")) return &verdict::kStatusLine;
   if (line.size() > kLeast && line[kLeast] != ' ') return &verdict::kStatusLine;
   if (line[9] < '1' || line[9] > '5' || !scan::IsDigit(line[10]) || !scan::IsDigit(line[11]))
     return &verdict::kStatusLine;
@@ -166,17 +159,10 @@ std::size_t H1ClientCodec::FeedBody(std::string_view bytes, H1ClientHandler& han
   std::string_view piece;
   const H1Verdict* wrong = nullptr;
   switch (chunks_.Next(rest, piece, kChunkLimits, UINT64_MAX, reader_, wrong)) {
-    case H1ChunkedBody::Got::kMore:
-      break;
-    case H1ChunkedBody::Got::kBytes:
-      handler.OnBody(piece);
-      break;
-    case H1ChunkedBody::Got::kEnd:
-      Finish(!rest.empty(), handler);
-      break;
-    case H1ChunkedBody::Got::kRefused:
-      Fail(*wrong, handler);
-      break;
+    case H1ChunkedBody::Got::kMore: break;
+    case H1ChunkedBody::Got::kBytes: handler.OnBody(piece); break;
+    case H1ChunkedBody::Got::kEnd: Finish(!rest.empty(), handler); break;
+    case H1ChunkedBody::Got::kRefused: Fail(*wrong, handler); break;
   }
   return bytes.size() - rest.size();
 }

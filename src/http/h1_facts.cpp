@@ -63,9 +63,7 @@ const H1Verdict* H1Facts::Note(HeaderId id, std::string_view value) noexcept {
       if (has_host || !IsAuthority(value)) return &verdict::kHost;
       has_host = true;
       return nullptr;
-    case HeaderId::kConnection:
-      ParseConnection(value, *this);
-      return nullptr;
+    case HeaderId::kConnection: ParseConnection(value, *this); return nullptr;
     case HeaderId::kExpect:
       if (!scan::EqualsIgnoreCase(value, "100-continue")) {
         expectation = Expectation::kUnknown;
@@ -73,8 +71,7 @@ const H1Verdict* H1Facts::Note(HeaderId id, std::string_view value) noexcept {
         expectation = Expectation::kContinue;
       }
       return nullptr;
-    default:
-      return nullptr;
+    default: return nullptr;
   }
 }
 

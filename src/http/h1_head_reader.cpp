@@ -80,8 +80,7 @@ void H1HeadReader::Close(const Cursor& cursor) noexcept {
   eight_bit_ = cursor.eight_bit;
 }
 
-const H1Verdict* H1HeadReader::WhyNoLine(const Cursor& cursor,
-                                         const H1Verdict& long_start_line) const noexcept {
+const H1Verdict* H1HeadReader::WhyNoLine(const Cursor& cursor, const H1Verdict& long_start_line) const noexcept {
   const H1Verdict* const too_long = start_line_ ? &long_start_line : &verdict::kHeaderBytes;
   const char* const bytes = head_->bytes_.get();
   const auto end = static_cast<std::size_t>(cursor.end - bytes);

@@ -15,8 +15,7 @@ bool IsCleanUtf8(std::string_view text) noexcept;
 
 // The inner loop of the codecs, inlined into each: a field line costs some 200 instructions all told.
 
-[[gnu::always_inline]] inline bool H1HeadReader::NextLine(Cursor& cursor, char*& line,
-                                                          std::size_t& size) noexcept {
+[[gnu::always_inline]] inline bool H1HeadReader::NextLine(Cursor& cursor, char*& line, std::size_t& size) noexcept {
   char* const at = scan::FindControl(cursor.scanned, cursor.eight_bit);
   if (at + 2 <= cursor.stop && at[0] == '\r' && at[1] == '\n') [[likely]] {
     line = cursor.line;
@@ -28,8 +27,7 @@ bool IsCleanUtf8(std::string_view text) noexcept;
   return false;
 }
 
-[[gnu::always_inline]] inline const H1Verdict* H1HeadReader::ParseField(Cursor& cursor, char* line,
-                                                                        std::size_t size,
+[[gnu::always_inline]] inline const H1Verdict* H1HeadReader::ParseField(Cursor& cursor, char* line, std::size_t size,
                                                                         Field& field) noexcept {
   const bool eight_bit = std::exchange(cursor.eight_bit, false);
   if (scan::IsBlank(*line)) return &verdict::kObsFold;
@@ -55,8 +53,7 @@ bool IsCleanUtf8(std::string_view text) noexcept;
 
 template <class TakeStart, class TakeField>
 H1HeadReader::Got H1HeadReader::Read(std::string_view bytes, std::size_t& taken, const H1Verdict*& wrong,
-                                     const H1Verdict& long_start_line, TakeStart take_start,
-                                     TakeField take_field) {
+                                     const H1Verdict& long_start_line, TakeStart take_start, TakeField take_field) {
   taken = 0;
   wrong = nullptr;
   while (taken < bytes.size()) {

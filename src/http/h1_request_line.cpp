@@ -40,8 +40,7 @@ const H1Verdict* SplitAbsolute(char* target, std::size_t size, H1RequestLine& li
   std::size_t scheme = 0;
   while (scheme < size && target[scheme] != ':') ++scheme;
   const std::string_view name(target, scheme);
-  if (!scan::EqualsIgnoreCase(name, "http") && !scan::EqualsIgnoreCase(name, "https"))
-    return &verdict::kTarget;
+  if (!scan::EqualsIgnoreCase(name, "http") && !scan::EqualsIgnoreCase(name, "https")) return &verdict::kTarget;
   if (std::string_view(target + scheme, size - scheme).substr(0, 3) != "://") return &verdict::kTarget;
   for (std::size_t i = 0; i < scheme; ++i) target[i] = static_cast<char>(target[i] | 0x20);
   std::size_t begin = scheme + 3;

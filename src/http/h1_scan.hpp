@@ -25,15 +25,9 @@ inline constexpr auto kTokenLower = [] {
   return table;
 }();
 
-inline bool IsToken(char c) noexcept {
-  return kTokenLower[static_cast<unsigned char>(c)] != 0;
-}
-inline bool IsDigit(char c) noexcept {
-  return c >= '0' && c <= '9';
-}
-inline bool IsBlank(char c) noexcept {
-  return c == ' ' || c == '\t';
-}
+inline bool IsToken(char c) noexcept { return kTokenLower[static_cast<unsigned char>(c)] != 0; }
+inline bool IsDigit(char c) noexcept { return c >= '0' && c <= '9'; }
+inline bool IsBlank(char c) noexcept { return c == ' ' || c == '\t'; }
 
 inline bool IsToken(std::string_view text) noexcept {
   for (const char c : text) {
@@ -62,12 +56,8 @@ inline std::string_view TrimBlanks(std::string_view text) noexcept {
 
 #if defined(__SSE2__)
 
-inline __m128i Load(const char* p) noexcept {
-  return _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
-}
-inline unsigned Mask(__m128i v) noexcept {
-  return static_cast<unsigned>(_mm_movemask_epi8(v));
-}
+inline __m128i Load(const char* p) noexcept { return _mm_loadu_si128(reinterpret_cast<const __m128i*>(p)); }
+inline unsigned Mask(__m128i v) noexcept { return static_cast<unsigned>(_mm_movemask_epi8(v)); }
 inline __m128i InRange(__m128i v, char low, char high) noexcept {  // signed: for ASCII bounds only
   return _mm_and_si128(_mm_cmpgt_epi8(v, _mm_set1_epi8(static_cast<char>(low - 1))),
                        _mm_cmplt_epi8(v, _mm_set1_epi8(static_cast<char>(high + 1))));
@@ -83,8 +73,7 @@ inline unsigned ControlMask(__m128i v) noexcept {
 inline char* FindControl(char* p, bool& eight_bit) noexcept {
   for (;; p += 16) {
     const __m128i v = Load(p);
-    const __m128i odd =
-        _mm_or_si128(_mm_cmpgt_epi8(_mm_set1_epi8(0x20), v), _mm_cmpeq_epi8(v, _mm_set1_epi8(0x7f)));
+    const __m128i odd = _mm_or_si128(_mm_cmpgt_epi8(_mm_set1_epi8(0x20), v), _mm_cmpeq_epi8(v, _mm_set1_epi8(0x7f)));
     if (Mask(odd) == 0) continue;  // signed: HTAB and what is above 0x7f are among the odd
     eight_bit |= Mask(v) != 0;
     if (const unsigned mask = ControlMask(v); mask != 0) return p + __builtin_ctz(mask);
@@ -107,12 +96,11 @@ inline bool IsTargetText(const char* p, std::size_t size) noexcept {
 /// or `size` when there is none. `plain` is false when the name has other characters than letters, digits and
 /// '-'.
 inline std::size_t LowerName(char* p, std::size_t size, bool& plain) noexcept {
-  static constexpr auto kFirst =
-      [] {  // at kFirst + 16 - n: the bit of lower case in each of the first n bytes
-        std::array<char, 32> bytes{};
-        for (std::size_t i = 0; i < 16; ++i) bytes[i] = 0x20;
-        return bytes;
-      }();
+  static constexpr auto kFirst = [] {  // at kFirst + 16 - n: the bit of lower case in each of the first n bytes
+    std::array<char, 32> bytes{};
+    for (std::size_t i = 0; i < 16; ++i) bytes[i] = 0x20;
+    return bytes;
+  }();
   plain = true;
   for (std::size_t i = 0; i < size; i += 16) {
     const __m128i v = Load(p + i);
@@ -146,8 +134,8 @@ inline bool IsPlainName(const char* p, std::size_t size) noexcept {
   unsigned others = 0;
   for (std::size_t i = 0; i < size; i += 16) {
     const __m128i v = Load(p + i);
-    const __m128i good = _mm_or_si128(_mm_or_si128(InRange(v, 'a', 'z'), InRange(v, '0', '9')),
-                                      _mm_cmpeq_epi8(v, _mm_set1_epi8('-')));
+    const __m128i good =
+        _mm_or_si128(_mm_or_si128(InRange(v, 'a', 'z'), InRange(v, '0', '9')), _mm_cmpeq_epi8(v, _mm_set1_epi8('-')));
     const unsigned within = size - i >= 16 ? 0xffffu : (1u << (size - i)) - 1u;
     others |= ~Mask(good) & within;
   }
@@ -156,9 +144,7 @@ inline bool IsPlainName(const char* p, std::size_t size) noexcept {
 
 #else
 
-inline bool IsControl(char c) noexcept {
-  return (static_cast<unsigned char>(c) < 0x20 && c != '\t') || c == 0x7f;
-}
+inline bool IsControl(char c) noexcept { return (static_cast<unsigned char>(c) < 0x20 && c != '\t') || c == 0x7f; }
 
 inline char* FindControl(char* p, bool& eight_bit) noexcept {
   for (;; ++p) {

@@ -21,18 +21,11 @@ std::size_t H1ServerCodec::Feed(std::string_view bytes, H1ServerHandler& handler
   std::size_t taken = 0;
   while (taken < bytes.size()) {
     switch (state_) {
-      case State::kIdle:
-        taken += SkipBlankLine(bytes[taken], handler);
-        break;
-      case State::kHead:
-        taken += FeedHead(bytes.substr(taken), handler);
-        break;
-      case State::kBody:
-        taken += FeedBody(bytes.substr(taken), handler);
-        break;
+      case State::kIdle: taken += SkipBlankLine(bytes[taken], handler); break;
+      case State::kHead: taken += FeedHead(bytes.substr(taken), handler); break;
+      case State::kBody: taken += FeedBody(bytes.substr(taken), handler); break;
       case State::kComplete:
-      case State::kRejected:
-        return taken;
+      case State::kRejected: return taken;
     }
   }
   return taken;
@@ -127,8 +120,8 @@ const H1Verdict* H1ServerCodec::DecideFraming() {
 
 void H1ServerCodec::FinishHead(H1ServerHandler& handler) {
   const bool body = framing_ == Framing::kChunked || (framing_ == Framing::kLength && facts_.length > 0);
-  const bool expect_continue = body && facts_.expectation == H1Facts::Expectation::kContinue &&
-                               reader_.head().version == Version::kHttp11;
+  const bool expect_continue =
+      body && facts_.expectation == H1Facts::Expectation::kContinue && reader_.head().version == Version::kHttp11;
   length_left_ = facts_.length;
   chunks_.Begin();
   state_ = State::kBody;
@@ -148,17 +141,10 @@ std::size_t H1ServerCodec::FeedBody(std::string_view bytes, H1ServerHandler& han
   std::string_view piece;
   const H1Verdict* wrong = nullptr;
   switch (chunks_.Next(rest, piece, *limits_, limits_->body, reader_, wrong)) {
-    case H1ChunkedBody::Got::kMore:
-      break;
-    case H1ChunkedBody::Got::kBytes:
-      handler.OnBody(piece);
-      break;
-    case H1ChunkedBody::Got::kEnd:
-      Finish(handler);
-      break;
-    case H1ChunkedBody::Got::kRefused:
-      Reject(*wrong, handler);
-      break;
+    case H1ChunkedBody::Got::kMore: break;
+    case H1ChunkedBody::Got::kBytes: handler.OnBody(piece); break;
+    case H1ChunkedBody::Got::kEnd: Finish(handler); break;
+    case H1ChunkedBody::Got::kRefused: Reject(*wrong, handler); break;
   }
   return bytes.size() - rest.size();
 }

@@ -25,8 +25,7 @@ inline constexpr H1Verdict kStatusLine{ErrorCode::kBadRequest, "status_line", "m
 inline constexpr H1Verdict kLineEnding{ErrorCode::kBadRequest, "line_ending", "a line does not end in CRLF"};
 inline constexpr H1Verdict kControlByte{ErrorCode::kBadRequest, "control_byte",
                                         "control character in the message head"};
-inline constexpr H1Verdict kObsFold{ErrorCode::kBadRequest, "obs_fold",
-                                    "white space at the beginning of a field line"};
+inline constexpr H1Verdict kObsFold{ErrorCode::kBadRequest, "obs_fold", "white space at the beginning of a field line"};
 inline constexpr H1Verdict kFieldName{ErrorCode::kBadRequest, "field_name", "malformed field name"};
 inline constexpr H1Verdict kHost{ErrorCode::kBadRequest, "host", "host missing, repeated or malformed"};
 inline constexpr H1Verdict kContentLength{ErrorCode::kBadRequest, "content_length",
@@ -35,21 +34,17 @@ inline constexpr H1Verdict kTransferEncoding{ErrorCode::kBadRequest, "transfer_e
                                              "malformed or repeated transfer-encoding"};
 inline constexpr H1Verdict kTransferCoding{ErrorCode::kTransferCoding, "transfer_coding",
                                            "transfer coding not supported"};
-inline constexpr H1Verdict kFraming{
-    ErrorCode::kBadRequest, "framing",
-    "content-length and transfer-encoding contradict, or the version forbids one"};
-inline constexpr H1Verdict kExpectation{ErrorCode::kExpectationFailed, "expectation",
-                                        "expectation not supported"};
-inline constexpr H1Verdict kHeaderBytes{ErrorCode::kHeadersTooLarge, "header_bytes",
-                                        "header section too large"};
+inline constexpr H1Verdict kFraming{ErrorCode::kBadRequest, "framing",
+                                    "content-length and transfer-encoding contradict, or the version forbids one"};
+inline constexpr H1Verdict kExpectation{ErrorCode::kExpectationFailed, "expectation", "expectation not supported"};
+inline constexpr H1Verdict kHeaderBytes{ErrorCode::kHeadersTooLarge, "header_bytes", "header section too large"};
 inline constexpr H1Verdict kHeaderCount{ErrorCode::kHeadersTooLarge, "header_count", "too many fields"};
 inline constexpr H1Verdict kBodyLength{ErrorCode::kBodyTooLarge, "body_length", "body too large"};
 inline constexpr H1Verdict kChunkSize{ErrorCode::kBadRequest, "chunk_size", "malformed chunk size"};
 inline constexpr H1Verdict kChunkExtension{ErrorCode::kBadRequest, "chunk_extension",
                                            "malformed or oversized chunk extension"};
 inline constexpr H1Verdict kChunkEnd{ErrorCode::kBadRequest, "chunk_end", "a chunk does not end in CRLF"};
-inline constexpr H1Verdict kTrailer{ErrorCode::kBadRequest, "trailer",
-                                    "malformed, forbidden or oversized trailers"};
+inline constexpr H1Verdict kTrailer{ErrorCode::kBadRequest, "trailer", "malformed, forbidden or oversized trailers"};
 inline constexpr H1Verdict kInterim{ErrorCode::kBadRequest, "interim",
                                     "too many interim responses, or an unasked-for upgrade"};
 inline constexpr H1Verdict kUnexpectedBody{ErrorCode::kBadRequest, "unexpected_body",

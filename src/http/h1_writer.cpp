@@ -20,12 +20,8 @@ bool IsFreeOf(std::string_view text, unsigned char below, bool tab) noexcept {
   }
   return !bad;
 }
-bool IsValue(std::string_view text) noexcept {
-  return IsFreeOf(text, 0x20, true);
-}  ///< ends no line
-bool IsWord(std::string_view text) noexcept {
-  return IsFreeOf(text, 0x21, false);
-}  ///< ends no word of a request line
+bool IsValue(std::string_view text) noexcept { return IsFreeOf(text, 0x20, true); }  ///< ends no line
+bool IsWord(std::string_view text) noexcept { return IsFreeOf(text, 0x21, false); }  ///< ends no word of a request line
 
 /// Appends to a chain through its reserved room: one copy per piece, one Commit per block.
 class Writer {
@@ -98,10 +94,8 @@ bool IsHopByHop(HeaderId id) noexcept {
     case HeaderId::kTe:
     case HeaderId::kTrailer:
     case HeaderId::kTransferEncoding:
-    case HeaderId::kUpgrade:
-      return true;
-    default:
-      return false;
+    case HeaderId::kUpgrade: return true;
+    default: return false;
   }
 }
 
@@ -175,8 +169,8 @@ std::string_view ReasonPhrase(std::uint16_t status) noexcept {
 }
 
 void PutStatusLine(Writer& writer, std::uint16_t status) {
-  const char digits[] = {static_cast<char>('0' + status / 100 % 10),
-                         static_cast<char>('0' + status / 10 % 10), static_cast<char>('0' + status % 10)};
+  const char digits[] = {static_cast<char>('0' + status / 100 % 10), static_cast<char>('0' + status / 10 % 10),
+                         static_cast<char>('0' + status % 10)};
   writer.Put("HTTP/1.1 ");
   writer.Put({digits, sizeof digits});
   writer.Put(" ");
@@ -186,8 +180,7 @@ void PutStatusLine(Writer& writer, std::uint16_t status) {
 
 }  // namespace
 
-bool WriteH1ResponseHead(Chain& out, const Head& head, Framing framing, Version client_version,
-                         bool keep_alive) {
+bool WriteH1ResponseHead(Chain& out, const Head& head, Framing framing, Version client_version, bool keep_alive) {
   Writer writer(out);
   PutStatusLine(writer, head.status);
   for (std::size_t i = 0; i < head.size(); ++i) {
@@ -208,9 +201,7 @@ bool WriteH1ResponseHead(Chain& out, const Head& head, Framing framing, Version 
         writer.Put("transfer-encoding: chunked\r\n");
       }
       break;
-    case Framing::kUntilClose:
-      keep_alive = false;
-      break;
+    case Framing::kUntilClose: keep_alive = false; break;
   }
   if (head.status >= 200) {
     if (!keep_alive) writer.Put("connection: close\r\n");
@@ -233,8 +224,7 @@ bool WriteH1RequestHead(Chain& out, const Head& head) {
   writer.Put("\r\n");
   for (std::size_t i = 0; i < head.size(); ++i) {
     const Head::Field field = head.field(i);
-    if (!IsHopByHop(field.id) && field.id != HeaderId::kHost && field.id != HeaderId::kExpect)
-      writer.PutField(field);
+    if (!IsHopByHop(field.id) && field.id != HeaderId::kHost && field.id != HeaderId::kExpect) writer.PutField(field);
   }
   if (head.content_length.has_value()) {
     PutLength(writer, *head.content_length);
@@ -254,12 +244,8 @@ void WriteChunkBegin(Chain& out, std::size_t size) {
   out.Append(std::string_view(line, static_cast<std::size_t>(end.ptr + 2 - line)));
 }
 
-void WriteChunkEnd(Chain& out) {
-  out.Append("\r\n");
-}
+void WriteChunkEnd(Chain& out) { out.Append("\r\n"); }
 
-void WriteLastChunk(Chain& out) {
-  out.Append("0\r\n\r\n");
-}
+void WriteLastChunk(Chain& out) { out.Append("0\r\n\r\n"); }
 
 }  // namespace penstock::http

@@ -71,13 +71,9 @@ H2Verdict H2Budget::OnFrame(std::uint8_t type, std::uint8_t flags, std::size_t l
       if (length != 0 && (flags & NGHTTP2_FLAG_PADDED) == 0) payload_bytes_ += kFrameHeaderBytes;
       return OnEmptyFrame(length != 0 || (flags & NGHTTP2_FLAG_END_STREAM) != 0);
     case NGHTTP2_HEADERS:
-    case NGHTTP2_CONTINUATION:
-      payload_bytes_ += length;
-      return OnEmptyFrame(length != 0);
-    case NGHTTP2_PRIORITY:
-      return ++priorities_ > 100 * (1 + streams_opened_) ? "priority_flood" : nullptr;
-    case NGHTTP2_RST_STREAM:
-      return resets_received_.Take(limits_.resets_received, now_, 1) ? nullptr : "rapid_reset";
+    case NGHTTP2_CONTINUATION: payload_bytes_ += length; return OnEmptyFrame(length != 0);
+    case NGHTTP2_PRIORITY: return ++priorities_ > 100 * (1 + streams_opened_) ? "priority_flood" : nullptr;
+    case NGHTTP2_RST_STREAM: return resets_received_.Take(limits_.resets_received, now_, 1) ? nullptr : "rapid_reset";
     case NGHTTP2_SETTINGS:
       if ((flags & NGHTTP2_FLAG_ACK) != 0) return nullptr;  // unasked ones are nghttp2's connection error
       return settings_.Take(limits_.settings, now_, 1) ? nullptr : "too_many_settings";
@@ -86,8 +82,7 @@ H2Verdict H2Budget::OnFrame(std::uint8_t type, std::uint8_t flags, std::size_t l
       return pings_.Take(limits_.pings, now_, 1) ? nullptr : "too_many_pings";
     case NGHTTP2_WINDOW_UPDATE:
       return ++window_updates_ > 5 + 2 * (streams_opened_ + 10 * data_sent_) ? "window_update_flood" : nullptr;
-    default:
-      return nullptr;
+    default: return nullptr;
   }
 }
 
@@ -108,10 +103,12 @@ H2Verdict H2Budget::OnUnaskedPingAck() noexcept {
 }
 
 H2Verdict H2Budget::OnFed(std::size_t bytes, std::size_t output_queue) noexcept {
-  constexpr std::uint64_t kAllowance = 1024 * 1024;  // nginx, ngx_http_v2_module: total_bytes / 8 > payload_bytes + 1 MiB
+  constexpr std::uint64_t kAllowance =
+      1024 * 1024;  // nginx, ngx_http_v2_module: total_bytes / 8 > payload_bytes + 1 MiB
   fed_bytes_ += bytes;
   if (output_queue > limits_.control_frames_queued) return "output_flood";
-  if (fed_bytes_ > payload_bytes_ && (fed_bytes_ - payload_bytes_) / 8 > payload_bytes_ + kAllowance) return "junk_bytes";
+  if (fed_bytes_ > payload_bytes_ && (fed_bytes_ - payload_bytes_) / 8 > payload_bytes_ + kAllowance)
+    return "junk_bytes";
   return nullptr;
 }
 

@@ -220,7 +220,8 @@ bool H2Codec::Pull(Chain& out, std::size_t target) {
     if (size == 0) break;
     out.Append({reinterpret_cast<const char*>(frame), static_cast<std::size_t>(size)});
     const std::uint8_t type = frame[3];
-    in_header_block = (type == NGHTTP2_HEADERS || type == NGHTTP2_CONTINUATION) && (frame[4] & NGHTTP2_FLAG_END_HEADERS) == 0;
+    in_header_block =
+        (type == NGHTTP2_HEADERS || type == NGHTTP2_CONTINUATION) && (frame[4] & NGHTTP2_FLAG_END_HEADERS) == 0;
   }
   state.out = nullptr;
   if (!state.Finished()) {
@@ -267,7 +268,8 @@ void H2Codec::GrowWindow(std::int32_t stream, std::uint32_t window) {
   // Until the peer acknowledges our SETTINGS its streams have RFC 9113's first window; then they lose the difference.
   const std::uint32_t first = nghttp2_session_get_local_settings(state_->session, NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE);
   const std::int64_t size = std::int64_t{window} + first - state_->stream_window;
-  state_->Note(nghttp2_session_set_local_window_size(state_->session, NGHTTP2_FLAG_NONE, stream, static_cast<std::int32_t>(size)));
+  state_->Note(nghttp2_session_set_local_window_size(state_->session, NGHTTP2_FLAG_NONE, stream,
+                                                     static_cast<std::int32_t>(size)));
 }
 
 void H2Codec::Reset(std::int32_t id, H2Error code) {

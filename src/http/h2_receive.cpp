@@ -169,14 +169,10 @@ int OnFrameReceived(nghttp2_session*, const nghttp2_frame* frame, void* user_dat
         if (stream->handler != nullptr) stream->handler->OnEnd();
       }
       return 0;
-    case NGHTTP2_HEADERS:
-      return OnHeadersComplete(state, *frame);
-    case NGHTTP2_RST_STREAM:
-      return OnResetReceived(state, frame->hd.stream_id);
-    case NGHTTP2_SETTINGS:
-      return OnSettingsReceived(state, frame->settings);
-    case NGHTTP2_PING:
-      return OnPingReceived(state, frame->ping);
+    case NGHTTP2_HEADERS: return OnHeadersComplete(state, *frame);
+    case NGHTTP2_RST_STREAM: return OnResetReceived(state, frame->hd.stream_id);
+    case NGHTTP2_SETTINGS: return OnSettingsReceived(state, frame->settings);
+    case NGHTTP2_PING: return OnPingReceived(state, frame->ping);
     case NGHTTP2_GOAWAY:
       if (state.goaway_received) {  // two are a graceful end, a flood of them is not
         if (const int rv = state.CheckGlitch(); rv != 0) return rv;
@@ -184,8 +180,7 @@ int OnFrameReceived(nghttp2_session*, const nghttp2_frame* frame, void* user_dat
       state.goaway_received = state.goaway_untold = true;
       state.goaway_code = frame->goaway.error_code;
       return 0;
-    default:
-      return 0;
+    default: return 0;
   }
 }
 

@@ -37,8 +37,7 @@ bool HopByHop(HeaderId id) noexcept {
     case HeaderId::kTe:
     case HeaderId::kHost:  // it is :authority
       return true;
-    default:
-      return false;
+    default: return false;
   }
 }
 
@@ -48,10 +47,8 @@ std::uint8_t IndexingFlag(HeaderId id) noexcept {
     case HeaderId::kXRequestId:
     case HeaderId::kRequestId:
     case HeaderId::kTraceparent:
-    case HeaderId::kXForwardedFor:
-      return NGHTTP2_NV_FLAG_NO_INDEX;
-    default:
-      return NGHTTP2_NV_FLAG_NONE;
+    case HeaderId::kXForwardedFor: return NGHTTP2_NV_FLAG_NO_INDEX;
+    default: return NGHTTP2_NV_FLAG_NONE;
   }
 }
 
@@ -175,9 +172,7 @@ void OnDataSent(H2State& state, const nghttp2_frame_hd& header) {
 int OnFrameSent(nghttp2_session*, const nghttp2_frame* frame, void* user_data) {
   H2State& state = H2State::Of(user_data);
   switch (frame->hd.type) {
-    case NGHTTP2_DATA:
-      OnDataSent(state, frame->hd);
-      return 0;
+    case NGHTTP2_DATA: OnDataSent(state, frame->hd); return 0;
     case NGHTTP2_HEADERS:
       if (auto* stream = state.Known(frame->hd.stream_id)) {
         stream->head_sent = true;
@@ -189,14 +184,9 @@ int OnFrameSent(nghttp2_session*, const nghttp2_frame* frame, void* user_data) {
       auto* stream = state.Known(frame->hd.stream_id);
       return stream == nullptr ? 0 : state.CountProvokedReset(stream);
     }
-    case NGHTTP2_SETTINGS:
-      state.preface_sent = true;
-      return 0;
-    case NGHTTP2_GOAWAY:
-      state.OnGoawaySent(frame->goaway.error_code);
-      return 0;
-    default:
-      return 0;
+    case NGHTTP2_SETTINGS: state.preface_sent = true; return 0;
+    case NGHTTP2_GOAWAY: state.OnGoawaySent(frame->goaway.error_code); return 0;
+    default: return 0;
   }
 }
 
@@ -224,7 +214,8 @@ void H2Codec::SubmitResponse(std::int32_t id, const Head& head, bool end) {
     return;
   }
   if (head.status < 200) {
-    state.Note(nghttp2_submit_headers(state.session, NGHTTP2_FLAG_NONE, id, nullptr, fields.data(), fields.size(), nullptr));
+    state.Note(
+        nghttp2_submit_headers(state.session, NGHTTP2_FLAG_NONE, id, nullptr, fields.data(), fields.size(), nullptr));
     return;
   }
   nghttp2_data_provider body{};
@@ -235,7 +226,8 @@ void H2Codec::SubmitResponse(std::int32_t id, const Head& head, bool end) {
 
 std::int32_t H2Codec::SubmitRequest(const Head& head, bool end, H2StreamHandler& handler) {
   H2State& state = *state_;
-  if (state.session == nullptr || state.killed != nullptr || nghttp2_session_check_request_allowed(state.session) == 0) {
+  if (state.session == nullptr || state.killed != nullptr ||
+      nghttp2_session_check_request_allowed(state.session) == 0) {
     return -1;
   }
   FieldList fields;

@@ -21,7 +21,7 @@ struct H2Stream {
   H2Stream* next = nullptr;
   TimePoint opened{};
   std::int32_t id = 0;
-  std::uint32_t unconsumed = 0;        ///< received and no longer held, not told to nghttp2 yet
+  std::uint32_t unconsumed = 0;  ///< received and no longer held, not told to nghttp2 yet
   std::uint8_t interim_responses = 0;
   bool head_received : 1 = false;  ///< the peer's head went to the handler
   bool head_sent : 1 = false;
@@ -45,9 +45,11 @@ struct H2State {
   static H2State& Of(void* user_data) noexcept { return *static_cast<H2State*>(user_data); }
   bool server() const noexcept { return side == H2Codec::Side::kServer; }
 
-  /// The record of a stream that nghttp2 knows; null for others. Frames of one stream come in runs, so the last one is kept.
+  /// The record of a stream that nghttp2 knows; null for others. Frames of one stream come in runs, so the last one is
+  /// kept.
   H2Stream* Known(std::int32_t id) noexcept {
-    if (recent == nullptr || recent->id != id) recent = static_cast<H2Stream*>(nghttp2_session_get_stream_user_data(session, id));
+    if (recent == nullptr || recent->id != id)
+      recent = static_cast<H2Stream*>(nghttp2_session_get_stream_user_data(session, id));
     return recent;
   }
   /// The stream's record; null when it is closed or not ours. Covers requests still waiting in nghttp2's queue.
@@ -97,19 +99,19 @@ struct H2State {
   std::uint32_t initial_window = 65535;   ///< the peer's, to see it shrink
   std::uint32_t pings_unanswered = 0;
   bool goaway_received = false;
-  bool goaway_untold = false;             ///< OnGoaway is due when the streams it killed are closed
+  bool goaway_untold = false;  ///< OnGoaway is due when the streams it killed are closed
   std::uint32_t goaway_code = 0;
 
   // Sending.
-  Chain* out = nullptr;          ///< during Pull() only
+  Chain* out = nullptr;  ///< during Pull() only
   std::size_t target = 0;
-  char* frame_begin = nullptr;   ///< where the header of the DATA frame being pulled goes
-  H2Stream* sending = nullptr;   ///< whose DATA frame it is
-  bool preface_sent = false;     ///< our SETTINGS are on their way
+  char* frame_begin = nullptr;  ///< where the header of the DATA frame being pulled goes
+  H2Stream* sending = nullptr;  ///< whose DATA frame it is
+  bool preface_sent = false;    ///< our SETTINGS are on their way
   bool goaway_begun = false;
   bool goaway_finished = false;
-  bool terminated = false;       ///< by Terminate()
-  bool goaway_sent = false;      ///< any but the shutdown notice
+  bool terminated = false;   ///< by Terminate()
+  bool goaway_sent = false;  ///< any but the shutdown notice
   std::uint64_t streams_at_goaway = 0;
 
   // Death.

@@ -15,12 +15,14 @@ HeaderId LookupHeader(std::string_view name) noexcept {
 }
 
 std::string_view HeaderName(HeaderId id) noexcept {
-  static_assert([] {
-    for (std::size_t i = 0; i < std::size(header_table::kKnown); ++i) {
-      if (header_table::kKnown[i].id != static_cast<HeaderId>(i + 1)) return false;
-    }
-    return std::size(header_table::kKnown) + 1 == kHeaderIds;
-  }(), "header_table::kKnown is in the order of HeaderId");
+  static_assert(
+      [] {
+        for (std::size_t i = 0; i < std::size(header_table::kKnown); ++i) {
+          if (header_table::kKnown[i].id != static_cast<HeaderId>(i + 1)) return false;
+        }
+        return std::size(header_table::kKnown) + 1 == kHeaderIds;
+      }(),
+      "header_table::kKnown is in the order of HeaderId");
   return id == HeaderId::kOther ? std::string_view{} : header_table::kKnown[static_cast<std::size_t>(id) - 1].name;
 }
 

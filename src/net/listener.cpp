@@ -36,7 +36,9 @@ bool IsStale(const rt::Address& address, const std::string& path) {
 }  // namespace
 
 ListenSocket::ListenSocket(ListenSocket&& other) noexcept
-    : fd_(std::exchange(other.fd_, -1)), address_(other.address_), unlink_path_(std::exchange(other.unlink_path_, {})) {}
+    : fd_(std::exchange(other.fd_, -1)),
+      address_(other.address_),
+      unlink_path_(std::exchange(other.unlink_path_, {})) {}
 
 ListenSocket& ListenSocket::operator=(ListenSocket&& other) noexcept {
   std::swap(fd_, other.fd_);

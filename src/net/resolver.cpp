@@ -24,7 +24,9 @@ rt::Address WithPort(const rt::Address& address, std::uint16_t port) {
 
 /// Name servers rotate their answers: the order is no change.
 bool SameSet(const Resolver::Addresses& a, const Resolver::Addresses& b) {
-  return a.size() == b.size() && std::all_of(a.begin(), a.end(), [&](const rt::Address& address) { return std::find(b.begin(), b.end(), address) != b.end(); });
+  return a.size() == b.size() && std::all_of(a.begin(), a.end(), [&](const rt::Address& address) {
+           return std::find(b.begin(), b.end(), address) != b.end();
+         });
 }
 
 /// The first kAddressesMax different ones, in the order given (RFC 6724 preference).
@@ -49,7 +51,8 @@ Result<Resolver::Addresses> Resolver::SystemLookup(const std::string& host) {
   const int code = ::getaddrinfo(host.c_str(), nullptr, &hints, &list);
   if (code != 0) return DnsError(::gai_strerror(code));
   Addresses addresses;
-  for (const addrinfo* entry = list; entry != nullptr; entry = entry->ai_next) addresses.emplace_back(entry->ai_addr, entry->ai_addrlen);
+  for (const addrinfo* entry = list; entry != nullptr; entry = entry->ai_next)
+    addresses.emplace_back(entry->ai_addr, entry->ai_addrlen);
   ::freeaddrinfo(list);
   return addresses;
 }
@@ -83,7 +86,8 @@ std::size_t Resolver::names() const {
   return shared_->names.size();
 }
 
-std::unique_ptr<Subscription> Resolver::Watch(std::string_view host, std::uint16_t port, rt::Worker& worker, std::function<void()> changed) {
+std::unique_ptr<Subscription> Resolver::Watch(std::string_view host, std::uint16_t port, rt::Worker& worker,
+                                              std::function<void()> changed) {
   std::string_view ip = host;
   if (ip.starts_with('[') && ip.ends_with(']')) ip = ip.substr(1, ip.size() - 2);
   const auto numeric = rt::Address::FromIp(ip, port);
@@ -93,8 +97,8 @@ std::unique_ptr<Subscription> Resolver::Watch(std::string_view host, std::uint16
   return subscription;
 }
 
-Subscription::Subscription(std::shared_ptr<Resolver::Shared> shared, std::string host, std::uint16_t port, rt::Worker& worker,
-                           std::function<void()> changed)
+Subscription::Subscription(std::shared_ptr<Resolver::Shared> shared, std::string host, std::uint16_t port,
+                           rt::Worker& worker, std::function<void()> changed)
     : shared_(std::move(shared)),
       host_(std::move(host)),
       port_(port),
@@ -167,7 +171,8 @@ void Subscription::OnTimer() {
 
 /// Up to a tenth later, so that workers and names do not ask in step.
 void Subscription::ArmIn(Duration delay) {
-  worker_.Arm(timer_, delay + Duration(static_cast<std::int64_t>(worker_.prng().Below(static_cast<std::uint64_t>(delay.count() / 10)))));
+  worker_.Arm(timer_, delay + Duration(static_cast<std::int64_t>(
+                                  worker_.prng().Below(static_cast<std::uint64_t>(delay.count() / 10)))));
 }
 
 void Resolver::Shared::Ask(Name& name, TimePoint now, Duration age_min) {

@@ -16,8 +16,8 @@
 
 namespace penstock::net {
 
-/// Shared: touched on the worker's thread only, but kept alive by letters in its mailbox: they find out here whether their
-/// subscription still lives.
+/// Shared: touched on the worker's thread only, but kept alive by letters in its mailbox: they find out here whether
+/// their subscription still lives.
 struct Subscription::Link {
   Subscription* subscription;
   rt::Worker* worker;

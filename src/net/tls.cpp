@@ -18,7 +18,8 @@ namespace {
 
 // TLS 1.2: forward secrecy and AEAD, the suites RFC 9113 section 9.2.2 leaves over. TLS 1.3 has no others.
 constexpr const char* kTls12Suites =
-    "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:"
+    "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-"
+    "SHA384:"
     "ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305";
 constexpr std::uint8_t kAlpnH2[] = {2, 'h', '2'};
 constexpr std::uint8_t kAlpnHttp1[] = {8, 'h', 't', 't', 'p', '/', '1', '.', '1'};
@@ -33,15 +34,18 @@ OpenSslPtr<SSL_CTX> NewContext(const SSL_METHOD* method) {
   SSL_CTX_set_max_proto_version(context.get(), TLS1_3_VERSION);
   PENSTOCK_ASSERT(SSL_CTX_set_cipher_list(context.get(), kTls12Suites) == 1);
   SSL_CTX_set_options(context.get(), SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION);
-  SSL_CTX_set_mode(context.get(), SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+  SSL_CTX_set_mode(context.get(),
+                   SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
   return context;
 }
 
 /// Our order decides. A client that offers only what we do not speak is told so (RFC 7301 section 3.2); one that offers
 /// nothing is not asked here and gets HTTP/1.1.
-int SelectAlpn(SSL*, const unsigned char** out, unsigned char* out_size, const unsigned char* in, unsigned in_size, void*) {
+int SelectAlpn(SSL*, const unsigned char** out, unsigned char* out_size, const unsigned char* in, unsigned in_size,
+               void*) {
   unsigned char* selected = nullptr;
-  if (SSL_select_next_proto(&selected, out_size, kAlpnPreference, sizeof kAlpnPreference, in, in_size) != OPENSSL_NPN_NEGOTIATED) {
+  if (SSL_select_next_proto(&selected, out_size, kAlpnPreference, sizeof kAlpnPreference, in, in_size) !=
+      OPENSSL_NPN_NEGOTIATED) {
     return SSL_TLSEXT_ERR_ALERT_FATAL;
   }
   *out = selected;
@@ -51,8 +55,8 @@ int SelectAlpn(SSL*, const unsigned char** out, unsigned char* out_size, const u
 /// Every name is served by the one certificate; acknowledging keeps the name with the session.
 int AcknowledgeServerName(SSL*, int*, void*) { return SSL_TLSEXT_ERR_OK; }
 
-/// One key for the whole process, so that a reload keeps sessions alive; it lives in memory only. What a ticket is good for is
-/// bounded by the session id context below (nginx CVE-2025-23419 is what happens without).
+/// One key for the whole process, so that a reload keeps sessions alive; it lives in memory only. What a ticket is good
+/// for is bounded by the session id context below (nginx CVE-2025-23419 is what happens without).
 void UseProcessTicketKey(SSL_CTX* context) {
   static std::array<unsigned char, 80> key = [] {
     std::array<unsigned char, 80> fresh{};
@@ -99,7 +103,8 @@ std::string DigestOf(const std::vector<OpenSslPtr<X509>>& certificates) {
   for (const auto& certificate : certificates) {
     unsigned char digest[EVP_MAX_MD_SIZE];
     unsigned size = 0;
-    if (X509_digest(certificate.get(), EVP_sha256(), digest, &size) == 1) digests.append(reinterpret_cast<const char*>(digest), size);
+    if (X509_digest(certificate.get(), EVP_sha256(), digest, &size) == 1)
+      digests.append(reinterpret_cast<const char*>(digest), size);
   }
   return digests;
 }
@@ -127,10 +132,12 @@ Result<std::shared_ptr<const TlsServerContext>, TlsError> TlsServerContext::Make
     ERR_clear_error();
     return TlsError(options.private_key + ": does not belong to the certificate in " + options.certificate);
   }
-  if (SSL_CTX_use_certificate(native, certificate) != 1) return TlsError(options.certificate + ": " + TakeOpenSslReason());
+  if (SSL_CTX_use_certificate(native, certificate) != 1)
+    return TlsError(options.certificate + ": " + TakeOpenSslReason());
   if (SSL_CTX_use_PrivateKey(native, key.get()) != 1) return TlsError(options.private_key + ": " + TakeOpenSslReason());
   for (std::size_t i = 1; i < chain.size(); ++i) {
-    if (SSL_CTX_add1_chain_cert(native, chain[i].get()) != 1) return TlsError(options.certificate + ": " + TakeOpenSslReason());
+    if (SSL_CTX_add1_chain_cert(native, chain[i].get()) != 1)
+      return TlsError(options.certificate + ": " + TakeOpenSslReason());
   }
   if (!client_authorities.empty()) DemandClientCertificate(native, client_authorities);
   SSL_CTX_set_alpn_select_cb(native, &SelectAlpn, nullptr);
@@ -158,7 +165,8 @@ Result<std::shared_ptr<const TlsClientContext>, TlsError> TlsClientContext::Make
   std::string trust_digest;
   if (options.verify) {
     if (options.ca.empty()) {
-      if (SSL_CTX_set_default_verify_paths(native) != 1) return TlsError(std::string("the system's certificate store: ") + TakeOpenSslReason());
+      if (SSL_CTX_set_default_verify_paths(native) != 1)
+        return TlsError(std::string("the system's certificate store: ") + TakeOpenSslReason());
     } else {
       TRY(const auto authorities, ReadCertificates(options.ca));
       Trust(native, authorities);
@@ -192,7 +200,8 @@ OpenSslPtr<SSL_SESSION> TlsSessions::Find(const std::string& name) {
 
 void TlsSessions::Remember(const std::string& name, OpenSslPtr<SSL_SESSION> session) {
   const std::lock_guard lock(mutex_);
-  if (sessions_.size() >= TlsClientContext::kSessionsMax && !sessions_.contains(name)) sessions_.erase(sessions_.begin());
+  if (sessions_.size() >= TlsClientContext::kSessionsMax && !sessions_.contains(name))
+    sessions_.erase(sessions_.begin());
   sessions_[name] = std::move(session);
 }
 

@@ -46,7 +46,8 @@ Result<std::vector<OpenSslPtr<X509>>, TlsError> ReadCertificates(const std::stri
   if (TlsError error = ReadFile(path, text); !error.empty()) return error;
   const OpenSslPtr<BIO> bio(BIO_new_mem_buf(text.data(), static_cast<int>(text.size())));
   std::vector<OpenSslPtr<X509>> certificates;
-  while (X509* certificate = PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr)) certificates.emplace_back(certificate);
+  while (X509* certificate = PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr))
+    certificates.emplace_back(certificate);
   // The loop ends with "no start line", the normal end of the file, or with what is wrong with the next block.
   const bool at_end = ERR_GET_REASON(ERR_peek_last_error()) == PEM_R_NO_START_LINE;
   const std::string reason = TakeOpenSslReason();

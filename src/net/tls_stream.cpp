@@ -16,8 +16,8 @@
 namespace penstock::net {
 namespace {
 
-// Per thread, not per connection. Decrypted bytes are lent to the handler out of the first; small pieces are gathered into one
-// record in the second (a handler may send while it reads).
+// Per thread, not per connection. Decrypted bytes are lent to the handler out of the first; small pieces are gathered
+// into one record in the second (a handler may send while it reads).
 thread_local std::array<char, TlsStream::kRecordBytes> decrypted;
 thread_local std::array<char, TlsStream::kRecordBytes> gathered;
 
@@ -33,10 +33,12 @@ bool SetServerName(SSL* ssl, std::string name, bool verify) {
   if (X509_VERIFY_PARAM_set1_ip_asc(parameters, name.c_str()) == 1) return true;
   ERR_clear_error();
   // The subject's common name has not been an identity since RFC 6125; RFC 9525 drops it.
-  X509_VERIFY_PARAM_set_hostflags(parameters, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS | X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
+  X509_VERIFY_PARAM_set_hostflags(parameters,
+                                  X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS | X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
   const bool usable = !name.empty() && name.find('\0') == std::string::npos;
   if (!usable) return !verify;
-  return X509_VERIFY_PARAM_set1_host(parameters, name.data(), name.size()) == 1 && SSL_set_tlsext_host_name(ssl, name.c_str()) == 1;
+  return X509_VERIFY_PARAM_set1_host(parameters, name.data(), name.size()) == 1 &&
+         SSL_set_tlsext_host_name(ssl, name.c_str()) == 1;
 }
 
 }  // namespace
@@ -69,8 +71,8 @@ void TlsStream::Attach(ssl_ctx_st* context) {
 }
 
 TlsStream::~TlsStream() {
-  // Without this OpenSSL spoils the remembered session of a connection that ended without close_notify, which TLS has not
-  // asked for since 1.1 (RFC 4346 section 7.2.1).
+  // Without this OpenSSL spoils the remembered session of a connection that ended without close_notify, which TLS has
+  // not asked for since 1.1 (RFC 4346 section 7.2.1).
   if (state_ == State::kOpen) SSL_set_shutdown(ssl_, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
   SSL_free(ssl_);
 }
@@ -225,7 +227,8 @@ bool TlsStream::EncryptRecord(Chain& plain) {
     return false;
   }
   if (result != 1) {
-    // Only a broken SSL object gets here: the BIO never refuses. The caller is in the middle of something: tell it later.
+    // Only a broken SSL object gets here: the BIO never refuses. The caller is in the middle of something: tell it
+    // later.
     broken_write_ = true;
     transport_.worker_.FlushLater(*this);
     return false;
@@ -297,8 +300,9 @@ void TlsStream::Fail(const char* reason) {
   if (reason == nullptr) reason = openssl_reason;
   if (handshake && sessions_ != nullptr) sessions_->Forget(session_name_);
   WriteCiphertext();
-  transport_.Fail(server_ ? DownstreamError(ErrorCode::kClientGone, reason)
-                          : UpstreamError(ErrorCode::kUpstreamTls, handshake ? Retry::kIfUnprocessed : Retry::kUnproven, reason));
+  transport_.Fail(
+      server_ ? DownstreamError(ErrorCode::kClientGone, reason)
+              : UpstreamError(ErrorCode::kUpstreamTls, handshake ? Retry::kIfUnprocessed : Retry::kUnproven, reason));
 }
 
 std::string_view TlsStream::alpn() const noexcept {

@@ -18,17 +18,18 @@ namespace penstock::net {
 
 class Transport;
 
-/// Owned by one Worker. One TLS connection's state: OpenSSL fed by borrowed ciphertext through a BIO of our own, so that
-/// nothing is buffered twice and an idle connection holds no record buffers (SSL_MODE_RELEASE_BUFFERS).
+/// Owned by one Worker. One TLS connection's state: OpenSSL fed by borrowed ciphertext through a BIO of our own, so
+/// that nothing is buffered twice and an idle connection holds no record buffers (SSL_MODE_RELEASE_BUFFERS).
 ///
-/// Ciphertext out goes straight from OpenSSL's record to the socket when it is the only one; a longer run of records gathers in
-/// `cipher_` and leaves in one write, and what the kernel does not take waits there. Handshake messages wait for the end of the turn,
-/// so that a client's first request leaves with its Finished.
+/// Ciphertext out goes straight from OpenSSL's record to the socket when it is the only one; a longer run of records
+/// gathers in `cipher_` and leaves in one write, and what the kernel does not take waits there. Handshake messages wait
+/// for the end of the turn, so that a client's first request leaves with its Finished.
 class TlsStream final : private rt::Flushable {
  public:
-  static constexpr std::size_t kRecordBytes = 16 * 1024;          ///< plaintext of the largest record (RFC 8446 section 5.1)
-  static constexpr std::size_t kBatchBytes = 32 * 1024;           ///< ciphertext gathered for one write
-  static constexpr std::size_t kCiphertextBytesMax = 64 * 1024;   ///< a peer that makes us answer but never reads is cut off here
+  static constexpr std::size_t kRecordBytes = 16 * 1024;  ///< plaintext of the largest record (RFC 8446 section 5.1)
+  static constexpr std::size_t kBatchBytes = 32 * 1024;   ///< ciphertext gathered for one write
+  static constexpr std::size_t kCiphertextBytesMax =
+      64 * 1024;  ///< a peer that makes us answer but never reads is cut off here
 
   TlsStream(Transport& transport, const TlsServerContext& context);
   TlsStream(Transport& transport, const TlsClientContext& context, std::string_view server_name);
@@ -43,7 +44,8 @@ class TlsStream final : private rt::Flushable {
   /// Encrypts what `plain` holds, as much as the socket takes.
   void FlushPlain(Chain& plain);
   void PauseRead() noexcept { paused_ = true; }
-  /// True when the socket may be read again; false while ciphertext of before the pause waits (it comes first, this turn).
+  /// True when the socket may be read again; false while ciphertext of before the pause waits (it comes first, this
+  /// turn).
   bool ResumeRead();
   /// close_notify, and FIN when all ciphertext has left.
   void ShutdownWrite();

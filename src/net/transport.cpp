@@ -94,7 +94,9 @@ void Transport::Abort() {
 }
 
 std::string_view Transport::alpn() const noexcept { return tls_ == nullptr ? std::string_view{} : tls_->alpn(); }
-std::string_view Transport::server_name() const noexcept { return tls_ == nullptr ? std::string_view{} : tls_->server_name(); }
+std::string_view Transport::server_name() const noexcept {
+  return tls_ == nullptr ? std::string_view{} : tls_->server_name();
+}
 
 void Transport::OnConnected() {
   connecting_ = false;

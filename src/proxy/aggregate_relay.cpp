@@ -27,7 +27,8 @@ RelayStep AggregateRelay::OnBytes(std::string_view bytes) {
     switch (decoder_.Next(event)) {
       case llm::SseDecoder::Step::kNeedMore: return all;
       case llm::SseDecoder::Step::kTooLong:
-        return Failed(UpstreamError(ErrorCode::kUpstreamProtocol, Retry::kUnproven, "an event of the stream is too long"));
+        return Failed(
+            UpstreamError(ErrorCode::kUpstreamProtocol, Retry::kUnproven, "an event of the stream is too long"));
       case llm::SseDecoder::Step::kEvent: break;
     }
     const RelayStep step = Take(event);

@@ -111,8 +111,9 @@ void Answer::ReplyUpstream(const http::Head& upstream_head, std::string_view con
   SetContentLength(*head, body.size());
   if (head->status == 429 || head->status == 503) {
     // What the upstream asked for, as far as a client can follow it; a second where it said nothing.
-    const auto wait = policy::ParseRetryAfter(upstream_head.Find(http::HeaderId::kRetryAfter),
-                                              upstream_head.Find(http::HeaderId::kRetryAfterMs), context_.worker.worker.Wall());
+    const auto wait =
+        policy::ParseRetryAfter(upstream_head.Find(http::HeaderId::kRetryAfter),
+                                upstream_head.Find(http::HeaderId::kRetryAfterMs), context_.worker.worker.Wall());
     AddRetryAfter(*head, wait.value_or(std::chrono::seconds(1)));
   }
   AddOwnFields(*head);
@@ -130,7 +131,8 @@ void Answer::AddOwnFields(http::Head& head) {
   if (context_.family() == llm::Family::kMessages) head.Add("request-id", record.id(), http::HeaderId::kRequestId);
   if (context_.model != nullptr) head.Add("x-penstock-model", context_.model->name);
   if (head.status >= 400 && record.attempts > 1) head.Add("x-should-retry", "false");  // we did already
-  const Duration upstream = record.upstream_time + (record.forwarded != TimePoint{} ? context_.now() - record.forwarded : Duration{});
+  const Duration upstream =
+      record.upstream_time + (record.forwarded != TimePoint{} ? context_.now() - record.forwarded : Duration{});
   const Duration total = context_.now() - record.began;
   ServerTiming timing(total - upstream, upstream);
   head.Add("server-timing", timing.view());

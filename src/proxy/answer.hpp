@@ -8,8 +8,8 @@
 
 namespace penstock::proxy {
 
-/// Owned by one Worker. The client's side of an exchange: holds an upstream's answer back until it is committed, then lets
-/// it through. Until then nothing was sent and everything may begin anew.
+/// Owned by one Worker. The client's side of an exchange: holds an upstream's answer back until it is committed, then
+/// lets it through. Until then nothing was sent and everything may begin anew.
 class Answer {
  public:
   explicit Answer(RequestContext& context);

@@ -47,7 +47,10 @@ telemetry::AttemptOutcome OutcomeOf(const AttemptResult& result) noexcept {
 }  // namespace
 
 Attempt::Attempt(RequestContext& context, Answer& answer)
-    : context_(context), answer_(answer), stream_(*this), timer_(this, [](void* self) { static_cast<Attempt*>(self)->OnTimer(); }) {}
+    : context_(context),
+      answer_(answer),
+      stream_(*this),
+      timer_(this, [](void* self) { static_cast<Attempt*>(self)->OnTimer(); }) {}
 
 const std::string& Attempt::refusal_body() const noexcept {
   if (const auto* refusal = std::get_if<RefusalRelay>(&relay_)) return refusal->body();
@@ -81,8 +84,10 @@ void Attempt::Begin(EndpointPool& pool, policy::LoadLease lease, std::uint32_t n
   content_seen_ = false;
   llm::SpliceRules rules;
   rules.force_stream = aggregate_;
-  if (request.model_token && request.model() != context_.model->upstream_name) rules.model_json = context_.model->upstream_json;
-  rules.include_usage = streamed_ && llm::HasDone(request.family) && !request.include_usage && pool.quirks().takes_stream_options;
+  if (request.model_token && request.model() != context_.model->upstream_name)
+    rules.model_json = context_.model->upstream_json;
+  rules.include_usage =
+      streamed_ && llm::HasDone(request.family) && !request.include_usage && pool.quirks().takes_stream_options;
   body_.emplace(request, rules);
   request_head_ = context_.worker.heads.Take();
   BuildUpstreamHead(context_, endpoint, body_->size(), number, *request_head_);
@@ -139,7 +144,8 @@ void Attempt::OnEnd() {
     Handle(aggregate->OnEnd());
   } else if (std::holds_alternative<RefusalRelay>(relay_)) {
     result_.status = refusal_head_->status;
-    Finish(AttemptResult::Kind::kRefused, UpstreamError(ErrorCode::kUpstreamStatus, Retry::kSafe, "the upstream refused the request"));
+    Finish(AttemptResult::Kind::kRefused,
+           UpstreamError(ErrorCode::kUpstreamStatus, Retry::kSafe, "the upstream refused the request"));
   }
 }
 
@@ -158,7 +164,8 @@ void Attempt::Handle(const RelayStep& step) {
       refusal_head_->status = step.status;
       refusal_head_->Add("content-type", "application/json", http::HeaderId::kContentType);
       result_.status = step.status;
-      Finish(AttemptResult::Kind::kRefused, UpstreamError(ErrorCode::kUpstreamStatus, Retry::kSafe, "the upstream refused the request"));
+      Finish(AttemptResult::Kind::kRefused,
+             UpstreamError(ErrorCode::kUpstreamStatus, Retry::kSafe, "the upstream refused the request"));
       return;
   }
 }

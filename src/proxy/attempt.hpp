@@ -25,8 +25,8 @@ struct AttemptResult {
   std::uint16_t status = 0;
 };
 
-/// Owned by one Worker. One try at one endpoint: sends the request, runs the timeout ladder (headers, first token, idle;
-/// the deadline is the exchange's), feeds the answer to a relay. Reused for the next try.
+/// Owned by one Worker. One try at one endpoint: sends the request, runs the timeout ladder (headers, first token,
+/// idle; the deadline is the exchange's), feeds the answer to a relay. Reused for the next try.
 class Attempt final : public upstream::StreamHandler {
  public:
   Attempt(RequestContext& context, Answer& answer);
@@ -79,13 +79,13 @@ class Attempt final : public upstream::StreamHandler {
   http::HeadPtr refusal_head_;
   AttemptResult result_;
   TimePoint begun_{};
-  TimePoint due_ = TimePoint::Max();    ///< when the current wait is over; the timer may fire earlier and look again
+  TimePoint due_ = TimePoint::Max();  ///< when the current wait is over; the timer may fire earlier and look again
   const char* awaited_ = "";
   TimePoint keepalive_due_ = TimePoint::Max();
-  std::size_t watermark_ = 0;           ///< what this answer may hold here, doubled for readers that keep up
-  std::size_t received_ = 0;            ///< since the watermark was set
-  bool streamed_ = false;               ///< the upstream was asked for a stream
-  bool aggregate_ = false;              ///< although the client was not
+  std::size_t watermark_ = 0;  ///< what this answer may hold here, doubled for readers that keep up
+  std::size_t received_ = 0;   ///< since the watermark was set
+  bool streamed_ = false;      ///< the upstream was asked for a stream
+  bool aggregate_ = false;     ///< although the client was not
   bool content_seen_ = false;
   bool paused_ = false;
   bool cancelled_ = false;

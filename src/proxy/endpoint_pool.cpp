@@ -4,7 +4,8 @@
 
 namespace penstock::proxy {
 
-EndpointPool::EndpointPool(WorkerContext& context, std::shared_ptr<upstream::Endpoint> endpoint, const upstream::PoolOptions& options)
+EndpointPool::EndpointPool(WorkerContext& context, std::shared_ptr<upstream::Endpoint> endpoint,
+                           const upstream::PoolOptions& options)
     : metrics_(context.metrics),
       endpoint_(std::move(endpoint)),
       kind_(endpoint_->spec().kind),
@@ -27,7 +28,8 @@ void EndpointPool::OnName() {
   if (!name_->addresses().empty() || name_->error()) connections_.SetAddresses(name_->addresses());
 }
 
-/// The prober runs on another thread and tells the endpoint only; looked at per request, a load of a line that is read anyway.
+/// The prober runs on another thread and tells the endpoint only; looked at per request, a load of a line that is read
+/// anyway.
 void EndpointPool::OnKind() {
   const config::EndpointKind kind = endpoint_->kind();
   if (kind == kind_) return;

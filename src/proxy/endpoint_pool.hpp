@@ -18,11 +18,12 @@ struct WorkerContext;
 template <class T>
 using Counted = boost::intrusive_ref_counter<T, boost::thread_unsafe_counter>;
 
-/// Owned by one Worker. This worker's connections to one endpoint; lives while a view or an attempt uses it. Follows what is
-/// found out while it runs: the addresses behind the endpoint's name (FAULTS U-27) and the kind of server there.
+/// Owned by one Worker. This worker's connections to one endpoint; lives while a view or an attempt uses it. Follows
+/// what is found out while it runs: the addresses behind the endpoint's name (FAULTS U-27) and the kind of server there.
 class EndpointPool final : public Counted<EndpointPool>, private upstream::PoolEvents {
  public:
-  EndpointPool(WorkerContext& context, std::shared_ptr<upstream::Endpoint> endpoint, const upstream::PoolOptions& options);
+  EndpointPool(WorkerContext& context, std::shared_ptr<upstream::Endpoint> endpoint,
+               const upstream::PoolOptions& options);
   ~EndpointPool();
 
   upstream::Endpoint& endpoint() noexcept { return *endpoint_; }

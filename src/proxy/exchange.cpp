@@ -46,7 +46,8 @@ Exchange::Exchange(Gateway& gateway, WorkerContext& worker)
       attempt_(context_, answer_),
       deadline_timer_(this, [](void* self) { static_cast<Exchange*>(self)->OnDeadline(); }) {}
 
-void Exchange::Begin(server::ResponseStream& client, http::HeadPtr head, bool body_follows, bool expect_continue, const Error* reject) {
+void Exchange::Begin(server::ResponseStream& client, http::HeadPtr head, bool body_follows, bool expect_continue,
+                     const Error* reject) {
   context_.client = &client;
   context_.view = context_.worker.view;
   context_.head = std::move(head);
@@ -72,7 +73,8 @@ void Exchange::Begin(server::ResponseStream& client, http::HeadPtr head, bool bo
     return;
   }
   if (expect_continue) client.SendContinue();
-  if (context_.head->content_length.has_value()) context_.body.reserve(std::min<std::size_t>(*context_.head->content_length, kBodyReserveMax));
+  if (context_.head->content_length.has_value())
+    context_.body.reserve(std::min<std::size_t>(*context_.head->content_length, kBodyReserveMax));
 }
 
 void Exchange::ChooseRequestId() {
@@ -116,10 +118,13 @@ void Exchange::OnRequestFailed(const Error& error) {
 void Exchange::Run() {
   pipeline_ = RunPipeline(context_, answer_, attempt_);
   pipeline_.Start();
-  if (!pipeline_.done() && !context_.deadline.never()) context_.worker.worker.timers().Arm(deadline_timer_, context_.deadline.at);
+  if (!pipeline_.done() && !context_.deadline.never())
+    context_.worker.worker.timers().Arm(deadline_timer_, context_.deadline.at);
 }
 
-void Exchange::OnDeadline() { attempt_.Expire(InternalError(ErrorCode::kDeadlineExceeded, "the request's time is over")); }
+void Exchange::OnDeadline() {
+  attempt_.Expire(InternalError(ErrorCode::kDeadlineExceeded, "the request's time is over"));
+}
 
 void Exchange::End() {
   if (attempt_.running()) {
@@ -142,11 +147,12 @@ void Exchange::OnGone(server::Departure departure) {
   if (attempt_.running()) {
     attempt_.Cancel();
     const rt::Worker& worker = context_.worker.worker;
-    context_.worker.metrics.gateway.cancel_latency.Observe(context_.worker.metrics.slab, worker.ReadClock() - worker.Now());
+    context_.worker.metrics.gateway.cancel_latency.Observe(context_.worker.metrics.slab,
+                                                           worker.ReadClock() - worker.Now());
   }
   pipeline_.Destroy();
   context_.record.status = 499;
-  context_.record.term = departure == server::Departure::kSlowReader ? telemetry::Term::kClientSlow
+  context_.record.term = departure == server::Departure::kSlowReader      ? telemetry::Term::kClientSlow
                          : departure == server::Departure::kProtocolError ? telemetry::Term::kConnectionKilled
                                                                           : telemetry::Term::kClientGone;
   Account();
@@ -174,7 +180,8 @@ void Exchange::Account() {
   line.ts = record.wall;
   line.request_id = record.id();
   line.client = context_.peer;
-  line.protocol = context_.protocol == server::Protocol::kHttp2 ? telemetry::Protocol::kHttp2 : telemetry::Protocol::kHttp1;
+  line.protocol =
+      context_.protocol == server::Protocol::kHttp2 ? telemetry::Protocol::kHttp2 : telemetry::Protocol::kHttp1;
   line.method = context_.head->method_text();
   line.route = context_.route != nullptr ? context_.route->name : kNoRouteName;
   if (context_.request.has_value()) line.model = context_.request->model();

@@ -15,7 +15,8 @@ class Exchange final : public rt::Mortal, public server::RequestHandler {
  public:
   Exchange(Gateway& gateway, WorkerContext& worker);
 
-  void Begin(server::ResponseStream& client, http::HeadPtr head, bool body_follows, bool expect_continue, const Error* reject);
+  void Begin(server::ResponseStream& client, http::HeadPtr head, bool body_follows, bool expect_continue,
+             const Error* reject);
   /// The drain's time is over: what runs ends now, in-band where it is committed.
   void End();
 

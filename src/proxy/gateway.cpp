@@ -14,8 +14,9 @@ const ModelRoute* Snapshot::FindModel(std::string_view name) const noexcept {
   return found == by_name.end() ? nullptr : &models[found->second];
 }
 
-Gateway::Gateway(rt::Worker& worker, rt::OffloadThreads& offload, net::Resolver& resolver, telemetry::WorkerMetrics& metrics,
-                 telemetry::AccessLog& access_log, server::ConnectionCount& count, std::shared_ptr<const Snapshot> snapshot)
+Gateway::Gateway(rt::Worker& worker, rt::OffloadThreads& offload, net::Resolver& resolver,
+                 telemetry::WorkerMetrics& metrics, telemetry::AccessLog& access_log, server::ConnectionCount& count,
+                 std::shared_ptr<const Snapshot> snapshot)
     : context_(std::make_unique<WorkerContext>(worker, offload, resolver, metrics, access_log)) {
   server_ = std::make_unique<server::Server>(worker, *this, count, snapshot->server_options);
   Apply(std::move(snapshot));
@@ -59,9 +60,10 @@ void Gateway::Apply(std::shared_ptr<const Snapshot> snapshot) {
   context_->metrics.ForgetSeries();
 }
 
-server::RequestHandler& Gateway::OnRequest(server::ResponseStream& stream, http::HeadPtr head, bool body_follows, bool expect_continue,
-                                           const Error* reject) {
-  if (context_->free_exchanges.empty()) context_->free_exchanges.push_back(std::make_unique<Exchange>(*this, *context_));
+server::RequestHandler& Gateway::OnRequest(server::ResponseStream& stream, http::HeadPtr head, bool body_follows,
+                                           bool expect_continue, const Error* reject) {
+  if (context_->free_exchanges.empty())
+    context_->free_exchanges.push_back(std::make_unique<Exchange>(*this, *context_));
   auto& live = static_cast<Exchange&>(*context_->free_exchanges.back().release());
   context_->free_exchanges.pop_back();
   live.place = context_->live.size();
@@ -102,8 +104,8 @@ void Gateway::EndAll() {
 }
 
 void Gateway::OnProtocolReject(server::Protocol protocol, const char* reason) {
-  context_->metrics.CountProtocolReject(protocol == server::Protocol::kHttp2 ? telemetry::Protocol::kHttp2 : telemetry::Protocol::kHttp1,
-                                        reason);
+  context_->metrics.CountProtocolReject(
+      protocol == server::Protocol::kHttp2 ? telemetry::Protocol::kHttp2 : telemetry::Protocol::kHttp1, reason);
 }
 
 void Gateway::OnConnectionKilled(const char* reason) { context_->metrics.CountConnectionKilled(reason); }

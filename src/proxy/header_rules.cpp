@@ -53,8 +53,8 @@ void CopyResponseFields(const http::Head& from, http::Head& to) {
   }
 }
 
-void BuildUpstreamHead(const RequestContext& context, const upstream::Endpoint& endpoint, std::size_t body_size, std::uint32_t attempt,
-                       http::Head& to) {
+void BuildUpstreamHead(const RequestContext& context, const upstream::Endpoint& endpoint, std::size_t body_size,
+                       std::uint32_t attempt, http::Head& to) {
   const http::Head& from = *context.head;
   const config::Endpoint& spec = endpoint.spec();
   to.method = from.method;
@@ -98,14 +98,16 @@ void SetContentLength(http::Head& head, std::uint64_t size) {
 
 void AddRetryAfter(http::Head& head, Duration wait) {
   const auto milliseconds = std::clamp<std::int64_t>(wait.count() / 1'000'000, 1, 60'000);
-  head.Add("retry-after", Decimal(static_cast<std::uint64_t>((milliseconds + 999) / 1000)).view(), HeaderId::kRetryAfter);
+  head.Add("retry-after", Decimal(static_cast<std::uint64_t>((milliseconds + 999) / 1000)).view(),
+           HeaderId::kRetryAfter);
   head.Add("retry-after-ms", Decimal(static_cast<std::uint64_t>(milliseconds)).view(), HeaderId::kRetryAfterMs);
 }
 
 bool IsValidRequestId(std::string_view id) noexcept {
   if (id.empty() || id.size() > 128) return false;
   return std::all_of(id.begin(), id.end(), [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '_' || c == '-';
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '_' ||
+           c == '-';
   });
 }
 

@@ -12,8 +12,8 @@ namespace penstock::proxy {
 void CopyResponseFields(const http::Head& from, http::Head& to);
 
 /// Builds the upstream's request head: an allow-list of the client's fields (CONTRACT section 4), ours beside them.
-void BuildUpstreamHead(const RequestContext& context, const upstream::Endpoint& endpoint, std::size_t body_size, std::uint32_t attempt,
-                       http::Head& to);
+void BuildUpstreamHead(const RequestContext& context, const upstream::Endpoint& endpoint, std::size_t body_size,
+                       std::uint32_t attempt, http::Head& to);
 
 void SetContentLength(http::Head& head, std::uint64_t size);
 /// retry-after in whole seconds (at least 1, at most 60) and retry-after-ms.

@@ -61,7 +61,8 @@ void AnswerError(RequestContext& context, Answer& answer, const Error& error) {
   const ErrorRow row = RowOf(error);
   if (context.record.term == telemetry::Term::kWell) context.record.term = row.term;
   const bool wait = row.status == 503 || row.status == 429;
-  answer.Reply(row.status, kJson, ErrorBody(context.family(), error, context.record.id()), wait ? kRetryAfterUnavailable : Duration{});
+  answer.Reply(row.status, kJson, ErrorBody(context.family(), error, context.record.id()),
+               wait ? kRetryAfterUnavailable : Duration{});
 }
 
 void WriteModelJson(std::string& out, std::string_view name) {

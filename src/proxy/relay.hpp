@@ -20,8 +20,8 @@ struct RelayStep {
     kRefused,   ///< an error came inside the stream before any content: it stands for `status`
   };
   Kind kind = Kind::kGoOn;
-  bool progress = false;      ///< an event came: the upstream lives
-  bool content = false;       ///< the answer itself has begun: from here on `idle` counts, not `first_token`
+  bool progress = false;  ///< an event came: the upstream lives
+  bool content = false;   ///< the answer itself has begun: from here on `idle` counts, not `first_token`
   Error error{};
   std::uint16_t status = 0;
 };
@@ -62,8 +62,8 @@ class StreamRelay {
   TimePoint last_content_{};
 };
 
-/// Owned by one Worker. An event stream for a client that did not ask for one (`stream_upstream`): the answer is rebuilt and
-/// sent when it is whole, so nothing commits before.
+/// Owned by one Worker. An event stream for a client that did not ask for one (`stream_upstream`): the answer is
+/// rebuilt and sent when it is whole, so nothing commits before.
 class AggregateRelay {
  public:
   AggregateRelay(RequestContext& context, Answer& answer);

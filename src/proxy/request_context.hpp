@@ -25,12 +25,12 @@ struct RequestRecord {
   std::uint16_t status = 0;
   telemetry::Term term = telemetry::Term::kWell;
   std::uint32_t attempts = 0;
-  const upstream::Endpoint* endpoint = nullptr;   ///< of the last attempt; pinned by the exchange's view
+  const upstream::Endpoint* endpoint = nullptr;  ///< of the last attempt; pinned by the exchange's view
   std::uint64_t bytes_in = 0;
   std::uint64_t bytes_out = 0;
   llm::Usage usage;
-  TimePoint forwarded{};                          ///< first attempt submitted
-  Duration upstream_time{};                       ///< waited for upstreams before commit
+  TimePoint forwarded{};     ///< first attempt submitted
+  Duration upstream_time{};  ///< waited for upstreams before commit
   std::optional<Duration> ttft;
 
   std::string_view id() const noexcept { return {request_id.data(), request_id_size}; }
@@ -41,12 +41,12 @@ struct RequestContext {
   explicit RequestContext(WorkerContext& w) : worker(w) {}
 
   WorkerContext& worker;
-  server::ResponseStream* client = nullptr;       ///< null once the client is gone or served
+  server::ResponseStream* client = nullptr;  ///< null once the client is gone or served
   ViewPtr view;
   http::HeadPtr head;
   std::size_t route_index = 0;
-  const Route* route = nullptr;                   ///< null: no such route
-  std::string_view argument;                      ///< of a route that ends with "/"
+  const Route* route = nullptr;  ///< null: no such route
+  std::string_view argument;     ///< of a route that ends with "/"
   std::string body;
   std::optional<llm::RequestView> request;
   const ModelRoute* model = nullptr;
@@ -54,7 +54,7 @@ struct RequestContext {
   policy::Deadline deadline;
   RequestRecord record;
   server::Protocol protocol = server::Protocol::kHttp1;
-  std::string peer;                               ///< for the access line; filled only while that is on
+  std::string peer;  ///< for the access line; filled only while that is on
 
   /// For the next request; keeps a body buffer of at most `body_keep_max` bytes.
   void Clear(std::size_t body_keep_max);

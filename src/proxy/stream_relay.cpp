@@ -28,7 +28,8 @@ RelayStep StreamRelay::OnBytes(std::string_view bytes) {
   while (true) {
     switch (decoder_.Next(event)) {
       case llm::SseDecoder::Step::kNeedMore: return all;
-      case llm::SseDecoder::Step::kTooLong: return Failed(ErrorCode::kUpstreamProtocol, "an event of the stream is too long");
+      case llm::SseDecoder::Step::kTooLong:
+        return Failed(ErrorCode::kUpstreamProtocol, "an event of the stream is too long");
       case llm::SseDecoder::Step::kEvent: break;
     }
     const RelayStep step = Take(event);

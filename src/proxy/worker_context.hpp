@@ -17,7 +17,8 @@ class Exchange;
 
 /// Owned by one Worker. What the exchanges of one worker share.
 struct WorkerContext {
-  WorkerContext(rt::Worker& w, rt::OffloadThreads& threads, net::Resolver& names, telemetry::WorkerMetrics& m, telemetry::AccessLog& log)
+  WorkerContext(rt::Worker& w, rt::OffloadThreads& threads, net::Resolver& names, telemetry::WorkerMetrics& m,
+                telemetry::AccessLog& log)
       : worker(w), offload(threads), resolver(names), metrics(m), access_log(log), json(w.prng().Next()) {}
 
   rt::Worker& worker;
@@ -30,11 +31,11 @@ struct WorkerContext {
   http::HeadPool& heads = *head_pool;
   http::H2Memory& h2_memory = *h2_pool;
   llm::JsonParser json;
-  ViewPtr view;                      ///< what new exchanges begin with
+  ViewPtr view;  ///< what new exchanges begin with
   std::unordered_map<const upstream::Endpoint*, EndpointPoolPtr> pools;
   std::vector<std::unique_ptr<rt::Mortal>> free_exchanges;  ///< Exchanges, whose type is not complete here
-  std::vector<Exchange*> live;       ///< each knows its place
-  std::size_t buffered_bytes_max = 0;  ///< this worker's share of `buffered_bytes`
+  std::vector<Exchange*> live;                              ///< each knows its place
+  std::size_t buffered_bytes_max = 0;                       ///< this worker's share of `buffered_bytes`
   bool draining = false;
 
   /// Everything that waits in this worker's chains, by whole blocks: what the memory really is.

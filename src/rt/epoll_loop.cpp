@@ -14,7 +14,10 @@
 
 namespace penstock::rt {
 
-EpollLoop::EpollLoop() : epoll_(::epoll_create1(EPOLL_CLOEXEC)), wake_(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)), now_(ReadMonotonicClock()) {
+EpollLoop::EpollLoop()
+    : epoll_(::epoll_create1(EPOLL_CLOEXEC)),
+      wake_(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)),
+      now_(ReadMonotonicClock()) {
   PENSTOCK_ASSERT(epoll_ >= 0 && wake_ >= 0);
   PENSTOCK_ASSERT(Watch(wake_, nullptr, EPOLLIN | EPOLLET) == 0);
 }
@@ -102,7 +105,8 @@ void EpollLoop::ServeReady() {
     socket->listed_ = false;
     serving_[i] = nullptr;
     if (!socket->wants_service()) continue;
-    // A failed write does not eat what the peer had sent; nobody reads a paused or ended socket, so that is told at once.
+    // A failed write does not eat what the peer had sent; nobody reads a paused or ended socket, so that is told at
+    // once.
     const bool readable = socket->fd_ >= 0 && !socket->connecting_ && !socket->paused_ && !socket->ended_;
     if (readable) {
       socket->ReadAvailable();
@@ -126,7 +130,8 @@ void EpollLoop::WakeAcceptors() {
   }
 }
 
-std::unique_ptr<Socket> EpollLoop::Connect(const Address& address, const ConnectOptions& options, SocketHandler& handler) {
+std::unique_ptr<Socket> EpollLoop::Connect(const Address& address, const ConnectOptions& options,
+                                           SocketHandler& handler) {
   const int fd = ::socket(address.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   auto socket = std::make_unique<EpollSocket>(*this, fd, address, true);
   if (fd < 0) {

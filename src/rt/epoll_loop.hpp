@@ -56,7 +56,7 @@ class EpollSocket final : public Socket, public Watched {
   EpollLoop& loop_;
   SocketHandler* handler_ = nullptr;
   int fd_;
-  int failure_ = 0;          // an error to be delivered outside the call that met it
+  int failure_ = 0;  // an error to be delivered outside the call that met it
   bool connecting_;
   bool paused_ = false;
   bool readable_ = false;    // edge seen, not yet read to its end
@@ -64,7 +64,7 @@ class EpollSocket final : public Socket, public Watched {
   bool errored_ = false;     // EPOLLERR seen
   bool ended_ = false;       // OnEnd was delivered
   bool want_write_ = false;
-  bool listed_ = false;      // in the loop's ready list
+  bool listed_ = false;  // in the loop's ready list
   Address peer_;
 };
 
@@ -102,7 +102,8 @@ class EpollLoop final : public EventLoop {
   EpollLoop();
   ~EpollLoop() override;
 
-  std::unique_ptr<Socket> Connect(const Address& address, const ConnectOptions& options, SocketHandler& handler) override;
+  std::unique_ptr<Socket> Connect(const Address& address, const ConnectOptions& options,
+                                  SocketHandler& handler) override;
   std::unique_ptr<Acceptor> Listen(int fd, bool shared, AcceptHandler& handler) override {
     return std::make_unique<EpollAcceptor>(*this, fd, shared, handler);
   }

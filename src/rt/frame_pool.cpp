@@ -42,7 +42,7 @@ void* AllocateFrame(std::size_t size) {
     --lists.count[index];
     return link;
   }
-  return ::operator new(std::size_t{1} << (kSmallestBits + index));
+  return ::operator new (std::size_t{1} << (kSmallestBits + index));
 }
 
 void FreeFrame(void* frame, std::size_t size) noexcept {

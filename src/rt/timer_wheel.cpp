@@ -31,7 +31,8 @@ void Timer::Cancel() noexcept {
   --wheel_->armed_;
   if (slot_ != kNoSlot) {
     const Timer& anchor = wheel_->slots_[slot_];
-    if (anchor.next_ == &anchor) wheel_->occupied_[slot_ / TimerWheel::kSlots] &= ~(1ull << (slot_ % TimerWheel::kSlots));
+    if (anchor.next_ == &anchor)
+      wheel_->occupied_[slot_ / TimerWheel::kSlots] &= ~(1ull << (slot_ % TimerWheel::kSlots));
   }
   wheel_ = nullptr;
 }
@@ -132,7 +133,8 @@ TimePoint TimerWheel::NextDeadline() const noexcept {
     // A lower level's slot is always nearer than a higher level's, but a cascade may bring something before it.
     const std::int64_t round = ((tick_ >> (kBits * (level + 1))) + 1) << (kBits * (level + 1));
     bool above = false;
-    for (int higher = level + 1; higher < kLevels; ++higher) above = above || occupied_[static_cast<std::size_t>(higher)] != 0;
+    for (int higher = level + 1; higher < kLevels; ++higher)
+      above = above || occupied_[static_cast<std::size_t>(higher)] != 0;
     return TimePoint{(above ? std::min(tick, round) : tick) * 1'000'000};
   }
   return TimePoint::Max();

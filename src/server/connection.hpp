@@ -10,7 +10,8 @@
 
 namespace penstock::server {
 
-/// Owned by one Worker. One client connection: sniffs the protocol, then hands everything to its session. Leaves through Server::Bury.
+/// Owned by one Worker. One client connection: sniffs the protocol, then hands everything to its session. Leaves
+/// through Server::Bury.
 class Connection final : public rt::Mortal, public rt::Flushable, private net::TransportHandler {
  public:
   Connection(Server& server, std::shared_ptr<const Options> options);

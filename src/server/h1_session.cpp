@@ -7,11 +7,11 @@
 namespace penstock::server {
 namespace {
 
-constexpr std::size_t kPipelinedBytes = 64 * 1024;               // FAULTS H1-21
-constexpr std::size_t kLingerBytes = 64 * 1024;                  // FAULTS 1.2: discarded after an early answer, then close
+constexpr std::size_t kPipelinedBytes = 64 * 1024;  // FAULTS H1-21
+constexpr std::size_t kLingerBytes = 64 * 1024;     // FAULTS 1.2: discarded after an early answer, then close
 constexpr Duration kLingerTime = std::chrono::seconds(1);
-constexpr Duration kBodyWindow = std::chrono::seconds(10);       // body_min_rate is measured over this
-constexpr std::uint64_t kReaderMinRate = 1024;                   // FAULTS 2.1: below it for two windows = slow reader
+constexpr Duration kBodyWindow = std::chrono::seconds(10);  // body_min_rate is measured over this
+constexpr std::uint64_t kReaderMinRate = 1024;              // FAULTS 2.1: below it for two windows = slow reader
 
 }  // namespace
 
@@ -65,7 +65,9 @@ void H1Session::ParsePending() {
   Chain waiting = std::move(pending_);
   pending_ = Chain(connection_.worker().chunks());
   while (!waiting.empty() && phase_ != Phase::kClosed) {
-    if (codec_.state() == http::H1ServerCodec::State::kComplete || codec_.state() == http::H1ServerCodec::State::kRejected) break;
+    if (codec_.state() == http::H1ServerCodec::State::kComplete ||
+        codec_.state() == http::H1ServerCodec::State::kRejected)
+      break;
     const std::string_view front = waiting.Front();
     Parse(front);
     waiting.Consume(front.size());
@@ -181,8 +183,7 @@ void H1Session::OnTimer() {
       phase_ = Phase::kClosed;
       connection_.Close();
       return;
-    case Phase::kClosed:
-      return;
+    case Phase::kClosed: return;
   }
 }
 
@@ -193,7 +194,8 @@ void H1Session::BodyTimer() {
   if (now >= body_deadline_ || window_bytes_ < expected) {
     connection_.sink().OnProtocolReject(Protocol::kHttp1, "body_timeout");
     close_after_ = true;
-    if (handler_ != nullptr) handler_->OnRequestFailed(DownstreamError(ErrorCode::kRequestTimeout, "the request body came too slowly"));
+    if (handler_ != nullptr)
+      handler_->OnRequestFailed(DownstreamError(ErrorCode::kRequestTimeout, "the request body came too slowly"));
     return;
   }
   window_bytes_ = 0;
@@ -247,7 +249,8 @@ void H1Session::SendHead(const http::Head& head, bool end) {
   } else {
     framing_ = version_ == http::Version::kHttp10 ? http::Framing::kUntilClose : http::Framing::kChunked;
   }
-  if (framing_ == http::Framing::kUntilClose || connection_.draining() || !request_complete_ || !codec_.keep_alive()) close_after_ = true;
+  if (framing_ == http::Framing::kUntilClose || connection_.draining() || !request_complete_ || !codec_.keep_alive())
+    close_after_ = true;
   http::WriteH1ResponseHead(connection_.transport().out(), head, framing_, version_, !close_after_);
   answer_ = end ? Answer::kEnded : Answer::kHeadSent;
   connection_.FlushLater();

@@ -6,18 +6,19 @@
 namespace penstock::server {
 namespace {
 
-constexpr std::size_t kPullBytes = 32 * 1024;                 // frames gathered per write
-constexpr Duration kTick = std::chrono::seconds(1);           // how often streams are looked at while there are any
-constexpr Duration kGoawayGap = std::chrono::seconds(1);      // between the two steps of a graceful GOAWAY: a round trip
-constexpr Duration kBodyWindow = std::chrono::seconds(10);    // body_min_rate is measured over this
-constexpr std::uint64_t kReaderMinRate = 1024;                // FAULTS 2.1: below it for two windows = slow reader
-constexpr std::uint32_t kWindowMax = 64 * 1024;               // of a request body that outgrows the first window
+constexpr std::size_t kPullBytes = 32 * 1024;               // frames gathered per write
+constexpr Duration kTick = std::chrono::seconds(1);         // how often streams are looked at while there are any
+constexpr Duration kGoawayGap = std::chrono::seconds(1);    // between the two steps of a graceful GOAWAY: a round trip
+constexpr Duration kBodyWindow = std::chrono::seconds(10);  // body_min_rate is measured over this
+constexpr std::uint64_t kReaderMinRate = 1024;              // FAULTS 2.1: below it for two windows = slow reader
+constexpr std::uint32_t kWindowMax = 64 * 1024;             // of a request body that outgrows the first window
 
 }  // namespace
 
 // --- H2Stream ---
 
-H2Stream::H2Stream(H2Session& session, std::int32_t id) : session_(session), body_(session.connection_.worker().chunks()), id_(id) {}
+H2Stream::H2Stream(H2Session& session, std::int32_t id)
+    : session_(session), body_(session.connection_.worker().chunks()), id_(id) {}
 
 void* H2Stream::operator new(std::size_t size) { return rt::AllocateFrame(size); }
 void H2Stream::operator delete(void* memory, std::size_t size) noexcept { rt::FreeFrame(memory, size); }
@@ -109,7 +110,8 @@ void H2Stream::OnClosed(http::H2Error, http::H2Fate) {
 
 H2Session::H2Session(Connection& connection)
     : connection_(connection),
-      codec_(http::H2Codec::Side::kServer, connection.server().h2_memory(), connection.server().heads(), connection.options().h2, *this) {
+      codec_(http::H2Codec::Side::kServer, connection.server().h2_memory(), connection.server().heads(),
+             connection.options().h2, *this) {
   connection_.ArmTimer(connection_.options().idle_timeout_h2);
   connection_.FlushLater();  // our SETTINGS
 }
@@ -177,7 +179,8 @@ http::H2StreamHandler* H2Session::OnRequest(std::int32_t id, http::HeadPtr head,
   return stream;
 }
 
-http::H2StreamHandler* H2Session::OnReject(std::int32_t id, http::HeadPtr head, bool end, const Error& error, const char* reason) {
+http::H2StreamHandler* H2Session::OnReject(std::int32_t id, http::HeadPtr head, bool end, const Error& error,
+                                           const char* reason) {
   connection_.sink().OnProtocolReject(Protocol::kHttp2, reason);
   H2Stream* stream = Open(id);
   stream->failed_ = true;
@@ -261,7 +264,8 @@ void H2Session::Look(H2Stream& stream, TimePoint now) {
       stream.failed_ = true;
       connection_.sink().OnProtocolReject(Protocol::kHttp2, "body_timeout");
       if (stream.handler_ != nullptr) {
-        stream.handler_->OnRequestFailed(DownstreamError(ErrorCode::kRequestTimeout, "the request body came too slowly"));
+        stream.handler_->OnRequestFailed(
+            DownstreamError(ErrorCode::kRequestTimeout, "the request body came too slowly"));
       }
     } else if (window_over) {
       stream.looked_at_ = now;

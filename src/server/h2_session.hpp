@@ -45,12 +45,12 @@ class H2Stream final : public ResponseStream, public http::H2StreamHandler {
   std::int32_t id_;
   Answer answer_ = Answer::kNone;
   bool request_complete_ = false;
-  bool failed_ = false;              ///< the handler knows already that the rest of the request will not come
+  bool failed_ = false;  ///< the handler knows already that the rest of the request will not come
   Departure departure_ = Departure::kClosed;
   std::uint8_t slow_windows_ = 0;
-  std::uint64_t received_ = 0;       ///< of the question, until its window has grown
+  std::uint64_t received_ = 0;  ///< of the question, until its window has grown
   bool window_grown_ = false;
-  std::uint64_t window_bytes_ = 0;   ///< received or sent since the last look
+  std::uint64_t window_bytes_ = 0;  ///< received or sent since the last look
   TimePoint body_deadline_{};
   TimePoint looked_at_{};
   H2Stream* next_ = nullptr;
@@ -76,7 +76,8 @@ class H2Session final : public Session, private http::H2ConnectionHandler {
   enum class Phase : std::uint8_t { kOpen, kGoingAway, kDead, kClosed };
 
   http::H2StreamHandler* OnRequest(std::int32_t stream, http::HeadPtr head, bool end) override;
-  http::H2StreamHandler* OnReject(std::int32_t stream, http::HeadPtr head, bool end, const Error& error, const char* reason) override;
+  http::H2StreamHandler* OnReject(std::int32_t stream, http::HeadPtr head, bool end, const Error& error,
+                                  const char* reason) override;
   void OnGoaway(http::H2Error) override {}
   void OnSettings() override {}
   void OnPingAck() override {}
@@ -93,7 +94,7 @@ class H2Session final : public Session, private http::H2ConnectionHandler {
   H2Stream* first_ = nullptr;
   Phase phase_ = Phase::kOpen;
   bool ticking_ = false;
-  TimePoint drain_step_{};            ///< when the second GOAWAY is due
+  TimePoint drain_step_{};  ///< when the second GOAWAY is due
   TimePoint stuck_since_{};
   std::size_t stuck_bytes_ = 0;
 };

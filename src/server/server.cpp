@@ -39,7 +39,9 @@ std::size_t Server::Listen(int fd, bool shared, std::shared_ptr<const net::TlsSe
   return ports_.size() - 1;
 }
 
-void Server::SetTls(std::size_t port, std::shared_ptr<const net::TlsServerContext> tls) { ports_[port]->set_tls(std::move(tls)); }
+void Server::SetTls(std::size_t port, std::shared_ptr<const net::TlsServerContext> tls) {
+  ports_[port]->set_tls(std::move(tls));
+}
 
 bool Server::Full() const noexcept { return count_.open.load(std::memory_order_relaxed) >= options_->connections; }
 

@@ -57,9 +57,9 @@ class DescriptorSink final : public spdlog::sinks::sink {
   int fd_;
   const bool owned_;
   const Blocked blocked_;
-  bool regular_ = false;  ///< a regular file: never blocks for long, and poll() says nothing about it
-  bool given_up_ = false; ///< stopping, and the reader takes nothing
-  bool torn_ = false;     ///< the last write ended inside a line
+  bool regular_ = false;   ///< a regular file: never blocks for long, and poll() says nothing about it
+  bool given_up_ = false;  ///< stopping, and the reader takes nothing
+  bool torn_ = false;      ///< the last write ended inside a line
   std::string batch_;
   std::atomic<std::uint64_t> lost_{0};
 };

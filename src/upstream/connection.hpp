@@ -8,7 +8,8 @@
 
 namespace penstock::upstream {
 
-/// Owned by one Worker. One connection to an endpoint: connects, then hands everything to its session. Leaves its pool through Bury.
+/// Owned by one Worker. One connection to an endpoint: connects, then hands everything to its session. Leaves its pool
+/// through Bury.
 class Connection final : public rt::Mortal, public rt::Flushable, private net::TransportHandler {
  public:
   explicit Connection(ConnectionPool& pool);

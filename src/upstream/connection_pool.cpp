@@ -12,7 +12,8 @@ constexpr Duration kReopenDelay = std::chrono::seconds(1);  // between tries to 
 
 }  // namespace
 
-ConnectionPool::ConnectionPool(rt::Worker& worker, http::HeadPool& heads, http::H2Memory& memory, PoolOptions options, PoolEvents& events)
+ConnectionPool::ConnectionPool(rt::Worker& worker, http::HeadPool& heads, http::H2Memory& memory, PoolOptions options,
+                               PoolEvents& events)
     : worker_(worker),
       heads_(heads),
       memory_(memory),
@@ -120,11 +121,13 @@ void ConnectionPool::Ready(Connection& connection) {
 void ConnectionPool::Pump() {
   if (!resolved_) return;
   if (waiting_count_ > 0 && addresses_.empty()) {
-    FailWaiting(waiting_count_, UpstreamError(ErrorCode::kUpstreamDns, Retry::kIfUnprocessed, "the endpoint's name has no address"));
+    FailWaiting(waiting_count_,
+                UpstreamError(ErrorCode::kUpstreamDns, Retry::kIfUnprocessed, "the endpoint's name has no address"));
     return;
   }
   if (waiting_count_ > kWaitersMax) {
-    FailWaiting(waiting_count_ - kWaitersMax, InternalError(ErrorCode::kOverloaded, "too many requests wait for a connection"));
+    FailWaiting(waiting_count_ - kWaitersMax,
+                InternalError(ErrorCode::kOverloaded, "too many requests wait for a connection"));
   }
   // The most recently used first: the few that are needed stay warm, the others reach their idle timeout.
   while (first_waiting_ != nullptr && !ready_.empty()) {

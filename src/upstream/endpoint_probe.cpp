@@ -9,8 +9,8 @@
 namespace penstock::upstream {
 namespace {
 
-constexpr std::size_t kBodyMax = 256 * 1024;      // llama-server's /props holds the chat template: tens of KiB
-constexpr std::uint32_t kKindRoundsMax = 3;       // questions that nobody answers are not asked for ever
+constexpr std::size_t kBodyMax = 256 * 1024;  // llama-server's /props holds the chat template: tens of KiB
+constexpr std::uint32_t kKindRoundsMax = 3;   // questions that nobody answers are not asked for ever
 constexpr Duration kConnectSlack = std::chrono::seconds(1);
 
 /// One connection; its connect timeout never comes before the check's own, which has the better words.
@@ -27,8 +27,8 @@ PoolOptions ProbeOptions(const HealthWatch& watch) {
 }
 
 bool Same(const config::HealthCheck& a, const config::HealthCheck& b) noexcept {
-  return a.path == b.path && a.interval == b.interval && a.timeout == b.timeout && a.unhealthy_after == b.unhealthy_after &&
-         a.healthy_after == b.healthy_after;
+  return a.path == b.path && a.interval == b.interval && a.timeout == b.timeout &&
+         a.unhealthy_after == b.unhealthy_after && a.healthy_after == b.healthy_after;
 }
 
 }  // namespace
@@ -41,7 +41,8 @@ EndpointProbe::EndpointProbe(HealthChecker& owner, HealthWatch watch)
       stream_(*this),
       timer_(this, [](void* self) { static_cast<EndpointProbe*>(self)->OnTimer(); }),
       request_(owner.heads_->Take()),
-      kind_settled_(watch_.endpoint->spec().kind != config::EndpointKind::kAuto || watch_.endpoint->kind() != config::EndpointKind::kAuto) {
+      kind_settled_(watch_.endpoint->spec().kind != config::EndpointKind::kAuto ||
+                    watch_.endpoint->kind() != config::EndpointKind::kAuto) {
   const Url& url = watch_.endpoint->spec().url;
   const auto changed = [this] {
     if (!name_->addresses().empty() || name_->error()) connections_.SetAddresses(name_->addresses());
@@ -85,7 +86,8 @@ void EndpointProbe::Ask(std::string_view path) {
   head.set_target(path, endpoint.spec().url.path);
   head.Add("accept", "*/*", http::HeaderId::kAccept);
   head.Add("user-agent", "penstock", http::HeaderId::kUserAgent);
-  if (!endpoint.authorization().empty()) head.Add("authorization", endpoint.authorization(), http::HeaderId::kAuthorization);
+  if (!endpoint.authorization().empty())
+    head.Add("authorization", endpoint.authorization(), http::HeaderId::kAuthorization);
   request_began_ = owner_.worker_.Now();
   owner_.worker_.Arm(timer_, watch_.check.timeout);
   connections_.Submit(stream_, {&head, {}, 0});
@@ -152,8 +154,10 @@ void EndpointProbe::Conclude(policy::ProbeResult result, std::string_view reason
   Endpoint& endpoint = *watch_.endpoint;
   const bool was_usable = endpoint.usable();
   const bool fell = state_.OnProbe(result, request_began_, endpoint.load.last_progress()) && !state_.usable();
-  if (doubtful_ && result == policy::ProbeResult::kOk && ++kind_rounds_ >= kKindRoundsMax) SetKind(config::EndpointKind::kOpenai);
-  if (fell && endpoint.spec().kind == config::EndpointKind::kAuto) kind_settled_ = false;  // what comes back may be another server
+  if (doubtful_ && result == policy::ProbeResult::kOk && ++kind_rounds_ >= kKindRoundsMax)
+    SetKind(config::EndpointKind::kOpenai);
+  if (fell && endpoint.spec().kind == config::EndpointKind::kAuto)
+    kind_settled_ = false;  // what comes back may be another server
   WaitForNext();
   if (state_.health() == policy::Health::kUnknown || state_.usable() == was_usable) return;
   endpoint.set_usable(state_.usable());
@@ -164,7 +168,8 @@ void EndpointProbe::Conclude(policy::ProbeResult result, std::string_view reason
 /// Between 0.9 and 1.1 intervals after this round's beginning, so that checks of many gateways and endpoints spread.
 void EndpointProbe::WaitForNext() {
   const auto interval = static_cast<std::uint64_t>(watch_.check.interval.count());
-  const Duration delay(static_cast<std::int64_t>(interval - interval / 10 + owner_.worker_.prng().Below(interval / 5 + 1)));
+  const Duration delay(
+      static_cast<std::int64_t>(interval - interval / 10 + owner_.worker_.prng().Below(interval / 5 + 1)));
   owner_.worker_.timers().Arm(timer_, std::max(round_began_ + delay, owner_.worker_.Now()));
 }
 

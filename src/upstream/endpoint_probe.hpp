@@ -10,8 +10,8 @@
 
 namespace penstock::upstream {
 
-/// Owned by one Worker. The checks of one endpoint. A round is one health request and, while the kind of an `auto` endpoint
-/// is not settled, the questions about it before; then the connection is closed and the next round waits.
+/// Owned by one Worker. The checks of one endpoint. A round is one health request and, while the kind of an `auto`
+/// endpoint is not settled, the questions about it before; then the connection is closed and the next round waits.
 class EndpointProbe final : private StreamHandler, private PoolEvents {
  public:
   EndpointProbe(HealthChecker& owner, HealthWatch watch);
@@ -63,7 +63,7 @@ class EndpointProbe final : private StreamHandler, private PoolEvents {
   std::uint16_t status_ = 0;
   Step step_ = Step::kWaiting;
   bool kind_settled_;
-  bool doubtful_ = false;          ///< an answer in this round said nothing about the kind
+  bool doubtful_ = false;  ///< an answer in this round said nothing about the kind
   bool asked_ = false;
 };
 

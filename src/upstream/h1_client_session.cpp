@@ -10,7 +10,8 @@ const http::H1ResponseLimits kLimits{};
 
 }  // namespace
 
-H1ClientSession::H1ClientSession(Connection& connection, http::HeadPool& heads) : connection_(connection), codec_(heads, kLimits) {}
+H1ClientSession::H1ClientSession(Connection& connection, http::HeadPool& heads)
+    : connection_(connection), codec_(heads, kLimits) {}
 
 void H1ClientSession::Start(Stream& stream) {
   PENSTOCK_ASSERT(stream_ == nullptr);
@@ -159,7 +160,8 @@ void H1ClientSession::Fail(const Error& error) {
   closing_ = true;
   if (stream_ == nullptr) return;
   Stream* stream = std::exchange(stream_, nullptr);
-  const bool lost = error.code == ErrorCode::kUpstreamReset || error.code == ErrorCode::kUpstreamTls;  // TLS: FIN without close_notify
+  const bool lost = error.code == ErrorCode::kUpstreamReset ||
+                    error.code == ErrorCode::kUpstreamTls;  // TLS: FIN without close_notify
   const bool stale = used_ && (!touched_ || (lost && !codec_.any_byte_seen()));
   ConnectionPool& pool = connection_.pool();
   if (!connection_.left()) connection_.Close();

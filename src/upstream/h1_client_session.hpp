@@ -5,8 +5,8 @@
 
 namespace penstock::upstream {
 
-/// Owned by one Worker. HTTP/1.1 on one upstream connection: one exchange at a time, never pipelined (llama-server loses
-/// pipelined requests).
+/// Owned by one Worker. HTTP/1.1 on one upstream connection: one exchange at a time, never pipelined (llama-server
+/// loses pipelined requests).
 class H1ClientSession final : public ClientSession, private http::H1ClientHandler {
  public:
   H1ClientSession(Connection& connection, http::HeadPool& heads);
@@ -38,12 +38,12 @@ class H1ClientSession final : public ClientSession, private http::H1ClientHandle
   Connection& connection_;
   http::H1ClientCodec codec_;
   Stream* stream_ = nullptr;
-  bool free_ = true;           ///< no exchange, not even its last bytes
-  bool used_ = false;          ///< carried an exchange before
-  bool touched_ = false;       ///< the first byte of the request may have left
-  bool body_written_ = true;   ///< all of the request is in the transport's chain
-  bool sent_ = true;           ///< and left it
-  bool ended_ = false;         ///< the response is complete; the stream was told
+  bool free_ = true;          ///< no exchange, not even its last bytes
+  bool used_ = false;         ///< carried an exchange before
+  bool touched_ = false;      ///< the first byte of the request may have left
+  bool body_written_ = true;  ///< all of the request is in the transport's chain
+  bool sent_ = true;          ///< and left it
+  bool ended_ = false;        ///< the response is complete; the stream was told
   bool chunked_ = false;
   bool paused_ = false;
   bool closing_ = false;

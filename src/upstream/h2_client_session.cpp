@@ -8,7 +8,7 @@ namespace penstock::upstream {
 namespace {
 
 constexpr std::size_t kPullBytes = 32 * 1024;
-constexpr Duration kPingAfter = std::chrono::seconds(10);   // FAULTS 2.1: upstream HTTP/2 PING 10 s + 5 s
+constexpr Duration kPingAfter = std::chrono::seconds(10);  // FAULTS 2.1: upstream HTTP/2 PING 10 s + 5 s
 constexpr Duration kPingTimeout = std::chrono::seconds(5);
 
 http::H2Limits LimitsOf(const PoolOptions& options) {
@@ -20,7 +20,9 @@ http::H2Limits LimitsOf(const PoolOptions& options) {
 }  // namespace
 
 H2ClientSession::H2ClientSession(Connection& connection, http::HeadPool& heads, http::H2Memory& memory)
-    : connection_(connection), codec_(http::H2Codec::Side::kClient, memory, heads, LimitsOf(connection.options()), *this), last_data_(connection.worker().Now()) {
+    : connection_(connection),
+      codec_(http::H2Codec::Side::kClient, memory, heads, LimitsOf(connection.options()), *this),
+      last_data_(connection.worker().Now()) {
   connection_.ArmTimer(kPingAfter);
   connection_.FlushLater();
 }
@@ -31,7 +33,8 @@ H2ClientSession::~H2ClientSession() {
 
 std::size_t H2ClientSession::room() const noexcept {
   if (going_away_ || dead_) return 0;
-  const std::size_t limit = std::min<std::size_t>(connection_.options().max_streams, codec_.peer_max_concurrent_streams());
+  const std::size_t limit =
+      std::min<std::size_t>(connection_.options().max_streams, codec_.peer_max_concurrent_streams());
   return limit > open_ ? limit - open_ : 0;
 }
 
@@ -119,7 +122,9 @@ void H2ClientSession::OnData(std::string_view bytes) {
   if (codec_.wants_write()) connection_.FlushLater();
 }
 
-void H2ClientSession::OnFin() { Drop(UpstreamError(ErrorCode::kUpstreamReset, Retry::kUnproven, "connection closed by the upstream")); }
+void H2ClientSession::OnFin() {
+  Drop(UpstreamError(ErrorCode::kUpstreamReset, Retry::kUnproven, "connection closed by the upstream"));
+}
 
 void H2ClientSession::OnLost(const Error& error) {
   dead_ = true;

@@ -7,8 +7,8 @@
 
 namespace penstock::upstream {
 
-/// Owned by one Worker. HTTP/2 on one upstream connection: many streams, each with its own window; the connection's window
-/// is always credited (FAULTS C-09). A silent peer with streams open is pinged (FAULTS U-25).
+/// Owned by one Worker. HTTP/2 on one upstream connection: many streams, each with its own window; the connection's
+/// window is always credited (FAULTS C-09). A silent peer with streams open is pinged (FAULTS U-25).
 class H2ClientSession final : public ClientSession, private http::H2ConnectionHandler {
  public:
   H2ClientSession(Connection& connection, http::HeadPool& heads, http::H2Memory& memory);
@@ -43,7 +43,8 @@ class H2ClientSession final : public ClientSession, private http::H2ConnectionHa
 
  private:
   http::H2StreamHandler* OnRequest(std::int32_t stream, http::HeadPtr head, bool end) override;
-  http::H2StreamHandler* OnReject(std::int32_t stream, http::HeadPtr head, bool end, const Error& error, const char* reason) override;
+  http::H2StreamHandler* OnReject(std::int32_t stream, http::HeadPtr head, bool end, const Error& error,
+                                  const char* reason) override;
   void OnGoaway(http::H2Error code) override;
   void OnSettings() override;
   void OnPingAck() override { ping_out_ = false; }
@@ -53,14 +54,14 @@ class H2ClientSession final : public ClientSession, private http::H2ConnectionHa
 
   Connection& connection_;
   http::H2Codec codec_;
-  std::vector<Stream*> streams_;   ///< of this connection; bounded by max_streams
+  std::vector<Stream*> streams_;  ///< of this connection; bounded by max_streams
   std::size_t open_ = 0;
   const Stream* delivering_ = nullptr;  ///< whose handler is being called
   bool going_away_ = false;
   bool dead_ = false;
   bool ping_out_ = false;
-  bool used_ = false;              ///< carried a stream before the peer was idle last
-  bool heard_ = true;              ///< a byte came since then
+  bool used_ = false;  ///< carried a stream before the peer was idle last
+  bool heard_ = true;  ///< a byte came since then
   TimePoint last_data_{};
 };
 

@@ -15,7 +15,8 @@ void HealthChecker::SetEndpoints(std::vector<HealthWatch> watches) {
   std::vector<std::unique_ptr<EndpointProbe>> kept;
   std::vector<EndpointProbe*> fresh;
   for (HealthWatch& watch : watches) {
-    const auto known = std::find_if(probes_.begin(), probes_.end(), [&](const auto& probe) { return probe != nullptr && probe->Matches(watch); });
+    const auto known = std::find_if(probes_.begin(), probes_.end(),
+                                    [&](const auto& probe) { return probe != nullptr && probe->Matches(watch); });
     if (known != probes_.end()) {
       kept.push_back(std::move(*known));
     } else {

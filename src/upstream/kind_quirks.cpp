@@ -3,7 +3,8 @@
 namespace penstock::upstream {
 namespace {
 
-constexpr Duration kBelowFiveSeconds = std::chrono::seconds(4);  // uvicorn and llama-server close idle connections after 5 s
+constexpr Duration kBelowFiveSeconds =
+    std::chrono::seconds(4);  // uvicorn and llama-server close idle connections after 5 s
 
 constexpr KindQuirks kUvicorn{.idle_timeout = kBelowFiveSeconds};
 constexpr KindQuirks kLlamacpp{.idle_timeout = kBelowFiveSeconds, .reuse_after_chunked = false};

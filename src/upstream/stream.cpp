@@ -111,9 +111,11 @@ void Stream::OnClosed(http::H2Error code, http::H2Fate fate) {
     handler_.OnEnd();
     return;
   }
-  const bool broken = fate == http::H2Fate::kMalformed || code == http::H2Error::kProtocolError || code == http::H2Error::kCompressionError;
+  const bool broken = fate == http::H2Fate::kMalformed || code == http::H2Error::kProtocolError ||
+                      code == http::H2Error::kCompressionError;
   if (fate == http::H2Fate::kUnprocessed) {
-    handler_.OnFailed(UpstreamError(ErrorCode::kUpstreamReset, Retry::kIfUnprocessed, "the upstream refused the stream"));
+    handler_.OnFailed(
+        UpstreamError(ErrorCode::kUpstreamReset, Retry::kIfUnprocessed, "the upstream refused the stream"));
   } else if (broken) {
     handler_.OnFailed(UpstreamError(ErrorCode::kUpstreamProtocol, Retry::kUnproven, "the upstream broke HTTP/2"));
   } else {

@@ -44,7 +44,12 @@ class SimGround final : public Ground {
   std::unique_ptr<EventLoop> MakeLoop() override { return std::make_unique<test::SimLoop>(network_); }
   int Listen(Address& address) override {
     address = *Address::FromIp("10.1.0.1", next_port_++);
-    if (rough_) network_.SetLink(address, {.latency = std::chrono::milliseconds(3), .bytes_per_second = 100'000'000, .window_bytes = 10'000, .short_write = 0.3, .split_read = 0.5});
+    if (rough_)
+      network_.SetLink(address, {.latency = std::chrono::milliseconds(3),
+                                 .bytes_per_second = 100'000'000,
+                                 .window_bytes = 10'000,
+                                 .short_write = 0.3,
+                                 .split_read = 0.5});
     return network_.OpenListener(address);
   }
 
@@ -75,7 +80,9 @@ struct Peer final : SocketHandler {
     log.emplace_back(what);
     if (on_event) on_event(what);
   }
-  std::size_t Count(std::string_view what) const { return static_cast<std::size_t>(std::count(log.begin(), log.end(), what)); }
+  std::size_t Count(std::string_view what) const {
+    return static_cast<std::size_t>(std::count(log.begin(), log.end(), what));
+  }
   /// Sends `to_send` as room allows; a rest stays at the same place, as the loop's rules ask.
   void Pump() {
     if (sent == to_send.size() || socket == nullptr) return;
@@ -144,9 +151,10 @@ struct EventLoopContract : testing::TestWithParam<Which>, AcceptHandler {
   std::unique_ptr<Acceptor> acceptor = worker.loop().Listen(fd, false, *this);
 };
 
-INSTANTIATE_TEST_SUITE_P(Loops, EventLoopContract, testing::Values(Which::kEpoll, Which::kSim, Which::kRoughSim), [](const auto& row) {
-  return row.param == Which::kEpoll ? "Epoll" : row.param == Which::kSim ? "Sim" : "RoughSim";
-});
+INSTANTIATE_TEST_SUITE_P(Loops, EventLoopContract, testing::Values(Which::kEpoll, Which::kSim, Which::kRoughSim),
+                         [](const auto& row) {
+                           return row.param == Which::kEpoll ? "Epoll" : row.param == Which::kSim ? "Sim" : "RoughSim";
+                         });
 
 TEST_P(EventLoopContract, ConnectsLaterAndTellsFirst) {
   Peer client;
@@ -386,7 +394,9 @@ TEST_P(EventLoopContract, ThePausedAcceptorAcceptsNothingUntilResumedOrDrained) 
   acceptor->Pause();
   std::vector<std::unique_ptr<Peer>> clients;
   for (int i = 0; i < 6; ++i) Connect(*clients.emplace_back(std::make_unique<Peer>()));
-  ASSERT_TRUE(Until([&] { return std::all_of(clients.begin(), clients.end(), [](const auto& c) { return c->Count("connected") == 1; }); }));
+  ASSERT_TRUE(Until([&] {
+    return std::all_of(clients.begin(), clients.end(), [](const auto& c) { return c->Count("connected") == 1; });
+  }));
   EXPECT_TRUE(servers.empty());
   acceptor->DrainBacklog(2);
   EXPECT_EQ(servers.size(), 2u);

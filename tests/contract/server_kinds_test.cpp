@@ -55,7 +55,8 @@ class Simulator {
   /// POST /sim/set with this query.
   void Set(const std::string& query) const {
     const test::RawSocket socket = test::RawSocket::Connect(*rt::Address::Parse(address_));
-    const std::string request = "POST /sim/set?" + query + " HTTP/1.1\r\nhost: sim\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+    const std::string request =
+        "POST /sim/set?" + query + " HTTP/1.1\r\nhost: sim\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
     std::size_t sent = 0;
     while (sent < request.size()) sent += socket.Send(std::string_view(request).substr(sent));
     test::RawSocket& reader = const_cast<test::RawSocket&>(socket);
@@ -86,7 +87,8 @@ class ServerKinds : public testing::TestWithParam<KindRow>, private HealthEvents
     check.unhealthy_after = 1;
     check.timeout = std::chrono::seconds(20);
     checker.SetEndpoints({{endpoint, check, {}}});
-    EXPECT_TRUE(test::RunUntil(worker, [&] { return checker.settled(); }, 20'000));
+    EXPECT_TRUE(test::RunUntil(
+        worker, [&] { return checker.settled(); }, 20'000));
     return endpoint;
   }
   void OnHealthChanged(const Endpoint&, bool, std::string_view) override {}

@@ -30,8 +30,7 @@ Outcome Ask(std::string_view text, std::size_t most, Method method) {
 
 /// Bytes behind a bodiless head are an error when they are there in time, and not taken when they come later.
 void RequireSame(const Outcome& whole, const Outcome& split) {
-  if (whole.transcript.find("error upstream_protocol unexpected_body") != std::string::npos && split.excess)
-    return;
+  if (whole.transcript.find("error upstream_protocol unexpected_body") != std::string::npos && split.excess) return;
   fuzz::RequireEqual(whole.transcript, split.transcript, "whole and in pieces");
 }
 

@@ -32,10 +32,8 @@ void RequireSameFields(const Head& sent, const Head& received) {
         case HeaderId::kTe:
         case HeaderId::kTrailer:
         case HeaderId::kTransferEncoding:
-        case HeaderId::kUpgrade:
-          continue;
-        default:
-          out.append(field.name).append(": ").append(field.value).append("\n");
+        case HeaderId::kUpgrade: continue;
+        default: out.append(field.name).append(": ").append(field.value).append("\n");
       }
     }
   };

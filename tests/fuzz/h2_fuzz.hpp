@@ -48,7 +48,10 @@ class Script {
 class Driver final : public http::H2ConnectionHandler {
  public:
   Driver(http::H2Codec::Side side, const http::H2Limits& limits, Script& script)
-      : script_(script), memory_(0), codec_(side, memory_, heads_, limits, *this), server_(side == http::H2Codec::Side::kServer) {}
+      : script_(script),
+        memory_(0),
+        codec_(side, memory_, heads_, limits, *this),
+        server_(side == http::H2Codec::Side::kServer) {}
 
   void Run() {
     while (!script_.empty() && alive_) Step();
@@ -92,7 +95,8 @@ class Driver final : public http::H2ConnectionHandler {
       const std::size_t bytes = std::min<std::size_t>(capacity, how % 4 == 0 ? capacity : how);
       std::memset(to, 'b', bytes);
       driver.ActInside(id);
-      constexpr http::BodyState kStates[] = {http::BodyState::kMore, http::BodyState::kMore, http::BodyState::kEnd, http::BodyState::kAbort};
+      constexpr http::BodyState kStates[] = {http::BodyState::kMore, http::BodyState::kMore, http::BodyState::kEnd,
+                                             http::BodyState::kAbort};
       return {bytes, kStates[how / 4 % 4]};
     }
     Driver& driver;
@@ -104,10 +108,12 @@ class Driver final : public http::H2ConnectionHandler {
   };
 
   http::H2StreamHandler* OnRequest(std::int32_t id, http::HeadPtr head, bool end) override {
-    Require(head != nullptr && !head->method_text().empty() && head->authority().find_first_of("@, \r\n") == std::string_view::npos);
+    Require(head != nullptr && !head->method_text().empty() &&
+            head->authority().find_first_of("@, \r\n") == std::string_view::npos);
     return Open(id, end);
   }
-  http::H2StreamHandler* OnReject(std::int32_t id, http::HeadPtr head, bool end, const Error&, const char* reason) override {
+  http::H2StreamHandler* OnReject(std::int32_t id, http::HeadPtr head, bool end, const Error&,
+                                  const char* reason) override {
     Require(head != nullptr && reason != nullptr);
     return Open(id, end);
   }
@@ -181,7 +187,9 @@ class Driver final : public http::H2ConnectionHandler {
       case 2: return Feed(script_.Bytes(what % 8 == 0 ? how : how * 16u));
       case 3: return Pull(how * 64u + 1);
       case 4: now_ = now_ + std::chrono::milliseconds(how * 10); return;
-      case 5: if (how == 0) codec_.Terminate(http::H2Error::kCancel); return;
+      case 5:
+        if (how == 0) codec_.Terminate(http::H2Error::kCancel);
+        return;
       case 6: return server_ ? Respond(2 * (how % 16) + 1) : Request();
       default: return Act(how % 9, 2 * (how / 9 % 16) + 1, how);
     }

@@ -65,7 +65,9 @@ struct Scene : rt::AcceptHandler {
   void RunFor(Duration time) {
     RunTill([] { return false; }, time);
   }
-  void Connect(Peer& peer, rt::ConnectOptions options = {}) { peer.socket = client_worker.loop().Connect(address, options, peer); }
+  void Connect(Peer& peer, rt::ConnectOptions options = {}) {
+    peer.socket = client_worker.loop().Connect(address, options, peer);
+  }
 
   SimNetwork network;
   rt::Worker client_worker{0, std::make_unique<SimLoop>(network), 1};
@@ -119,7 +121,8 @@ TEST_F(SimNetworkTest, ABlackHoleSwallowsWithoutAWordAndDeadLinkTimeoutsNotice) 
   Peer client(network), patient(network);
   Connect(client);
   Connect(patient, {.dead_link_timeout = Duration::zero()});
-  ASSERT_TRUE(RunTill([&] { return client.last == "connected" && patient.last == "connected" && servers.size() == 2; }));
+  ASSERT_TRUE(
+      RunTill([&] { return client.last == "connected" && patient.last == "connected" && servers.size() == 2; }));
   network.SetLink(address, {.black_hole = true});
   const TimePoint dark = network.now();
   client.Send("lost");
@@ -189,8 +192,12 @@ TEST_F(SimNetworkTest, ListenersOnOneAddressShareItsConnections) {
 /// A rough link, forty connections in ping-pong: everything that happened, as text.
 std::vector<std::string> Rough(std::uint64_t seed) {
   Scene scene(seed);
-  scene.network.SetLink(scene.address, {.latency = microseconds(700), .bytes_per_second = 5'000'000, .window_bytes = 3000, .short_write = 0.4,
-                                        .split_read = 0.6, .reset_after_bytes = 20'000});
+  scene.network.SetLink(scene.address, {.latency = microseconds(700),
+                                        .bytes_per_second = 5'000'000,
+                                        .window_bytes = 3000,
+                                        .short_write = 0.4,
+                                        .split_read = 0.6,
+                                        .reset_after_bytes = 20'000});
   scene.on_server = [](Peer& server) {
     server.on_read = [&server] { server.Send(server.received.substr(server.received.size() / 2)); };
   };
@@ -201,7 +208,9 @@ std::vector<std::string> Rough(std::uint64_t seed) {
     client.on_read = [&client] { client.Send(client.received + "more"); };
     scene.Connect(client);
   }
-  scene.RunTill([&] { return std::all_of(clients.begin(), clients.end(), [](const auto& c) { return c->last == "connected"; }); });
+  scene.RunTill([&] {
+    return std::all_of(clients.begin(), clients.end(), [](const auto& c) { return c->last == "connected"; });
+  });
   for (const auto& client : clients) client->Send("start");
   scene.RunFor(seconds(10));
   std::vector<std::string> log;

@@ -17,13 +17,15 @@ using std::chrono::seconds;
 
 std::string Pattern(std::size_t size, char salt) {
   std::string bytes(size, '\0');
-  for (std::size_t i = 0; i < size; ++i) bytes[i] = static_cast<char>(i * 31 + i / 255 + static_cast<std::size_t>(salt));
+  for (std::size_t i = 0; i < size; ++i)
+    bytes[i] = static_cast<char>(i * 31 + i / 255 + static_cast<std::size_t>(salt));
   return bytes;
 }
 
 /// Sends its bytes, then says that it sends no more; pauses now and then while it reads.
 struct Side final : TransportHandler {
-  Side(rt::Worker& w, std::string s, std::uint64_t seed) : worker(w), to_send(std::move(s)), prng(seed), transport(w, *this) {}
+  Side(rt::Worker& w, std::string s, std::uint64_t seed)
+      : worker(w), to_send(std::move(s)), prng(seed), transport(w, *this) {}
   void OnOpen() override {
     open = true;
     Pump();
@@ -81,7 +83,8 @@ struct Side final : TransportHandler {
 };
 
 struct Server final : rt::AcceptHandler {
-  Server(rt::Worker& w, const TlsServerContext* t, const std::string& a, Prng& p) : worker(w), tls(t), answer(a), prng(p) {}
+  Server(rt::Worker& w, const TlsServerContext* t, const std::string& a, Prng& p)
+      : worker(w), tls(t), answer(a), prng(p) {}
   void OnAccept(std::unique_ptr<rt::Socket> socket) override {
     sides.push_back(std::make_unique<Side>(worker, answer, prng.Next()));
     sides.back()->transport.Accept(std::move(socket), tls);
@@ -130,7 +133,8 @@ TEST_P(TransportScenes, EveryByteArrivesOrTheFailureIsTold) {
     const auto over = [&] { return client.over() && !server.sides.empty() && server.sides[0]->over(); };
     ASSERT_TRUE(test::RunWorkers(network, workers, over, seconds(120))) << "round " << round;
     Side& accepted = *server.sides[0];
-    for (const auto& [side, expected] : {std::pair<Side*, const std::string*>{&client, &answer}, {&accepted, &request}}) {
+    for (const auto& [side, expected] :
+         {std::pair<Side*, const std::string*>{&client, &answer}, {&accepted, &request}}) {
       EXPECT_EQ(side->received, expected->substr(0, side->received.size())) << "nothing altered";
       if (side->ended > 0) {
         EXPECT_EQ(side->received.size(), expected->size()) << "an end is a whole";

@@ -119,7 +119,8 @@ CertificateFiles CertificateAuthority::Issue(const std::string& file_name, const
   AddExtension(certificate, NID_ext_key_usage, wish.client ? "clientAuth" : "serverAuth");
   AddNames(certificate, wish);
   X509_sign(certificate, key_, EVP_sha256());
-  CertificateFiles files{folder_.Write(file_name + ".pem", CertificatePem(certificate)), folder_.Write(file_name + ".key", KeyPem(key))};
+  CertificateFiles files{folder_.Write(file_name + ".pem", CertificatePem(certificate)),
+                         folder_.Write(file_name + ".key", KeyPem(key))};
   X509_free(certificate);
   EVP_PKEY_free(key);
   return files;

@@ -12,12 +12,24 @@ namespace penstock::test {
 
 namespace h2 {
 enum Type : std::uint8_t {
-  kData = 0, kHeaders = 1, kPriority = 2, kRst = 3, kSettings = 4, kPushPromise = 5, kPing = 6, kGoaway = 7,
-  kWindowUpdate = 8, kContinuation = 9,
+  kData = 0,
+  kHeaders = 1,
+  kPriority = 2,
+  kRst = 3,
+  kSettings = 4,
+  kPushPromise = 5,
+  kPing = 6,
+  kGoaway = 7,
+  kWindowUpdate = 8,
+  kContinuation = 9,
 };
 enum Flag : std::uint8_t { kNone = 0, kAck = 1, kEndStream = 1, kEndHeaders = 4, kPadded = 8, kHasPriority = 0x20 };
 enum Setting : std::uint16_t {
-  kHeaderTableSize = 1, kEnablePush = 2, kMaxConcurrentStreams = 3, kInitialWindowSize = 4, kMaxFrameSize = 5,
+  kHeaderTableSize = 1,
+  kEnablePush = 2,
+  kMaxConcurrentStreams = 3,
+  kInitialWindowSize = 4,
+  kMaxFrameSize = 5,
   kMaxHeaderListSize = 6,
 };
 }  // namespace h2
@@ -50,8 +62,12 @@ inline std::string HeadersFrame(std::uint32_t stream, std::string_view block, bo
 inline std::string ContinuationFrame(std::uint32_t stream, std::string_view block, bool end_headers) {
   return Frame(h2::kContinuation, end_headers ? h2::kEndHeaders : h2::kNone, stream, block);
 }
-inline std::string RstFrame(std::uint32_t stream, std::uint32_t code) { return Frame(h2::kRst, 0, stream, BigEndian(code, 4)); }
-inline std::string PingFrame(bool ack = false) { return Frame(h2::kPing, ack ? h2::kAck : h2::kNone, 0, std::string(8, 'p')); }
+inline std::string RstFrame(std::uint32_t stream, std::uint32_t code) {
+  return Frame(h2::kRst, 0, stream, BigEndian(code, 4));
+}
+inline std::string PingFrame(bool ack = false) {
+  return Frame(h2::kPing, ack ? h2::kAck : h2::kNone, 0, std::string(8, 'p'));
+}
 inline std::string WindowUpdateFrame(std::uint32_t stream, std::uint32_t increment) {
   return Frame(h2::kWindowUpdate, 0, stream, BigEndian(increment, 4));
 }
@@ -84,7 +100,8 @@ inline std::string Indexed(std::uint64_t index) { return HpackInteger(0x80, 7, i
 /// The four pseudo parts of a proper request, to which a test appends what it is about.
 inline std::string RequestBlock(std::string_view method = "POST", std::string_view path = "/v1/chat/completions",
                                 std::string_view authority = "gateway.example") {
-  return Literal(":method", method) + Literal(":scheme", "https") + Literal(":authority", authority) + Literal(":path", path);
+  return Literal(":method", method) + Literal(":scheme", "https") + Literal(":authority", authority) +
+         Literal(":path", path);
 }
 
 struct ParsedFrame {
@@ -110,8 +127,8 @@ inline std::vector<ParsedFrame> ParseFrames(std::string_view bytes) {
       frames.push_back({0xff, 0, 0, std::string(bytes)});
       break;
     }
-    frames.push_back({static_cast<std::uint8_t>(bytes[3]), static_cast<std::uint8_t>(bytes[4]), Number(bytes.substr(5, 4)),
-                      std::string(bytes.substr(9, length))});
+    frames.push_back({static_cast<std::uint8_t>(bytes[3]), static_cast<std::uint8_t>(bytes[4]),
+                      Number(bytes.substr(5, 4)), std::string(bytes.substr(9, length))});
     bytes.remove_prefix(9 + length);
   }
   return frames;

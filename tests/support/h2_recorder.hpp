@@ -141,7 +141,8 @@ class H2End : public http::H2ConnectionHandler {
   /// The code of the last GOAWAY sent; -1: none.
   std::int64_t SentGoaway() const {
     const auto frames = OfType(SentFrames(), h2::kGoaway);
-    return frames.empty() ? -1 : static_cast<std::int64_t>(Number(std::string_view(frames.back().payload).substr(4, 4)));
+    return frames.empty() ? -1
+                          : static_cast<std::int64_t>(Number(std::string_view(frames.back().payload).substr(4, 4)));
   }
   /// The code of the RST_STREAM sent on a stream; -1: none.
   std::int64_t SentReset(std::uint32_t stream) const {
@@ -151,8 +152,8 @@ class H2End : public http::H2ConnectionHandler {
     return -1;
   }
   std::size_t ClosedStreams() const {
-    return static_cast<std::size_t>(
-        std::count_if(streams.begin(), streams.end(), [](const auto& entry) { return entry.second->closed_times == 1; }));
+    return static_cast<std::size_t>(std::count_if(streams.begin(), streams.end(),
+                                                  [](const auto& entry) { return entry.second->closed_times == 1; }));
   }
   void Advance(Duration duration) { now = now + duration; }
 

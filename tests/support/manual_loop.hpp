@@ -7,13 +7,15 @@
 
 namespace penstock::test {
 
-/// An event loop without sockets whose clock the test sets: for code that needs a worker's timers and mailbox only. Poll never
-/// waits; WaitForWake does, for letters that other threads post.
+/// An event loop without sockets whose clock the test sets: for code that needs a worker's timers and mailbox only.
+/// Poll never waits; WaitForWake does, for letters that other threads post.
 class ManualLoop final : public rt::EventLoop {
  public:
   explicit ManualLoop(TimePoint now) noexcept : now_(now) {}
 
-  std::unique_ptr<rt::Socket> Connect(const rt::Address&, const rt::ConnectOptions&, rt::SocketHandler&) override { return nullptr; }
+  std::unique_ptr<rt::Socket> Connect(const rt::Address&, const rt::ConnectOptions&, rt::SocketHandler&) override {
+    return nullptr;
+  }
   std::unique_ptr<rt::Acceptor> Listen(int, bool, rt::AcceptHandler&) override { return nullptr; }
   void Poll(TimePoint) override {}
   TimePoint Now() const noexcept override { return now_; }

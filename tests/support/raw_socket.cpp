@@ -37,7 +37,9 @@ RawSocket RawSocket::Listen() {
   return RawSocket(fd);
 }
 
-RawSocket RawSocket::Accept() const { return RawSocket(::accept4(fd_, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC)); }
+RawSocket RawSocket::Accept() const {
+  return RawSocket(::accept4(fd_, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
+}
 
 rt::Address RawSocket::LocalAddress() const {
   sockaddr_storage storage{};

@@ -16,7 +16,8 @@ class Seed {
  public:
   Seed() : Seed(Choose()) {}
   /// A fixed one, for a case that must stay as it is.
-  explicit Seed(std::uint64_t value) : value_(value), trace_("", 0, "PENSTOCK_SEED=" + std::to_string(value) + " replays this run") {}
+  explicit Seed(std::uint64_t value)
+      : value_(value), trace_("", 0, "PENSTOCK_SEED=" + std::to_string(value) + " replays this run") {}
 
   std::uint64_t value() const noexcept { return value_; }
 

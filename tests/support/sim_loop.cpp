@@ -48,14 +48,17 @@ std::size_t SimSocket::Write(std::span<const iovec> parts) {
   std::size_t taken = possible;
   if (taken > 0 && network.prng_.Uniform() < link.short_write) taken = network.prng_.Below(taken);
   want_write_ = taken < offered;
-  if (taken < possible) network.Schedule(network.now() + kRetryShortWrite, {connection_, index_, SimNetwork::Kind::kRoom, {}, 0, 0});
+  if (taken < possible)
+    network.Schedule(network.now() + kRetryShortWrite, {connection_, index_, SimNetwork::Kind::kRoom, {}, 0, 0});
   if (taken == 0) return 0;
   std::string bytes;
-  for (const iovec& part : parts) bytes.append(static_cast<const char*>(part.iov_base), std::min(part.iov_len, taken - bytes.size()));
+  for (const iovec& part : parts)
+    bytes.append(static_cast<const char*>(part.iov_base), std::min(part.iov_len, taken - bytes.size()));
   far.flying += taken;
   network.Send(connection_, index_, SimNetwork::Kind::kBytes, std::move(bytes));
   connection_->sent += taken;
-  if (link.reset_after_bytes > 0 && connection_->sent >= link.reset_after_bytes && !std::exchange(connection_->reset_drawn, true)) {
+  if (link.reset_after_bytes > 0 && connection_->sent >= link.reset_after_bytes &&
+      !std::exchange(connection_->reset_drawn, true)) {
     network.Send(connection_, index_, SimNetwork::Kind::kReset, {}, ECONNRESET);
     network.Send(connection_, 1 - index_, SimNetwork::Kind::kReset, {}, ECONNRESET);
   }
@@ -175,7 +178,9 @@ void SimAcceptor::Accept(std::size_t budget) {
 
 // --- SimLoop ---
 
-SimLoop::SimLoop(SimNetwork& network) : network_(network), now_(network.now()), deadline_(network.now()) { network_.loops_.push_back(this); }
+SimLoop::SimLoop(SimNetwork& network) : network_(network), now_(network.now()), deadline_(network.now()) {
+  network_.loops_.push_back(this);
+}
 
 SimLoop::~SimLoop() { std::erase(network_.loops_, this); }
 
@@ -188,7 +193,8 @@ TimePoint SimLoop::due() const noexcept {
   return next;
 }
 
-std::unique_ptr<rt::Socket> SimLoop::Connect(const rt::Address& address, const rt::ConnectOptions& options, rt::SocketHandler& handler) {
+std::unique_ptr<rt::Socket> SimLoop::Connect(const rt::Address& address, const rt::ConnectOptions& options,
+                                             rt::SocketHandler& handler) {
   auto socket = std::make_unique<SimSocket>(*this, &handler);
   socket->connecting_ = true;
   socket->peer_ = address;

@@ -83,7 +83,8 @@ class SimLoop final : public rt::EventLoop {
   explicit SimLoop(SimNetwork& network);
   ~SimLoop() override;
 
-  std::unique_ptr<rt::Socket> Connect(const rt::Address& address, const rt::ConnectOptions& options, rt::SocketHandler& handler) override;
+  std::unique_ptr<rt::Socket> Connect(const rt::Address& address, const rt::ConnectOptions& options,
+                                      rt::SocketHandler& handler) override;
   std::unique_ptr<rt::Acceptor> Listen(int fd, bool shared, rt::AcceptHandler& handler) override;
   void Poll(TimePoint deadline) override;
   TimePoint Now() const noexcept override { return now_; }
@@ -108,8 +109,8 @@ class SimLoop final : public rt::EventLoop {
   std::string scratch_;
 };
 
-/// Turns the workers by rotation until `done()` holds; false when `limit` of simulated time went by before. One turn of each at
-/// least.
+/// Turns the workers by rotation until `done()` holds; false when `limit` of simulated time went by before. One turn of
+/// each at least.
 template <class Condition>
 bool RunWorkers(SimNetwork& network, std::span<rt::Worker* const> workers, Condition done, Duration limit) {
   constexpr int kIdleRoundsMax = 100'000;  // rounds at one instant: somebody spins, or all wait for what never comes

@@ -65,18 +65,23 @@ void SimNetwork::ResetConnections(const rt::Address& server) {
 std::size_t SimNetwork::Connections(const rt::Address& server) const {
   return static_cast<std::size_t>(std::count_if(connections_.begin(), connections_.end(), [&](const auto& weak) {
     const auto connection = weak.lock();
-    return connection != nullptr && connection->server == server && (connection->ends[0].socket != nullptr || connection->ends[1].socket != nullptr);
+    return connection != nullptr && connection->server == server &&
+           (connection->ends[0].socket != nullptr || connection->ends[1].socket != nullptr);
   }));
 }
 
-void SimNetwork::Schedule(TimePoint at, Event event) { events_.emplace(std::pair{std::max(at, now_), ++sequence_}, std::move(event)); }
+void SimNetwork::Schedule(TimePoint at, Event event) {
+  events_.emplace(std::pair{std::max(at, now_), ++sequence_}, std::move(event));
+}
 
-void SimNetwork::Send(const std::shared_ptr<Connection>& connection, int from, Kind kind, std::string bytes, int error) {
+void SimNetwork::Send(const std::shared_ptr<Connection>& connection, int from, Kind kind, std::string bytes,
+                      int error) {
   End& sender = connection->ends[from];
   const LinkOptions& link = connection->link->options;
   sender.wire_free = std::max(sender.wire_free, now_);
   if (link.bytes_per_second > 0) {
-    sender.wire_free = sender.wire_free + Duration(static_cast<std::int64_t>(bytes.size() * 1'000'000'000 / link.bytes_per_second));
+    sender.wire_free =
+        sender.wire_free + Duration(static_cast<std::int64_t>(bytes.size() * 1'000'000'000 / link.bytes_per_second));
   }
   sender.last_arrival = std::max(sender.last_arrival, sender.wire_free + link.latency);
   Event event{connection, 1 - from, kind, std::move(bytes), error, 0};
@@ -103,7 +108,8 @@ SimNetwork::Listener* SimNetwork::PickListener(const rt::Address& address) {
   return found.empty() ? nullptr : found[prng_.Below(found.size())];
 }
 
-std::shared_ptr<SimNetwork::Connection> SimNetwork::Connect(const rt::Address& address, Duration dead_link_timeout, SimSocket& socket) {
+std::shared_ptr<SimNetwork::Connection> SimNetwork::Connect(const rt::Address& address, Duration dead_link_timeout,
+                                                            SimSocket& socket) {
   auto connection = std::make_shared<Connection>();
   connection->server = address;
   connection->client = *rt::Address::FromIp("10.0.0.1", next_port_ == 0 ? next_port_ = 1024 : next_port_++);
@@ -113,7 +119,8 @@ std::shared_ptr<SimNetwork::Connection> SimNetwork::Connect(const rt::Address& a
   std::erase_if(connections_, [](const auto& weak) { return weak.expired(); });
   connections_.push_back(connection);
   if (connection->link->options.black_hole) {
-    const Duration timeout = dead_link_timeout > Duration::zero() ? std::min(dead_link_timeout, kSynTimeout) : kSynTimeout;
+    const Duration timeout =
+        dead_link_timeout > Duration::zero() ? std::min(dead_link_timeout, kSynTimeout) : kSynTimeout;
     Schedule(now_ + timeout, {connection, 0, Kind::kTimeout, {}, ETIMEDOUT, connection->link->generation});
   }
   Send(connection, 0, Kind::kArrive);

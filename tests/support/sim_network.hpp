@@ -24,15 +24,15 @@ struct LinkOptions {
   std::size_t window_bytes = 256 * 1024;             ///< sent and not yet read by the far application
   double short_write = 0;                            ///< probability that a Write takes less than would go
   double split_read = 0;                             ///< probability that a read delivers less than is there
-  std::uint64_t reset_after_bytes = 0;               ///< both ends of a connection see a reset once it carried so many; 0 = never
-  bool black_hole = false;                           ///< nothing arrives, nobody is told; what is sent arrives after the link heals
+  std::uint64_t reset_after_bytes = 0;  ///< both ends of a connection see a reset once it carried so many; 0 = never
+  bool black_hole = false;              ///< nothing arrives, nobody is told; what is sent arrives after the link heals
 };
 
-/// A clock and a network of byte streams in memory, for all SimLoops made with it, in one thread. Deterministic: the same seed and
-/// the same calls give the same events at the same times.
+/// A clock and a network of byte streams in memory, for all SimLoops made with it, in one thread. Deterministic: the
+/// same seed and the same calls give the same events at the same times.
 ///
-/// Time goes on inside the loops' Poll, from one event or deadline of any loop to the next, never past one: so all workers on one
-/// network must be turned by rotation (RunWorkers does it).
+/// Time goes on inside the loops' Poll, from one event or deadline of any loop to the next, never past one: so all
+/// workers on one network must be turned by rotation (RunWorkers does it).
 class SimNetwork {
  public:
   explicit SimNetwork(std::uint64_t seed) : prng_(seed) {}

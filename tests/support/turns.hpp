@@ -4,8 +4,8 @@
 
 namespace penstock::test {
 
-/// Turns the worker until `done()` holds; false when it does not after `turns_max`. A timer of 1 ms keeps turns coming when
-/// nothing happens, so a test that waits in vain ends.
+/// Turns the worker until `done()` holds; false when it does not after `turns_max`. A timer of 1 ms keeps turns coming
+/// when nothing happens, so a test that waits in vain ends.
 template <class Condition>
 bool RunUntil(rt::Worker& worker, Condition done, int turns_max = 5000) {
   struct Tick {
@@ -26,7 +26,8 @@ bool RunUntil(rt::Worker& worker, Condition done, int turns_max = 5000) {
 
 /// A few turns for what must not happen.
 inline void RunTurns(rt::Worker& worker, int turns) {
-  RunUntil(worker, [] { return false; }, turns);
+  RunUntil(
+      worker, [] { return false; }, turns);
 }
 
 }  // namespace penstock::test

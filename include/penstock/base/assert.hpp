@@ -8,5 +8,6 @@ namespace penstock {
 }  // namespace penstock
 
 /// A programmer's error: checked in every build, release included.
-#define PENSTOCK_ASSERT(condition) \
-  (__builtin_expect(!!(condition), 1) ? static_cast<void>(0) : ::penstock::AssertionFailed(#condition, __FILE__, __LINE__))
+#define PENSTOCK_ASSERT(condition)                           \
+  (__builtin_expect(!!(condition), 1) ? static_cast<void>(0) \
+                                      : ::penstock::AssertionFailed(#condition, __FILE__, __LINE__))

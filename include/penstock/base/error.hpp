@@ -10,19 +10,46 @@ namespace penstock {
 enum class ErrorCode : std::uint8_t {
   kNone = 0,
   // the client's message
-  kBadRequest, kHttpVersion, kTransferCoding, kExpectationFailed, kMisdirectedRequest,
-  kInvalidJson, kInvalidParam, kDuplicateKey,
-  kInvalidApiKey, kModelForbidden,
-  kModelNotFound, kNotFound, kMethodNotAllowed,
-  kRequestTimeout, kBodyTooLarge, kHeadersTooLarge, kUriTooLong, kUnsupportedMedia,
-  kRequestsExceeded, kTokensExceeded, kConcurrencyExceeded,
+  kBadRequest,
+  kHttpVersion,
+  kTransferCoding,
+  kExpectationFailed,
+  kMisdirectedRequest,
+  kInvalidJson,
+  kInvalidParam,
+  kDuplicateKey,
+  kInvalidApiKey,
+  kModelForbidden,
+  kModelNotFound,
+  kNotFound,
+  kMethodNotAllowed,
+  kRequestTimeout,
+  kBodyTooLarge,
+  kHeadersTooLarge,
+  kUriTooLong,
+  kUnsupportedMedia,
+  kRequestsExceeded,
+  kTokensExceeded,
+  kConcurrencyExceeded,
   // the gateway's state
-  kQueueFull, kQueueTimeout, kOverloaded, kDraining, kNoHealthyUpstream,
+  kQueueFull,
+  kQueueTimeout,
+  kOverloaded,
+  kDraining,
+  kNoHealthyUpstream,
   // the upstream
-  kUpstreamConnect, kUpstreamTls, kUpstreamDns, kUpstreamReset, kUpstreamProtocol,
-  kUpstreamTimeout, kDeadlineExceeded, kUpstreamStatus, kStreamInterrupted,
+  kUpstreamConnect,
+  kUpstreamTls,
+  kUpstreamDns,
+  kUpstreamReset,
+  kUpstreamProtocol,
+  kUpstreamTimeout,
+  kDeadlineExceeded,
+  kUpstreamStatus,
+  kStreamInterrupted,
   // nobody sees these but the log
-  kClientGone, kInternal,
+  kClientGone,
+  kInternal,
 };
 
 /// Whose fault it is.
@@ -45,8 +72,14 @@ struct Error {
 /// "invalid_json" and so on: the contract's spelling.
 std::string_view CodeName(ErrorCode code) noexcept;
 
-inline Error DownstreamError(ErrorCode code, const char* context) { return {code, Origin::kDownstream, Retry::kNever, context}; }
-inline Error UpstreamError(ErrorCode code, Retry retry, const char* context) { return {code, Origin::kUpstream, retry, context}; }
-inline Error InternalError(ErrorCode code, const char* context) { return {code, Origin::kInternal, Retry::kNever, context}; }
+inline Error DownstreamError(ErrorCode code, const char* context) {
+  return {code, Origin::kDownstream, Retry::kNever, context};
+}
+inline Error UpstreamError(ErrorCode code, Retry retry, const char* context) {
+  return {code, Origin::kUpstream, retry, context};
+}
+inline Error InternalError(ErrorCode code, const char* context) {
+  return {code, Origin::kInternal, Retry::kNever, context};
+}
 
 }  // namespace penstock

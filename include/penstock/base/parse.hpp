@@ -22,8 +22,7 @@ struct ParseError {
 template <class T>
 using Parsed = Result<T, ParseError>;
 
-[[noreturn]] inline void throw_exception_from_error(const ParseError& error,
-                                                    const boost::source_location& where) {
+[[noreturn]] inline void throw_exception_from_error(const ParseError& error, const boost::source_location& where) {
   (void)error;
   (void)where;
   __builtin_trap();

@@ -23,7 +23,7 @@ using Result = boost::system::result<T, E>;
 #define PENSTOCK_CONCAT_INNER(a, b) a##b
 #define PENSTOCK_CONCAT(a, b) PENSTOCK_CONCAT_INNER(a, b)
 #define TRY(lhs, expression) TRY_INNER(PENSTOCK_CONCAT(try_, __LINE__), lhs, expression)
-#define TRY_INNER(temporary, lhs, expression)   \
-  auto&& temporary = (expression);              \
+#define TRY_INNER(temporary, lhs, expression)               \
+  auto&& temporary = (expression);                          \
   if (!(temporary).has_value()) return (temporary).error(); \
   lhs = std::move(*(temporary))

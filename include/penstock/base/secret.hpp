@@ -21,8 +21,7 @@ class Secret {
   bool Matches(std::string_view offered) const noexcept {
     if (offered.size() != text_.size()) return false;
     unsigned char difference = 0;
-    for (std::size_t i = 0; i < text_.size(); ++i)
-      difference |= static_cast<unsigned char>(text_[i] ^ offered[i]);
+    for (std::size_t i = 0; i < text_.size(); ++i) difference |= static_cast<unsigned char>(text_[i] ^ offered[i]);
     return difference == 0;
   }
 

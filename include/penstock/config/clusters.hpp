@@ -76,16 +76,13 @@ struct Timeouts {
 
 /// An event after which another attempt may be made; a value of 400 to 599 is that HTTP status.
 enum class RetryCondition : std::uint16_t { kConnect = 1, kReset = 2, kTimeout = 3 };
-constexpr RetryCondition RetryOnStatus(int status) {
-  return static_cast<RetryCondition>(status);
-}
+constexpr RetryCondition RetryOnStatus(int status) { return static_cast<RetryCondition>(status); }
 
 struct Retry {
   std::uint32_t attempts = 2;  ///< all tries on one model, the first included
-  std::vector<RetryCondition> on = {
-      RetryCondition::kConnect, RetryCondition::kReset, RetryCondition::kTimeout,
-      RetryOnStatus(408),       RetryOnStatus(429),     RetryOnStatus(500),
-      RetryOnStatus(502),       RetryOnStatus(503),     RetryOnStatus(504)};
+  std::vector<RetryCondition> on = {RetryCondition::kConnect, RetryCondition::kReset, RetryCondition::kTimeout,
+                                    RetryOnStatus(408),       RetryOnStatus(429),     RetryOnStatus(500),
+                                    RetryOnStatus(502),       RetryOnStatus(503),     RetryOnStatus(504)};
   bool unproven = true;
   Duration retry_after_max = std::chrono::seconds(5);
 

@@ -33,16 +33,16 @@ struct ControlParts {
   net::Resolver& resolver;
   telemetry::MetricRegistry& registry;
   const telemetry::GatewayMetrics& metrics;
-  telemetry::Slab& slab;         ///< of the control thread
+  telemetry::Slab& slab;  ///< of the control thread
   telemetry::LogSink& log_sink;
-  telemetry::Logger& log;        ///< the control thread's while it runs
+  telemetry::Logger& log;  ///< the control thread's while it runs
   std::vector<PostToGateway> workers;
   BuildText build;
   std::function<void()> on_drained;  ///< the process may end; on the control thread
 };
 
-/// Owned by one Worker. The control thread's. Everything that is not a client's request: the admin listener, reloads, the
-/// drain, the logs, the health checks. The same doors for signals and for the admin API.
+/// Owned by one Worker. The control thread's. Everything that is not a client's request: the admin listener, reloads,
+/// the drain, the logs, the health checks. The same doors for signals and for the admin API.
 class Control final : public server::RequestSink, private upstream::HealthEvents {
  public:
   Control(rt::Worker& worker, ControlParts parts);
@@ -71,8 +71,8 @@ class Control final : public server::RequestSink, private upstream::HealthEvents
   bool ready() const noexcept;
 
  private:
-  server::RequestHandler& OnRequest(server::ResponseStream& stream, http::HeadPtr head, bool body_follows, bool expect_continue,
-                                    const Error* reject) override;
+  server::RequestHandler& OnRequest(server::ResponseStream& stream, http::HeadPtr head, bool body_follows,
+                                    bool expect_continue, const Error* reject) override;
   // The metrics of rejects are about clients; whoever reaches this listener is the operator.
   void OnProtocolReject(server::Protocol, const char*) override {}
   void OnConnectionKilled(const char*) override {}

@@ -17,10 +17,10 @@ struct ReloadOutcome {
   bool ok() const noexcept { return problems.empty(); }
 };
 
-/// Owned by one Worker. On the control thread. Holds the running snapshot and replaces it as a whole: reads the file again,
-/// refuses what needs a restart, builds and tests everything, then posts one pointer to every worker. Until then nothing
-/// has changed, so whatever fails leaves the old configuration serving. Blocks the control thread alone, which is also
-/// what makes reloads come one after the other.
+/// Owned by one Worker. On the control thread. Holds the running snapshot and replaces it as a whole: reads the file
+/// again, refuses what needs a restart, builds and tests everything, then posts one pointer to every worker. Until then
+/// nothing has changed, so whatever fails leaves the old configuration serving. Blocks the control thread alone, which
+/// is also what makes reloads come one after the other.
 class Reloader {
  public:
   Reloader(std::string config_file, std::shared_ptr<const proxy::Snapshot> running, telemetry::MetricRegistry& registry,

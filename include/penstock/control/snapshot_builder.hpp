@@ -15,8 +15,9 @@ struct BuildResult {
   std::vector<std::string> errors;
 };
 
-/// Builds and tests everything that a configuration names (certificates, keys, trust stores) before anything is swapped.
-/// Endpoints whose specification did not change are taken over from `previous`, with their load and health.
-BuildResult BuildSnapshot(const config::Config& config, const proxy::Snapshot* previous, telemetry::MetricRegistry& registry);
+/// Builds and tests everything that a configuration names (certificates, keys, trust stores) before anything is
+/// swapped. Endpoints whose specification did not change are taken over from `previous`, with their load and health.
+BuildResult BuildSnapshot(const config::Config& config, const proxy::Snapshot* previous,
+                          telemetry::MetricRegistry& registry);
 
 }  // namespace penstock::control

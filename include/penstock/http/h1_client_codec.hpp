@@ -39,7 +39,9 @@ class H1ClientCodec {
   /// The peer closed: ends a close-delimited body well, anything else that is due is an upstream_reset error.
   void OnEof(H1ClientHandler& handler);
 
-  bool due() const noexcept { return state_ == State::kHead || state_ == State::kBody; }  ///< a response, or the rest of one
+  bool due() const noexcept {
+    return state_ == State::kHead || state_ == State::kBody;
+  }                                                               ///< a response, or the rest of one
   bool head_seen() const noexcept { return head_seen_; }          ///< of the response that is, or was last, due
   bool any_byte_seen() const noexcept { return any_byte_seen_; }  ///< likewise
   /// May the connection carry another request? False while a response is due, and after Connection: close, HTTP/1.0

@@ -47,8 +47,8 @@ class H1HeadReader {
   /// whole; the order of the checks before (bound, then bytes, each at the first position that breaks it)
   /// makes the outcome independent of how the bytes were split. Defined in src/http/h1_head_reader.hpp.
   template <class TakeStart, class TakeField>
-  Got Read(std::string_view bytes, std::size_t& taken, const H1Verdict*& wrong,
-           const H1Verdict& long_start_line, TakeStart take_start, TakeField take_field);
+  Got Read(std::string_view bytes, std::size_t& taken, const H1Verdict*& wrong, const H1Verdict& long_start_line,
+           TakeStart take_start, TakeField take_field);
 
   /// Adds a field just parsed; its bytes stay where they are.
   void Keep(const Field& field) { head_->AddWithin(field.name, field.value, field.id); }
@@ -110,9 +110,7 @@ struct H1Facts {
   /// Looks at one field; null when it is fine.
   const H1Verdict* Note(HeaderId id, std::string_view value) noexcept;
   /// RFC 9112 9.3.
-  bool Persistent(Version version) const noexcept {
-    return !close && (version == Version::kHttp11 || keep_alive);
-  }
+  bool Persistent(Version version) const noexcept { return !close && (version == Version::kHttp11 || keep_alive); }
 };
 
 /// Owned by one Worker. Takes chunked framing (RFC 9112 7.1) off a body, trailers included; strict: no white
@@ -144,8 +142,7 @@ class H1ChunkedBody {
   const H1Verdict* SizeLine(std::string_view& bytes, const H1Limits& limits, std::uint64_t body_max) noexcept;
   const H1Verdict* SizeByte(char c, const H1Limits& limits, std::uint64_t body_max) noexcept;
   const H1Verdict* SizeLineDone(std::uint64_t body_max) noexcept;
-  Got Trailers(std::string_view& bytes, const H1Limits& limits, H1HeadReader& reader,
-               const H1Verdict*& wrong);
+  Got Trailers(std::string_view& bytes, const H1Limits& limits, H1HeadReader& reader, const H1Verdict*& wrong);
 
   std::uint64_t size_ = 0;        ///< of the current chunk; then what is left of it
   std::uint64_t total_ = 0;       ///< of all chunks so far

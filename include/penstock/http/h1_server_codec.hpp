@@ -14,12 +14,12 @@ namespace penstock::http {
 
 /// Limits on one HTTP/1.1 message; CONTRACT `server.limits`.
 struct H1Limits {
-  std::size_t header_bytes = 32 * 1024;    ///< all field lines together; beyond: headers_too_large
+  std::size_t header_bytes = 32 * 1024;  ///< all field lines together; beyond: headers_too_large
   std::size_t header_count = 100;
-  std::size_t uri = 8 * 1024;              ///< beyond: uri_too_long
-  std::uint64_t body = 10 * 1024 * 1024;   ///< beyond: body_too_large, before any of it is read where announced
-  std::size_t chunk_extension = 256;       ///< per chunk (Go CVE-2023-39326)
-  std::size_t chunk_extensions = 4 * 1024; ///< per body
+  std::size_t uri = 8 * 1024;               ///< beyond: uri_too_long
+  std::uint64_t body = 10 * 1024 * 1024;    ///< beyond: body_too_large, before any of it is read where announced
+  std::size_t chunk_extension = 256;        ///< per chunk (Go CVE-2023-39326)
+  std::size_t chunk_extensions = 4 * 1024;  ///< per body
   std::size_t trailer_count = 20;
   std::size_t trailer_bytes = 8 * 1024;
 };
@@ -41,7 +41,8 @@ class H1ServerHandler {
 };
 
 /// Owned by one Worker. A strict HTTP/1.0 and 1.1 request parser (RFC 9112, and stricter: FAULTS rows H1-01..H1-31):
-/// bytes in, events out, no socket, no clock. Any doubt about framing is a rejection. Holds a Head only while it parses one.
+/// bytes in, events out, no socket, no clock. Any doubt about framing is a rejection. Holds a Head only while it parses
+/// one.
 class H1ServerCodec {
  public:
   enum class State : std::uint8_t { kIdle, kHead, kBody, kComplete, kRejected };
@@ -49,7 +50,8 @@ class H1ServerCodec {
   H1ServerCodec(HeadPool& heads, const H1Limits& limits);
 
   /// Parses bytes up to the end of the current message and returns how many it took (of a refused message: some of
-  /// them). Takes nothing in kComplete (until NextMessage) and kRejected. A handler must not call back into the codec, nor destroy it, from inside.
+  /// them). Takes nothing in kComplete (until NextMessage) and kRejected. A handler must not call back into the codec,
+  /// nor destroy it, from inside.
   std::size_t Feed(std::string_view bytes, H1ServerHandler& handler);
 
   /// The current message was answered: parse the next. Only in kComplete.

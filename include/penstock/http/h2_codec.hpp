@@ -14,32 +14,41 @@ namespace penstock::http {
 
 /// HTTP/2 error codes (RFC 9113 7) that we send or look at.
 enum class H2Error : std::uint32_t {
-  kNoError = 0, kProtocolError = 1, kInternalError = 2, kFlowControlError = 3, kStreamClosed = 5, kFrameSizeError = 6,
-  kRefusedStream = 7, kCancel = 8, kCompressionError = 9, kEnhanceYourCalm = 11, kInadequateSecurity = 12,
+  kNoError = 0,
+  kProtocolError = 1,
+  kInternalError = 2,
+  kFlowControlError = 3,
+  kStreamClosed = 5,
+  kFrameSizeError = 6,
+  kRefusedStream = 7,
+  kCancel = 8,
+  kCompressionError = 9,
+  kEnhanceYourCalm = 11,
+  kInadequateSecurity = 12,
 };
 
-/// Budgets and limits of one connection; the buckets are {burst, per second}. The defaults are for a front; their sources
-/// are Envoy's flood limits, HAProxy's glitches, nginx' byte rule and nghttp2's own defaults.
+/// Budgets and limits of one connection; the buckets are {burst, per second}. The defaults are for a front; their
+/// sources are Envoy's flood limits, HAProxy's glitches, nginx' byte rule and nghttp2's own defaults.
 struct H2Limits {
   struct Bucket {
     double burst;
     double per_second;
   };
   std::uint32_t max_concurrent_streams = 100;
-  std::uint32_t stream_window = 16 * 1024;           ///< our receive window per stream at first
+  std::uint32_t stream_window = 16 * 1024;  ///< our receive window per stream at first
   std::uint32_t connection_window = 1024 * 1024;
-  std::size_t header_bytes = 32 * 1024;              ///< soft: rejected with headers_too_large; twice that: RST_STREAM at once
-  std::size_t header_count = 100;                    ///< cookie crumbs count one by one
+  std::size_t header_bytes = 32 * 1024;  ///< soft: rejected with headers_too_large; twice that: RST_STREAM at once
+  std::size_t header_count = 100;        ///< cookie crumbs count one by one
   std::size_t uri = 8 * 1024;
   Bucket resets_received{200, 33};
   Bucket resets_sent{100, 5};
-  Bucket glitches{1000, 10};                         ///< graceful GOAWAY at 75 %
+  Bucket glitches{1000, 10};  ///< graceful GOAWAY at 75 %
   Bucket pings{20, 1};
   Bucket settings{20, 1};
-  std::uint32_t empty_frames = 10;                   ///< consecutive
+  std::uint32_t empty_frames = 10;  ///< consecutive
   std::uint32_t continuations = 8;
   std::size_t control_frames_queued = 1000;
-  std::uint64_t streams_total = 0;                   ///< graceful GOAWAY when reached; 0 = never
+  std::uint64_t streams_total = 0;  ///< graceful GOAWAY when reached; 0 = never
 
   /// Toward a backend: its heads may be larger (and are refused at the limit, not at twice), it may refuse many of
   /// our streams at once, and gRPC servers probe the bandwidth with PINGs.
@@ -61,7 +70,7 @@ struct BodyPiece {
 enum class H2Fate : std::uint8_t {
   kOver,         ///< answered, reset by either side, or lost with its connection
   kUnprocessed,  ///< the peer provably did not act on it: REFUSED_STREAM, above GOAWAY's last id, or never sent
-  kMalformed,    ///< we reset it, for what the peer sent on it breaks RFC 9113 or our limits; the code is what we told it
+  kMalformed,  ///< we reset it, for what the peer sent on it breaks RFC 9113 or our limits; the code is what we told it
 };
 
 /// One stream's events and its outgoing body; implemented by the session's stream object. Calls come only from inside
@@ -70,8 +79,8 @@ enum class H2Fate : std::uint8_t {
 class H2StreamHandler {
  public:
   virtual void OnResponse(HeadPtr head, bool end) = 0;  ///< client side only; 1xx are skipped
-  virtual void OnBody(std::string_view bytes) = 0;      ///< borrowed; credit it with Consumed() when it has left our memory
-  virtual void OnEnd() = 0;                             ///< the peer ended its side properly; trailers are dropped
+  virtual void OnBody(std::string_view bytes) = 0;  ///< borrowed; credit it with Consumed() when it has left our memory
+  virtual void OnEnd() = 0;                         ///< the peer ended its side properly; trailers are dropped
   /// The stream is over (both sides ended, reset by either, refused by GOAWAY, or the connection died). Last call.
   virtual void OnClosed(H2Error code, H2Fate fate) = 0;
   /// Fills `to` with up to `capacity` bytes of outgoing body. Fewer than that with kMore defers until ResumeBody().
@@ -86,12 +95,13 @@ class H2ConnectionHandler {
  public:
   /// Server side: a complete valid request head. Returns who takes the stream; never null.
   virtual H2StreamHandler* OnRequest(std::int32_t stream, HeadPtr head, bool end) = 0;
-  /// Server side: head refused by a soft rule (431, 414, bad authority ...): answer `error` on the stream. As OnRequest;
-  /// `head` holds what fitted, `reason` is the label of protocol_rejects_total. `end` as there.
-  virtual H2StreamHandler* OnReject(std::int32_t stream, HeadPtr head, bool end, const Error& error, const char* reason) = 0;
-  virtual void OnGoaway(H2Error code) = 0;              ///< the peer says it; streams above its last id got OnClosed already
-  virtual void OnSettings() = 0;                        ///< the peer's settings changed (peer_max_concurrent_streams)
-  virtual void OnPingAck() = 0;                         ///< of a SubmitPing()
+  /// Server side: head refused by a soft rule (431, 414, bad authority ...): answer `error` on the stream. As
+  /// OnRequest; `head` holds what fitted, `reason` is the label of protocol_rejects_total. `end` as there.
+  virtual H2StreamHandler* OnReject(std::int32_t stream, HeadPtr head, bool end, const Error& error,
+                                    const char* reason) = 0;
+  virtual void OnGoaway(H2Error code) = 0;  ///< the peer says it; streams above its last id got OnClosed already
+  virtual void OnSettings() = 0;            ///< the peer's settings changed (peer_max_concurrent_streams)
+  virtual void OnPingAck() = 0;             ///< of a SubmitPing()
 
  protected:
   ~H2ConnectionHandler() = default;
@@ -150,7 +160,8 @@ class H2Codec {
   void ConnectionLost();
 
   std::size_t open_streams() const noexcept;
-  /// "rapid_reset", "glitches", "too_many_pings" ...: the label of connections_killed_total; null while alive or after a normal end.
+  /// "rapid_reset", "glitches", "too_many_pings" ...: the label of connections_killed_total; null while alive or after
+  /// a normal end.
   const char* killed_reason() const noexcept;
 
  private:

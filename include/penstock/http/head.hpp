@@ -14,10 +14,41 @@ enum class Version : std::uint8_t { kHttp10, kHttp11, kHttp2 };
 
 /// Fields that the gateway itself looks at; everything else is kOther and met by name only.
 enum class HeaderId : std::uint8_t {
-  kOther, kAccept, kAcceptEncoding, kAge, kAuthorization, kCacheControl, kConnection, kContentEncoding, kContentLength,
-  kContentType, kCookie, kDate, kExpect, kForwarded, kHost, kKeepAlive, kProxyConnection, kRequestId, kRetryAfter,
-  kRetryAfterMs, kServer, kSetCookie, kTe, kTraceparent, kTracestate, kTrailer, kTransferEncoding, kUpgrade, kUserAgent,
-  kXApiKey, kXForwardedFor, kXRequestId, kXPenstockCache, kXPenstockPriority, kXPenstockTimeoutMs,
+  kOther,
+  kAccept,
+  kAcceptEncoding,
+  kAge,
+  kAuthorization,
+  kCacheControl,
+  kConnection,
+  kContentEncoding,
+  kContentLength,
+  kContentType,
+  kCookie,
+  kDate,
+  kExpect,
+  kForwarded,
+  kHost,
+  kKeepAlive,
+  kProxyConnection,
+  kRequestId,
+  kRetryAfter,
+  kRetryAfterMs,
+  kServer,
+  kSetCookie,
+  kTe,
+  kTraceparent,
+  kTracestate,
+  kTrailer,
+  kTransferEncoding,
+  kUpgrade,
+  kUserAgent,
+  kXApiKey,
+  kXForwardedFor,
+  kXRequestId,
+  kXPenstockCache,
+  kXPenstockPriority,
+  kXPenstockTimeoutMs,
 };
 inline constexpr std::size_t kHeaderIds = static_cast<std::size_t>(HeaderId::kXPenstockTimeoutMs) + 1;
 
@@ -46,9 +77,9 @@ class Head {
   // Parts. The setters copy.
   Version version = Version::kHttp11;
   Method method = Method::kGet;
-  std::uint16_t status = 0;                      ///< responses
-  Framing framing = Framing::kNone;              ///< of the body behind this head, as received
-  std::optional<std::uint64_t> content_length;   ///< announced, when there was one
+  std::uint16_t status = 0;                     ///< responses
+  Framing framing = Framing::kNone;             ///< of the body behind this head, as received
+  std::optional<std::uint64_t> content_length;  ///< announced, when there was one
   void set_method_text(std::string_view text) { method_text_ = Store(text); }
   void set_scheme(std::string_view text) { scheme_ = Store(text); }
   void set_authority(std::string_view text) { authority_ = Store(text); }

@@ -25,7 +25,9 @@ class SharedBytes {
   }
   ~SharedBytes() { Release(); }
 
-  std::string_view view() const noexcept { return block_ == nullptr ? std::string_view{} : std::string_view{block_->bytes(), block_->size}; }
+  std::string_view view() const noexcept {
+    return block_ == nullptr ? std::string_view{} : std::string_view{block_->bytes(), block_->size};
+  }
   std::size_t size() const noexcept { return block_ == nullptr ? 0 : block_->size; }
   bool empty() const noexcept { return size() == 0; }
 

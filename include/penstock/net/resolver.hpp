@@ -16,19 +16,22 @@ namespace penstock::net {
 
 class Subscription;
 
-/// Shared: a mutex around a map of names. Turns host names into addresses by the system's resolver (getaddrinfo: hosts file, search
-/// domains, both families), which blocks: so on a few threads of its own, started when first needed, never on a worker.
+/// Shared: a mutex around a map of names. Turns host names into addresses by the system's resolver (getaddrinfo: hosts
+/// file, search domains, both families), which blocks: so on a few threads of its own, started when first needed, never
+/// on a worker.
 ///
-/// Every worker that uses a name subscribes to it. The name is looked up once for all of them, again every kRefresh while
-/// anybody is subscribed (getaddrinfo hides TTLs), and never twice within kLookupInterval. A failure keeps the last good
-/// set. One thread is always left for names that do not fail, so a silent name server of some zone does not stop the others.
+/// Every worker that uses a name subscribes to it. The name is looked up once for all of them, again every kRefresh
+/// while anybody is subscribed (getaddrinfo hides TTLs), and never twice within kLookupInterval. A failure keeps the
+/// last good set. One thread is always left for names that do not fail, so a silent name server of some zone does not
+/// stop the others.
 class Resolver {
  public:
   static constexpr unsigned kThreadsMax = 4;
   static constexpr std::size_t kAddressesMax = 100;  ///< of one name; what comes after is left out
   static constexpr Duration kRefresh = std::chrono::seconds(30);
   static constexpr Duration kLookupInterval = std::chrono::seconds(1);
-  static constexpr Duration kPatience = std::chrono::seconds(10);  ///< then a name without addresses is reported as failed
+  static constexpr Duration kPatience =
+      std::chrono::seconds(10);  ///< then a name without addresses is reported as failed
 
   using Addresses = std::vector<rt::Address>;
   /// Blocks. Ports do not matter. An empty list is a failure too.
@@ -41,10 +44,11 @@ class Resolver {
   Resolver(const Resolver&) = delete;
   Resolver& operator=(const Resolver&) = delete;
 
-  /// Follows `host` for `worker`; to be called and destroyed on its thread. An IP address, in brackets or not, and a name
-  /// that is known already are there at once. `changed` is called on the worker's thread, never from inside this call, when
-  /// addresses() or error() have become different.
-  std::unique_ptr<Subscription> Watch(std::string_view host, std::uint16_t port, rt::Worker& worker, std::function<void()> changed);
+  /// Follows `host` for `worker`; to be called and destroyed on its thread. An IP address, in brackets or not, and a
+  /// name that is known already are there at once. `changed` is called on the worker's thread, never from inside this
+  /// call, when addresses() or error() have become different.
+  std::unique_ptr<Subscription> Watch(std::string_view host, std::uint16_t port, rt::Worker& worker,
+                                      std::function<void()> changed);
 
   std::size_t names() const;  ///< followed by somebody now
 
@@ -71,7 +75,8 @@ class Subscription {
  private:
   friend class Resolver;
   struct Link;
-  Subscription(std::shared_ptr<Resolver::Shared> shared, std::string host, std::uint16_t port, rt::Worker& worker, std::function<void()> changed);
+  Subscription(std::shared_ptr<Resolver::Shared> shared, std::string host, std::uint16_t port, rt::Worker& worker,
+               std::function<void()> changed);
   void Deliver(const Resolver::Addresses* addresses, const std::optional<Error>& error);
   void Adopt(const Resolver::Addresses& addresses);
   void OnTimer();

@@ -37,8 +37,8 @@ class Gateway final : public server::RequestSink {
   /// Its end: what waits gets 503 draining, committed streams end with stream_interrupted.
   void EndAll();
 
-  server::RequestHandler& OnRequest(server::ResponseStream& stream, http::HeadPtr head, bool body_follows, bool expect_continue,
-                                    const Error* reject) override;
+  server::RequestHandler& OnRequest(server::ResponseStream& stream, http::HeadPtr head, bool body_follows,
+                                    bool expect_continue, const Error* reject) override;
   void OnProtocolReject(server::Protocol protocol, const char* reason) override;
   void OnConnectionKilled(const char* reason) override;
 

@@ -22,10 +22,10 @@ enum class RouteKind : std::uint8_t {
 /// Immutable. A row of the public API; the tests' cancel and truncation matrices are generated from this table.
 struct Route {
   http::Method method;
-  std::string_view path;   ///< exact; a trailing "/" takes the rest as an argument
-  std::string_view name;   ///< label `route` of the metrics, field of the access log
+  std::string_view path;  ///< exact; a trailing "/" takes the rest as an argument
+  std::string_view name;  ///< label `route` of the metrics, field of the access log
   RouteKind kind;
-  llm::Family family;      ///< for kInference; shapes the errors of all
+  llm::Family family;  ///< for kInference; shapes the errors of all
 };
 
 std::span<const Route> Routes() noexcept;

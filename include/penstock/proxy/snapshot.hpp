@@ -21,16 +21,16 @@ namespace penstock::proxy {
 struct ModelRoute {
   std::string name;
   std::string upstream_name;
-  std::string upstream_json;   ///< upstream_name as a JSON string, spliced in where the client wrote something else
-  std::size_t cluster = 0;     ///< index in Snapshot::clusters
+  std::string upstream_json;  ///< upstream_name as a JSON string, spliced in where the client wrote something else
+  std::size_t cluster = 0;    ///< index in Snapshot::clusters
   std::unique_ptr<const telemetry::ModelMetrics> metrics;
 };
 
 /// Immutable. A cluster's endpoints and rules.
 struct ClusterRoute {
-  const config::Cluster* config = nullptr;                       ///< in the snapshot's config
+  const config::Cluster* config = nullptr;  ///< in the snapshot's config
   std::vector<std::shared_ptr<upstream::Endpoint>> endpoints;
-  std::vector<upstream::PoolOptions> pools;                      ///< one per endpoint
+  std::vector<upstream::PoolOptions> pools;  ///< one per endpoint
   policy::RetryRules retry;
   const policy::BalancerRow* balancer = nullptr;
 };
@@ -42,7 +42,7 @@ struct Snapshot {
   std::uint64_t generation = 0;
   std::vector<ModelRoute> models;
   std::vector<ClusterRoute> clusters;
-  std::string models_json;                                       ///< the answer to GET /v1/models
+  std::string models_json;  ///< the answer to GET /v1/models
   std::shared_ptr<const server::Options> server_options;
   std::vector<std::shared_ptr<const net::TlsServerContext>> listener_tls;  ///< one per listener, null = cleartext
 
@@ -53,7 +53,8 @@ struct Snapshot {
     using is_transparent = void;
     std::size_t operator()(std::string_view text) const noexcept { return std::hash<std::string_view>{}(text); }
   };
-  std::unordered_map<std::string, std::size_t, TextHash, std::equal_to<>> by_name;  ///< names and aliases -> index in models
+  std::unordered_map<std::string, std::size_t, TextHash, std::equal_to<>>
+      by_name;  ///< names and aliases -> index in models
 };
 
 /// One model as GET /v1/models lists it; appended to `out`.

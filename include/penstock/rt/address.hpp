@@ -26,7 +26,7 @@ class Address {
   bool is_unix() const noexcept { return family() == AF_UNIX; }
   bool is_loopback() const noexcept;  ///< 127.0.0.0/8, ::1 or a Unix socket
   std::uint16_t port() const noexcept;
-  std::string ip() const;      ///< without port; "unix" for a Unix socket
+  std::string ip() const;  ///< without port; "unix" for a Unix socket
   std::string ToString() const;
 
   friend bool operator==(const Address& a, const Address& b) noexcept;

@@ -16,18 +16,20 @@ namespace penstock::rt {
 /// 1. One loop per Worker, one thread. Only Wake() may be called from another thread.
 /// 2. Bytes in are borrowed: OnRead's view belongs to the loop and is valid during the call.
 /// 3. Bytes out are offered: Write takes what the kernel takes now. What it did not take stays the caller's, at the
-///    same place and unchanged, until OnWritable, then it is offered again (under io_uring the kernel may still read it).
+///    same place and unchanged, until OnWritable, then it is offered again (under io_uring the kernel may still read
+///    it).
 /// 4. A handler may close or destroy any socket, its own included, from inside any call.
 /// 5. Nothing blocks. One read takes at most kReadBytesMax; a socket with more comes again after the others.
 
 /// What a socket tells its owner.
 class SocketHandler {
  public:
-  virtual void OnConnected() = 0;                       ///< outgoing sockets: the connection stands
-  virtual void OnRead(std::string_view bytes) = 0;      ///< borrowed
-  virtual void OnEnd() = 0;                             ///< the peer sends no more (FIN)
-  virtual void OnWritable() = 0;                        ///< there is room again after a short Write
-  virtual void OnError(int error) = 0;                  ///< errno: connect failed, reset, timed out; the socket is closed. Also while paused and after OnEnd
+  virtual void OnConnected() = 0;                   ///< outgoing sockets: the connection stands
+  virtual void OnRead(std::string_view bytes) = 0;  ///< borrowed
+  virtual void OnEnd() = 0;                         ///< the peer sends no more (FIN)
+  virtual void OnWritable() = 0;                    ///< there is room again after a short Write
+  virtual void OnError(int error) = 0;  ///< errno: connect failed, reset, timed out; the socket is closed. Also while
+                                        ///< paused and after OnEnd
 
  protected:
   ~SocketHandler() = default;
@@ -40,8 +42,8 @@ class Socket {
 
   /// Begins delivering events. Accepted sockets deliver nothing before.
   virtual void Start(SocketHandler& handler) = 0;
-  /// Takes as many bytes as can be taken now; a short count means OnWritable will come. Errors come as OnError later, after
-  /// what the peer had sent. Not before OnConnected, not after ShutdownWrite.
+  /// Takes as many bytes as can be taken now; a short count means OnWritable will come. Errors come as OnError later,
+  /// after what the peer had sent. Not before OnConnected, not after ShutdownWrite.
   virtual std::size_t Write(std::span<const iovec> parts) = 0;
   virtual void PauseRead() = 0;
   virtual void ResumeRead() = 0;
@@ -69,10 +71,11 @@ class Acceptor {
   virtual ~Acceptor() = default;
   virtual void Pause() = 0;
   virtual void Resume() = 0;
-  /// Accepts everything that waits now, up to `budget`: used before closing, so that nobody who was accepted by the kernel is reset.
+  /// Accepts everything that waits now, up to `budget`: used before closing, so that nobody who was accepted by the
+  /// kernel is reset.
   virtual void DrainBacklog(std::size_t budget) = 0;
-  /// From here on the kernel refuses connections on the descriptor, for everybody who serves it. What had come is accepted
-  /// still where the descriptor is a Unix socket, reset on TCP: DrainBacklog first.
+  /// From here on the kernel refuses connections on the descriptor, for everybody who serves it. What had come is
+  /// accepted still where the descriptor is a Unix socket, reset on TCP: DrainBacklog first.
   virtual void Refuse() = 0;
 };
 
@@ -106,10 +109,12 @@ class FlushList {
 
 struct ConnectOptions {
   bool no_delay = true;
-  Duration dead_link_timeout = std::chrono::seconds(15);  ///< TCP_USER_TIMEOUT and keep-alive probes (FAULTS U-25); 0 = system default
+  Duration dead_link_timeout =
+      std::chrono::seconds(15);  ///< TCP_USER_TIMEOUT and keep-alive probes (FAULTS U-25); 0 = system default
 };
 
-/// Owned by one Worker. The loop: epoll today, io_uring beside it later, simulated in tests. Everything above sees this face only.
+/// Owned by one Worker. The loop: epoll today, io_uring beside it later, simulated in tests. Everything above sees this
+/// face only.
 class EventLoop {
  public:
   static constexpr std::size_t kReadBytesMax = 64 * 1024;
@@ -117,7 +122,8 @@ class EventLoop {
   virtual ~EventLoop() = default;
 
   /// Begins connecting; OnConnected or OnError follows, never from inside this call. The handler is started already.
-  virtual std::unique_ptr<Socket> Connect(const Address& address, const ConnectOptions& options, SocketHandler& handler) = 0;
+  virtual std::unique_ptr<Socket> Connect(const Address& address, const ConnectOptions& options,
+                                          SocketHandler& handler) = 0;
   /// Serves a listening descriptor. `shared`: other workers serve the same descriptor (EPOLLEXCLUSIVE).
   virtual std::unique_ptr<Acceptor> Listen(int fd, bool shared, AcceptHandler& handler) = 0;
 

@@ -6,8 +6,8 @@
 
 namespace penstock::rt {
 
-/// Shared: a mutex around a short push. Work handed to a worker from other threads (snapshots, resolved names, commands):
-/// rare by design, so a plain list under a lock is enough.
+/// Shared: a mutex around a short push. Work handed to a worker from other threads (snapshots, resolved names,
+/// commands): rare by design, so a plain list under a lock is enough.
 class Mailbox {
  public:
   using Letter = std::function<void()>;

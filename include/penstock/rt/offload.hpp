@@ -38,8 +38,9 @@ class OffloadThreads {
   std::vector<std::thread> threads_;
 };
 
-/// Owned by one Worker. `co_await Offload(threads, worker, job)`: runs `job` on another thread and resumes on this worker with
-/// its result. The job owns everything it touches: when the awaiting task is destroyed meanwhile, the job ends unheard.
+/// Owned by one Worker. `co_await Offload(threads, worker, job)`: runs `job` on another thread and resumes on this
+/// worker with its result. The job owns everything it touches: when the awaiting task is destroyed meanwhile, the job
+/// ends unheard.
 template <class Job>
 class Offload {
  public:
@@ -69,7 +70,7 @@ class Offload {
   struct State {
     explicit State(Job j) : job(std::move(j)) {}
     Job job;
-    std::optional<Value> value;              // written by the other thread before its letter, read after it
+    std::optional<Value> value;                // written by the other thread before its letter, read after it
     std::coroutine_handle<> waiter = nullptr;  // the worker's thread only
   };
   OffloadThreads& threads_;

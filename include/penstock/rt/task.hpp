@@ -17,8 +17,8 @@ void* AllocateFrame(std::size_t size);
 void FreeFrame(void* frame, std::size_t size) noexcept;
 
 /// Owned by one Worker. A lazily started coroutine: it runs when awaited (or Start()ed), resumes its awaiter when
-/// it ends, and is destroyed with its Task, also while suspended: destroying a suspended task runs the destructors of its
-/// locals, which is how an exchange is cancelled. Nothing may throw out of it.
+/// it ends, and is destroyed with its Task, also while suspended: destroying a suspended task runs the destructors of
+/// its locals, which is how an exchange is cancelled. Nothing may throw out of it.
 template <class T>
 class [[nodiscard]] Task {
  public:
@@ -37,8 +37,8 @@ class [[nodiscard]] Task {
   ~Task() { Destroy(); }
 
   bool await_ready() const noexcept { return false; }
-  /// Runs the task as a plain call: one that ends without suspending goes on in its awaiter without a transfer, so that a
-  /// loop of a million such awaits needs no stack even where the compiler makes no tail calls (sanitizers, -O0).
+  /// Runs the task as a plain call: one that ends without suspending goes on in its awaiter without a transfer, so that
+  /// a loop of a million such awaits needs no stack even where the compiler makes no tail calls (sanitizers, -O0).
   bool await_suspend(std::coroutine_handle<> awaiter) {
     handle_.resume();
     if (handle_.done()) return false;
@@ -101,9 +101,9 @@ struct Task<void>::promise_type : detail::PromiseParts {
   void Take() const noexcept {}
 };
 
-/// Owned by one Worker. One coroutine waits here (`co_await signal`) until somebody calls Set(); setting first is remembered, waking up
-/// forgets it. Set resumes the waiter inside the call. A waiter that is destroyed while it waits is taken off the signal, and a
-/// signal may go before its waiter (which then never wakes).
+/// Owned by one Worker. One coroutine waits here (`co_await signal`) until somebody calls Set(); setting first is
+/// remembered, waking up forgets it. Set resumes the waiter inside the call. A waiter that is destroyed while it waits
+/// is taken off the signal, and a signal may go before its waiter (which then never wakes).
 class Signal {
  public:
   /// Owned by one Worker. The awaiter: lives in the waiting coroutine's frame.

@@ -37,9 +37,9 @@ class Timer {
   std::uint16_t slot_ = 0;
 };
 
-/// Owned by one Worker. Hierarchical timing wheel (Varghese and Lauck 1987): 4 levels of 64 slots at 1 ms, 64 ms, 4 s and
-/// 262 s, so arming, re-arming and cancelling are O(1); a deadline beyond 4.6 h waits in the last level and is placed
-/// anew. A timer never fires early and, given a Poll per deadline, at most 1 ms late.
+/// Owned by one Worker. Hierarchical timing wheel (Varghese and Lauck 1987): 4 levels of 64 slots at 1 ms, 64 ms, 4 s
+/// and 262 s, so arming, re-arming and cancelling are O(1); a deadline beyond 4.6 h waits in the last level and is
+/// placed anew. A timer never fires early and, given a Poll per deadline, at most 1 ms late.
 class TimerWheel {
  public:
   explicit TimerWheel(TimePoint now) noexcept;

@@ -19,10 +19,11 @@ class Mortal {
   virtual ~Mortal() = default;
 };
 
-/// Shared: Post() and Stop() may be called from any thread, all else belongs to the worker's own. One thread, one core, one
-/// loop, and everything a request touches.
+/// Shared: Post() and Stop() may be called from any thread, all else belongs to the worker's own. One thread, one core,
+/// one loop, and everything a request touches.
 ///
-/// A turn: wait, read the clock, deliver events, fire timers, deliver letters, flush the dirty connections, bury the dead.
+/// A turn: wait, read the clock, deliver events, fire timers, deliver letters, flush the dirty connections, bury the
+/// dead.
 class Worker {
  public:
   Worker(unsigned index, std::unique_ptr<EventLoop> loop, std::uint64_t seed);
@@ -52,8 +53,8 @@ class Worker {
   /// Ends Run() after the current turn. Any thread.
   void Stop() noexcept;
 
-  void Run();       ///< turns until Stop()
-  void RunTurn();   ///< one turn; waits until something is due
+  void Run();      ///< turns until Stop()
+  void RunTurn();  ///< one turn; waits until something is due
   bool stopped() const noexcept { return stop_.load(std::memory_order_relaxed); }
 
  private:
@@ -72,8 +73,8 @@ class Worker {
   bool wall_read_ = false;
 };
 
-/// Owned by one Worker. Something that the dead still touch: allocators and pools. Destroyed after everything that was buried
-/// before its holder's end, so whoever holds one declares it before what uses it.
+/// Owned by one Worker. Something that the dead still touch: allocators and pools. Destroyed after everything that was
+/// buried before its holder's end, so whoever holds one declares it before what uses it.
 template <class T>
 class BuriedLast {
  public:

@@ -14,13 +14,13 @@ enum class Protocol : std::uint8_t { kHttp1, kHttp2 };
 
 /// How a client's stream ended before its answer did.
 enum class Departure : std::uint8_t {
-  kClosed,          ///< it left: FIN, RST, RST_STREAM, connection closed
-  kSlowReader,      ///< it took no byte for slow_reader_timeout, or too few
-  kProtocolError,   ///< it broke the protocol; the connection was killed
+  kClosed,         ///< it left: FIN, RST, RST_STREAM, connection closed
+  kSlowReader,     ///< it took no byte for slow_reader_timeout, or too few
+  kProtocolError,  ///< it broke the protocol; the connection was killed
 };
 
-/// Owned by one Worker. Where one request's answer goes; a stream of an HTTP/1.1 or HTTP/2 session. Valid until the handler's
-/// OnFinished or OnGone.
+/// Owned by one Worker. Where one request's answer goes; a stream of an HTTP/1.1 or HTTP/2 session. Valid until the
+/// handler's OnFinished or OnGone.
 class ResponseStream {
  public:
   virtual Protocol protocol() const noexcept = 0;
@@ -56,9 +56,9 @@ class RequestHandler {
   virtual void OnEnd() = 0;                         ///< the request is complete
   /// The rest of the request will not come (malformed, too large, too slow): answer `error`.
   virtual void OnRequestFailed(const Error& error) = 0;
-  virtual void OnSent() = 0;                        ///< body bytes left: unsent() is smaller than before
-  virtual void OnFinished() = 0;                    ///< the answer was handed over to its last byte
-  virtual void OnGone(Departure departure) = 0;     ///< the client is gone: stop working
+  virtual void OnSent() = 0;                     ///< body bytes left: unsent() is smaller than before
+  virtual void OnFinished() = 0;                 ///< the answer was handed over to its last byte
+  virtual void OnGone(Departure departure) = 0;  ///< the client is gone: stop working
 
  protected:
   ~RequestHandler() = default;

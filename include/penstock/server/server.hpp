@@ -23,8 +23,8 @@ struct ConnectionCount {
   std::atomic<std::uint64_t> accepted{0};  ///< ever
 };
 
-/// Owned by one Worker. The downstream side: accepts on the worker's listening descriptors, owns the connections, enforces
-/// the connection limits, drains.
+/// Owned by one Worker. The downstream side: accepts on the worker's listening descriptors, owns the connections,
+/// enforces the connection limits, drains.
 class Server {
  public:
   Server(rt::Worker& worker, RequestSink& sink, ConnectionCount& count, std::shared_ptr<const Options> options);

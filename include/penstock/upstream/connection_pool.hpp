@@ -24,12 +24,12 @@ struct PoolOptions {
   std::uint32_t min = 0;
   std::uint32_t max = 100;
   std::uint32_t max_streams = 100;
-  std::uint32_t stream_window = 8 * 1024;                     ///< HTTP/2 receive window of a new stream, bytes
+  std::uint32_t stream_window = 8 * 1024;  ///< HTTP/2 receive window of a new stream, bytes
   Duration idle_timeout = std::chrono::seconds(55);
-  bool idle_by_kind = false;                                  ///< `auto`: the owner sets idle_timeout anew when it learns the kind
-  Duration connect_timeout = std::chrono::seconds(2);         ///< TCP and TLS together
-  bool reuse_after_chunked = true;                            ///< false: llama-server closes after every streamed answer
-  std::shared_ptr<const net::TlsClientContext> tls;           ///< null = cleartext
+  bool idle_by_kind = false;  ///< `auto`: the owner sets idle_timeout anew when it learns the kind
+  Duration connect_timeout = std::chrono::seconds(2);  ///< TCP and TLS together
+  bool reuse_after_chunked = true;                     ///< false: llama-server closes after every streamed answer
+  std::shared_ptr<const net::TlsClientContext> tls;    ///< null = cleartext
   std::string server_name;
 };
 
@@ -50,13 +50,14 @@ class PoolEvents {
   ~PoolEvents() = default;
 };
 
-/// Owned by one Worker. The connections of one worker to one endpoint, HTTP/1.1 or HTTP/2. Streams that find none wait in
-/// order; at most kWaitersMax of them.
+/// Owned by one Worker. The connections of one worker to one endpoint, HTTP/1.1 or HTTP/2. Streams that find none wait
+/// in order; at most kWaitersMax of them.
 class ConnectionPool {
  public:
   static constexpr std::size_t kWaitersMax = 4096;
 
-  ConnectionPool(rt::Worker& worker, http::HeadPool& heads, http::H2Memory& memory, PoolOptions options, PoolEvents& events);
+  ConnectionPool(rt::Worker& worker, http::HeadPool& heads, http::H2Memory& memory, PoolOptions options,
+                 PoolEvents& events);
   ~ConnectionPool();
   ConnectionPool(const ConnectionPool&) = delete;
   ConnectionPool& operator=(const ConnectionPool&) = delete;
@@ -66,7 +67,8 @@ class ConnectionPool {
   void SetAddresses(std::vector<rt::Address> addresses);
   /// What was learned about the server (kind_quirks.hpp).
   void SetQuirks(Duration idle_timeout, bool reuse_after_chunked);
-  /// Begins the exchange; everything else is told to the stream's handler, never from inside this call but OnRequestSent.
+  /// Begins the exchange; everything else is told to the stream's handler, never from inside this call but
+  /// OnRequestSent.
   void Submit(Stream& stream, const Request& request);
   /// No connection that stands now gets another stream; each closes when it is done.
   void Renew();
@@ -112,10 +114,10 @@ class ConnectionPool {
   Stream* first_waiting_ = nullptr;
   Stream* last_waiting_ = nullptr;
   std::size_t waiting_count_ = 0;
-  bool http2_seen_ = false;   ///< ALPN chose h2 last time
-  bool resolved_ = false;     ///< SetAddresses was called
+  bool http2_seen_ = false;  ///< ALPN chose h2 last time
+  bool resolved_ = false;    ///< SetAddresses was called
   bool retired_ = false;
-  rt::Timer pump_timer_;      ///< armed: not yet time to open for `min` again
+  rt::Timer pump_timer_;  ///< armed: not yet time to open for `min` again
   /// Runs Pump at the end of the turn.
   struct PumpLater final : rt::Flushable {
     explicit PumpLater(ConnectionPool& owner) noexcept : pool(owner) {}

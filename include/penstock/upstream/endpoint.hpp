@@ -9,8 +9,8 @@
 
 namespace penstock::upstream {
 
-/// Shared: the specification is immutable; load, health and the detected kind are atomics. One per endpoint and process,
-/// kept over reloads that do not change its specification.
+/// Shared: the specification is immutable; load, health and the detected kind are atomics. One per endpoint and
+/// process, kept over reloads that do not change its specification.
 class Endpoint {
  public:
   Endpoint(const std::string& cluster, const config::Endpoint& spec, telemetry::MetricRegistry& registry)

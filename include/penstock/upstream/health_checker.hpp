@@ -32,12 +32,12 @@ class HealthEvents {
   ~HealthEvents() = default;
 };
 
-/// Owned by one Worker. One per process. The active checks of all endpoints, in parallel, each round on a connection of its
-/// own: a GET of the configured path or of the kind's. Writes Endpoint::set_usable, the gauge endpoint_healthy (it alone) and,
-/// for endpoints of kind `auto`, Endpoint::set_kind.
+/// Owned by one Worker. One per process. The active checks of all endpoints, in parallel, each round on a connection of
+/// its own: a GET of the configured path or of the kind's. Writes Endpoint::set_usable, the gauge endpoint_healthy (it
+/// alone) and, for endpoints of kind `auto`, Endpoint::set_kind.
 ///
-/// A server that is too busy to answer its health path while requests on it get on is not ejected (policy/health_state.hpp).
-/// An endpoint nobody has judged yet is usable, so a start waits for nobody.
+/// A server that is too busy to answer its health path while requests on it get on is not ejected
+/// (policy/health_state.hpp). An endpoint nobody has judged yet is usable, so a start waits for nobody.
 class HealthChecker {
  public:
   HealthChecker(rt::Worker& worker, net::Resolver& resolver, telemetry::Slab& slab, HealthEvents& events);
@@ -45,8 +45,8 @@ class HealthChecker {
   HealthChecker(const HealthChecker&) = delete;
   HealthChecker& operator=(const HealthChecker&) = delete;
 
-  /// Checks these from now on: at the start, and with every snapshot. New ones are asked at once; one that is watched already
-  /// under the same rules goes on as it was; the others are let go.
+  /// Checks these from now on: at the start, and with every snapshot. New ones are asked at once; one that is watched
+  /// already under the same rules goes on as it was; the others are let go.
   void SetEndpoints(std::vector<HealthWatch> watches);
 
   /// Every endpoint has been asked at least once.

@@ -10,12 +10,13 @@ namespace penstock::upstream {
 /// Immutable. What to do differently because of the server that runs at an endpoint (measured; BACKENDS.md 0.2, 2.1).
 struct KindQuirks {
   std::string_view health_path = "/health";
-  /// The health path is this kind's own: 2xx says ready, all else says not (Triton's 400). Otherwise the path is a guess, and
-  /// whatever is no 5xx comes from a living server.
+  /// The health path is this kind's own: 2xx says ready, all else says not (Triton's 400). Otherwise the path is a
+  /// guess, and whatever is no 5xx comes from a living server.
   bool health_path_known = true;
-  Duration idle_timeout = std::chrono::seconds(55);  ///< for `connections.idle_timeout: auto`; below the server's own keep-alive
-  bool reuse_after_chunked = true;                   ///< false: closes after every chunked answer, though it promises keep-alive
-  bool takes_stream_options = true;                  ///< false: may refuse a request that has them
+  Duration idle_timeout =
+      std::chrono::seconds(55);      ///< for `connections.idle_timeout: auto`; below the server's own keep-alive
+  bool reuse_after_chunked = true;   ///< false: closes after every chunked answer, though it promises keep-alive
+  bool takes_stream_options = true;  ///< false: may refuse a request that has them
 };
 
 /// kAuto is treated as kOpenai.

@@ -14,11 +14,11 @@ namespace penstock::upstream {
 class ConnectionPool;
 class ClientSession;
 
-/// What an upstream exchange tells its owner. OnEnd or OnFailed is the last call. From inside any call the owner may cancel
-/// or destroy the Stream.
+/// What an upstream exchange tells its owner. OnEnd or OnFailed is the last call. From inside any call the owner may
+/// cancel or destroy the Stream.
 class StreamHandler {
  public:
-  virtual void OnRequestSent() = 0;                 ///< the last byte of the request left: the upstream's time runs
+  virtual void OnRequestSent() = 0;  ///< the last byte of the request left: the upstream's time runs
   virtual void OnHead(http::HeadPtr head) = 0;
   virtual void OnBody(std::string_view bytes) = 0;  ///< borrowed
   virtual void OnEnd() = 0;                         ///< complete and properly delimited
@@ -30,14 +30,14 @@ class StreamHandler {
 
 /// What is to be sent; borrowed until the stream ended or was cancelled.
 struct Request {
-  const http::Head* head = nullptr;              ///< method, authority, target, content_length and fields
+  const http::Head* head = nullptr;  ///< method, authority, target, content_length and fields
   std::span<const std::string_view> body = {};
   std::size_t body_size = 0;
 };
 
-/// Owned by one Worker. One exchange with an upstream, embedded in whoever makes it; costs no allocation. Waits in its pool
-/// for a connection, then runs on it. A pooled connection that turns out to be dead before it said a byte is replaced once,
-/// silently (FAULTS U-05).
+/// Owned by one Worker. One exchange with an upstream, embedded in whoever makes it; costs no allocation. Waits in its
+/// pool for a connection, then runs on it. A pooled connection that turns out to be dead before it said a byte is
+/// replaced once, silently (FAULTS U-05).
 class Stream final : public http::H2StreamHandler {
  public:
   explicit Stream(StreamHandler& handler) noexcept : handler_(handler) {}
@@ -45,12 +45,13 @@ class Stream final : public http::H2StreamHandler {
   Stream(const Stream&) = delete;
   Stream& operator=(const Stream&) = delete;
 
-  /// Gives it up in whatever phase: unlinked from the queue, its connection closed or its stream reset at once. No call follows.
+  /// Gives it up in whatever phase: unlinked from the queue, its connection closed or its stream reset at once. No call
+  /// follows.
   void Cancel();
   /// Backpressure: no more body until resumed than window(); over HTTP/1.1 than one read.
   void SetPaused(bool paused);
-  /// HTTP/2: bytes that the upstream may send beyond what was taken from it unpaused; at first PoolOptions::stream_window.
-  /// 0 over HTTP/1.1.
+  /// HTTP/2: bytes that the upstream may send beyond what was taken from it unpaused; at first
+  /// PoolOptions::stream_window. 0 over HTTP/1.1.
   std::size_t window() const noexcept { return window_; }
   void GrowWindow(std::size_t bytes);  ///< HTTP/1.1: nothing
   bool active() const noexcept { return pool_ != nullptr; }
@@ -80,17 +81,17 @@ class Stream final : public http::H2StreamHandler {
   ConnectionPool* pool_ = nullptr;
   ClientSession* session_ = nullptr;
   Request request_;
-  std::size_t part_ = 0;      ///< cursor in the request body
+  std::size_t part_ = 0;  ///< cursor in the request body
   std::size_t offset_ = 0;
-  std::int32_t id_ = 0;       ///< HTTP/2
+  std::int32_t id_ = 0;           ///< HTTP/2
   std::uint32_t slot_ = 0;        ///< HTTP/2: place in the session's list
   std::uint32_t window_ = 0;      ///< HTTP/2: of the running stream
   std::uint32_t uncredited_ = 0;  ///< HTTP/2: received while paused
   bool paused_ = false;
   bool begun_ = false;
-  bool replaced_ = false;     ///< a stale connection was replaced already
-  bool ended_ = false;        ///< the response is complete
-  Stream* next_ = nullptr;    ///< the pool's queue
+  bool replaced_ = false;   ///< a stale connection was replaced already
+  bool ended_ = false;      ///< the response is complete
+  Stream* next_ = nullptr;  ///< the pool's queue
   Stream* previous_ = nullptr;
 };
 

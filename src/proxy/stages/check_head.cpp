@@ -21,7 +21,8 @@ bool IsJson(std::string_view content_type) noexcept {
   constexpr std::string_view kCharset = "charset=";
   if (!lower_equal(parameter.substr(0, kCharset.size()), kCharset)) return true;
   parameter.remove_prefix(kCharset.size());
-  if (parameter.starts_with('"') && parameter.ends_with('"') && parameter.size() >= 2) parameter = parameter.substr(1, parameter.size() - 2);
+  if (parameter.starts_with('"') && parameter.ends_with('"') && parameter.size() >= 2)
+    parameter = parameter.substr(1, parameter.size() - 2);
   return lower_equal(parameter, "utf-8") || lower_equal(parameter, "utf8") || lower_equal(parameter, "us-ascii");
 }
 

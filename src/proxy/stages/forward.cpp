@@ -1,6 +1,6 @@
 #include "penstock/llm/error_shapes.hpp"
-#include "proxy/attempt.hpp"
 #include "penstock/proxy/error_reply.hpp"
+#include "proxy/attempt.hpp"
 #include "proxy/stages/stages.hpp"
 
 namespace penstock::proxy {

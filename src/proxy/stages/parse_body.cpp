@@ -4,10 +4,11 @@
 namespace penstock::proxy {
 namespace {
 
-constexpr std::size_t kParseHereMax = 1024 * 1024;  // about a millisecond; above, the loop would keep its other clients waiting
+constexpr std::size_t kParseHereMax =
+    1024 * 1024;  // about a millisecond; above, the loop would keep its other clients waiting
 
-/// A body on its way to another thread and back. The text of a long string stays at its place when the string is moved, so
-/// the view that comes back is good for the body that comes back.
+/// A body on its way to another thread and back. The text of a long string stays at its place when the string is moved,
+/// so the view that comes back is good for the body that comes back.
 struct ParseJob {
   llm::Family family;
   std::uint64_t seed;

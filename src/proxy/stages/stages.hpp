@@ -6,7 +6,8 @@
 #include "penstock/rt/task.hpp"
 #include "proxy/request_context.hpp"
 
-/// The pipeline's stages: each takes the request's context and either lets it pass or says what is wrong. None calls another.
+/// The pipeline's stages: each takes the request's context and either lets it pass or says what is wrong. None calls
+/// another.
 namespace penstock::proxy {
 
 class Answer;
@@ -18,7 +19,8 @@ std::optional<Error> CheckHead(RequestContext& context);
 rt::Task<std::optional<Error>> ParseBody(RequestContext& context);
 /// The model names a cluster.
 std::optional<Error> ChooseCluster(RequestContext& context);
-/// Attempts at endpoints until one delivers, the rules say no, or the deadline comes. Nothing = the answer is under way or out.
+/// Attempts at endpoints until one delivers, the rules say no, or the deadline comes. Nothing = the answer is under way
+/// or out.
 rt::Task<std::optional<Error>> Forward(RequestContext& context, Answer& answer, Attempt& attempt);
 
 }  // namespace penstock::proxy

@@ -19,10 +19,9 @@ TEST(SocketAddress, PrintsAsItWasWritten) {
 }
 
 TEST(SocketAddress, RefusesEverythingElse) {
-  for (const char* text :
-       {"", ":", ":80", "80", "127.0.0.1", "127.0.0.1:", "127.0.0.1:65536", "127.0.0.1:-1", "127.0.0.1:08",
-        "localhost:80", "1.2.3:80", "::1:80", "[::1]", "[::1:80", "[127.0.0.1]:80", "[fe80::1%eth0]:80",
-        "unix:", "unix:relative", "127.0.0.1:80 "}) {
+  for (const char* text : {"", ":", ":80", "80", "127.0.0.1", "127.0.0.1:", "127.0.0.1:65536", "127.0.0.1:-1",
+                           "127.0.0.1:08", "localhost:80", "1.2.3:80", "::1:80", "[::1]", "[::1:80", "[127.0.0.1]:80",
+                           "[fe80::1%eth0]:80", "unix:", "unix:relative", "127.0.0.1:80 "}) {
     EXPECT_FALSE(SocketAddress::Parse(text).has_value()) << text;
   }
   EXPECT_TRUE(SocketAddress::Parse("unix:/" + std::string(106, 'a')).has_value());
@@ -56,8 +55,8 @@ TEST(IpPrefix, ContainsWhatItCovers) {
 TEST(IpPrefix, PrintsBackAndRefusesLooseBits) {
   for (const char* text : {"10.0.0.0/8", "0.0.0.0/0", "192.0.2.1", "fd00::/8", "::1"})
     EXPECT_EQ(IpPrefix::Parse(text)->ToString(), text);
-  for (const char* text : {"", "10.0.0.1/8", "10.0.0.0/33", "::/129", "10.0.0.0/", "10.0.0.0/-1", "10/8",
-                           "fd00::1/8", "example.com"}) {
+  for (const char* text :
+       {"", "10.0.0.1/8", "10.0.0.0/33", "::/129", "10.0.0.0/", "10.0.0.0/-1", "10/8", "fd00::1/8", "example.com"}) {
     EXPECT_FALSE(IpPrefix::Parse(text).has_value()) << text;
   }
 }
@@ -68,14 +67,13 @@ struct UrlCase {
 };
 
 TEST(Url, ReadsSchemeHostPortAndPrefix) {
-  const UrlCase cases[] = {
-      {"http://127.0.0.1:9001", "http://127.0.0.1:9001"},
-      {"http://LLM.Example", "http://llm.example:80"},
-      {"https://api.openai.com/", "https://api.openai.com:443"},
-      {"https://h:1/a/b%20c/", "https://h:1/a/b%20c"},
-      {"http://[::1]:8000/v", "http://[::1]:8000/v"},
-      {"http://[2001:DB8::1]", "http://[2001:db8::1]:80"},
-      {"http://vllm_0.svc.cluster.local:65535", "http://vllm_0.svc.cluster.local:65535"}};
+  const UrlCase cases[] = {{"http://127.0.0.1:9001", "http://127.0.0.1:9001"},
+                           {"http://LLM.Example", "http://llm.example:80"},
+                           {"https://api.openai.com/", "https://api.openai.com:443"},
+                           {"https://h:1/a/b%20c/", "https://h:1/a/b%20c"},
+                           {"http://[::1]:8000/v", "http://[::1]:8000/v"},
+                           {"http://[2001:DB8::1]", "http://[2001:db8::1]:80"},
+                           {"http://vllm_0.svc.cluster.local:65535", "http://vllm_0.svc.cluster.local:65535"}};
   for (const UrlCase& c : cases) {
     const auto url = Url::Parse(c.text);
     ASSERT_TRUE(url.has_value()) << c.text;

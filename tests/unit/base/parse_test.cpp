@@ -8,8 +8,8 @@ namespace {
 TEST(ParseInteger, TakesDecimalDigitsOnly) {
   EXPECT_EQ(*ParseInteger("0"), 0u);
   EXPECT_EQ(*ParseInteger("18446744073709551615"), UINT64_MAX);
-  for (const char* text : {"", " 1", "1 ", "+1", "-1", "01", "0x10", "1e3", "1.0", "1_000",
-                           "18446744073709551616", "nan", "٣"}) {
+  for (const char* text :
+       {"", " 1", "1 ", "+1", "-1", "01", "0x10", "1e3", "1.0", "1_000", "18446744073709551616", "nan", "٣"}) {
     EXPECT_FALSE(ParseInteger(text).has_value()) << text;
   }
   EXPECT_TRUE(ParseInteger("256", 256).has_value());
@@ -36,8 +36,8 @@ TEST(ParseDuration, NeedsAWholeNumberAndAUnit) {
   EXPECT_EQ(*ParseDuration("7us"), 7us);
   EXPECT_EQ(*ParseDuration("0"), 0s);
   EXPECT_EQ(*ParseDuration("0s"), 0s);
-  for (const char* text : {"", "10", "s", "10 s", "10S", "10sec", "1h30m", "1.5s", "-1s", "+1s", "1e3s",
-                           "NaNs", "010s", "9223372037s", "3000000h"}) {
+  for (const char* text : {"", "10", "s", "10 s", "10S", "10sec", "1h30m", "1.5s", "-1s", "+1s", "1e3s", "NaNs", "010s",
+                           "9223372037s", "3000000h"}) {
     EXPECT_FALSE(ParseDuration(text).has_value()) << text;
   }
   EXPECT_TRUE(ParseDuration("9223372036s").has_value()) << "just below 2^63 ns";
@@ -51,13 +51,12 @@ TEST(ParseSize, NeedsAWholeNumberAndABinaryUnit) {
   EXPECT_EQ(*ParseSize("10MiB"), 10u << 20);
   EXPECT_EQ(*ParseSize("1GiB"), 1u << 30);
   EXPECT_EQ(*ParseSize("0"), 0u);
-  for (const char* text : {"10", "10MB", "10M", "10mib", "1.5MiB", "-1B", "MiB", "10MiB/s", "8589934592GiB",
-                           "99999999999999999999B"}) {
+  for (const char* text :
+       {"10", "10MB", "10M", "10mib", "1.5MiB", "-1B", "MiB", "10MiB/s", "8589934592GiB", "99999999999999999999B"}) {
     EXPECT_FALSE(ParseSize(text).has_value()) << text;
   }
   EXPECT_EQ(*ParseRate("1KiB/s"), 1024u);
-  for (const char* text : {"1KiB", "1/s", "1KiB/m", "1KiBs"})
-    EXPECT_FALSE(ParseRate(text).has_value()) << text;
+  for (const char* text : {"1KiB", "1/s", "1KiB/m", "1KiBs"}) EXPECT_FALSE(ParseRate(text).has_value()) << text;
 }
 
 TEST(Print, ParsesBack) {

@@ -34,9 +34,7 @@ TEST_P(ConfigErrors, AreReportedWithPlaceAndPath) {
   EXPECT_EQ(result.ok(), *c.errors == '\0');
 }
 
-std::string CaseName(const testing::TestParamInfo<Case>& info) {
-  return info.param.name;
-}
+std::string CaseName(const testing::TestParamInfo<Case>& info) { return info.param.name; }
 
 // clang-format off
 INSTANTIATE_TEST_SUITE_P(Keys, ConfigErrors, testing::Values(

@@ -89,8 +89,7 @@ TEST_F(ConfigFile, G_11_TooManyBackendsAreRefusedBeforeTheyCost) {
       "c\n    endpoints:\n";
   const std::string head = text;
   for (int i = 0; i < 4097; ++i) text += "      - url: http://h" + std::to_string(i) + "\n";
-  EXPECT_EQ(Errors(LoadText(text, "f")),
-            "6:7: clusters[0].endpoints: has 4097 elements; at most 4096 are taken\n");
+  EXPECT_EQ(Errors(LoadText(text, "f")), "6:7: clusters[0].endpoints: has 4097 elements; at most 4096 are taken\n");
   for (int i = 4097; i < 300'000; ++i) text += "      - url: http://h" + std::to_string(i) + "\n";
   const LoadResult result = LoadText(text, "f");
   ASSERT_EQ(result.errors.size(), 1u);
@@ -146,8 +145,7 @@ TEST_F(ConfigFile, SecretsThatCannotBeReadAreErrors) {
   EXPECT_EQ(error("file:" + Write("large", std::string(kSecretFileBytesMax + 1, 'x'))),
             "names a file that is larger than 64KiB\n");
   EXPECT_EQ(error("file:" + Write("long", std::string(4097, 'x'))), "is longer than 4096 bytes\n");
-  EXPECT_EQ(error("file:" + Write("lines", "a\nb\n")),
-            "holds a blank or a byte that a header field cannot carry\n");
+  EXPECT_EQ(error("file:" + Write("lines", "a\nb\n")), "holds a blank or a byte that a header field cannot carry\n");
 }
 
 TEST_F(ConfigFile, G_10_WideSecretFilesAreWarnedOf) {
@@ -181,8 +179,8 @@ TEST_F(ConfigFile, G_10_NoSecretIsEverShown) {
   EXPECT_NE(dump.find("api_key: \"***\""), std::string::npos);
   EXPECT_EQ(testing::PrintToString(loaded.config->admin.key), "***");
 
-  for (const char* value : {"c4n4ry blank", "${c4n4ry", "${c4n4ry-x}", "file:c4n4ry", "[c4n4ry]",
-                            "{c4n4ry: c4n4ry}", "|\n    c4n4ry x", "\"c4n4ry\\q\""}) {
+  for (const char* value : {"c4n4ry blank", "${c4n4ry", "${c4n4ry-x}", "file:c4n4ry", "[c4n4ry]", "{c4n4ry: c4n4ry}",
+                            "|\n    c4n4ry x", "\"c4n4ry\\q\""}) {
     const std::string text = std::string(kSmallest) + "admin:\n  key: " + value + "\n";
     const LoadResult result = LoadText(text, "f");
     EXPECT_FALSE(result.ok()) << text;

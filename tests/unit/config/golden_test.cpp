@@ -5,15 +5,9 @@
 namespace penstock::config {
 namespace {
 
-TEST(ConfigGolden, AnnotatedDefaultsAreTheFileInConfig) {
-  ExpectGolden("config/penstock.yaml", AnnotatedDefaults());
-}
-TEST(ConfigGolden, ReferencePageIsTheFileInDocs) {
-  ExpectGolden("docs/configuration.md", ReferencePage());
-}
-TEST(ConfigGolden, SchemaNamesEveryKey) {
-  ExpectGolden("tests/golden/config_schema.json", JsonSchema());
-}
+TEST(ConfigGolden, AnnotatedDefaultsAreTheFileInConfig) { ExpectGolden("config/penstock.yaml", AnnotatedDefaults()); }
+TEST(ConfigGolden, ReferencePageIsTheFileInDocs) { ExpectGolden("docs/configuration.md", ReferencePage()); }
+TEST(ConfigGolden, SchemaNamesEveryKey) { ExpectGolden("tests/golden/config_schema.json", JsonSchema()); }
 
 TEST(ConfigGolden, DumpOfTheSmallestConfigShowsEveryDefault) {
   const LoadResult result = LoadText(kSmallest, "smallest.yaml");

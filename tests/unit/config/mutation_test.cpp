@@ -33,9 +33,8 @@ class Mutations {
     const std::string expected =
         std::to_string(mark.line) + ":" + std::to_string(mark.column) + ": " + path + ": " + message;
     EXPECT_FALSE(result.ok()) << kind << " " << path;
-    EXPECT_NE(Errors(result).find(expected), std::string::npos)
-        << kind << "\nexpected " << expected << "\ngot\n"
-        << Errors(result);
+    EXPECT_NE(Errors(result).find(expected), std::string::npos) << kind << "\nexpected " << expected << "\ngot\n"
+                                                                << Errors(result);
   }
 
   void Section(const YamlTree::Node& node, const SectionType& section, const std::string& prefix) {
@@ -49,8 +48,7 @@ class Mutations {
     }
   }
 
-  void Key(const YamlTree::Node& parent, const YamlTree::Entry& entry, const Field& field,
-           const std::string& prefix) {
+  void Key(const YamlTree::Node& parent, const YamlTree::Entry& entry, const Field& field, const std::string& prefix) {
     const std::string path = prefix + entry.key;
     const YamlTree::Node& value = tree_.at(entry.value);
     // A key in quotes is marked at its quote.
@@ -58,8 +56,7 @@ class Mutations {
     Rename(parent, entry, field, path, key_at);
 
     std::string twice = text_;
-    twice.insert(Offset(entry.key_mark),
-                 "\"" + entry.key + "\": {}\n" + std::string(entry.key_mark.column - 1, ' '));
+    twice.insert(Offset(entry.key_mark), "\"" + entry.key + "\": {}\n" + std::string(entry.key_mark.column - 1, ' '));
     Expect("duplicate", twice, {entry.key_mark.line + 1, entry.key_mark.column}, path,
            "is a duplicate key; the first is on line " + std::to_string(entry.key_mark.line));
 
@@ -74,8 +71,8 @@ class Mutations {
   }
 
   /// Renamed, a required key is missed too.
-  void Rename(const YamlTree::Node& parent, const YamlTree::Entry& entry, const Field& field,
-              const std::string& path, std::size_t key_at) {
+  void Rename(const YamlTree::Node& parent, const YamlTree::Entry& entry, const Field& field, const std::string& path,
+              std::size_t key_at) {
     std::string renamed = text_;
     renamed.insert(key_at + entry.key.size(), "x");
     Expect("rename", renamed, entry.key_mark, path + "x", "unknown key; did you mean `" + entry.key + "`?");
@@ -83,8 +80,7 @@ class Mutations {
   }
 
   void List(const YamlTree::Node& value, const ListType& list, const std::string& path) {
-    if (list.element.section == nullptr)
-      return Retype(value, path, "{x: 1}", "must be a list, not a mapping");
+    if (list.element.section == nullptr) return Retype(value, path, "{x: 1}", "must be a list, not a mapping");
     for (std::size_t i = 0; i < value.entries.size(); ++i) {
       Section(tree_.at(value.entries[i].value), *list.element.section, path + "[" + std::to_string(i) + "].");
     }
@@ -112,8 +108,8 @@ class Mutations {
     } else if (type.bound != nullptr && *type.bound->unit == '\0') {
       if (field.rules.min > 0)
         Expect("out of range", WithValue(value, type.bound->spell(0)), value.mark, path, "must be between ");
-      Expect("out of range", WithValue(value, type.bound->spell(field.rules.max + 1'000'000'000)), value.mark,
-             path, "");
+      Expect("out of range", WithValue(value, type.bound->spell(field.rules.max + 1'000'000'000)), value.mark, path,
+             "");
       Expect("out of range", WithValue(value, "-1"), value.mark, path, "must not be negative");
       Expect("out of range", WithValue(value, ".nan"), value.mark, path, "must be a");
     } else if (type.bound != nullptr && field.rules.max != Rules::kNoMax) {
@@ -146,25 +142,16 @@ TEST(ConfigFaults, G_01_DamagedBytesNeverCrashAndAlwaysDecide) {
     for (std::uint64_t edits = 1 + prng.Below(4); edits > 0; --edits) {
       const std::size_t at = prng.Below(text.size());
       switch (prng.Below(4)) {
-        case 0:
-          text[at] = kBytes[prng.Below(kBytes.size())];
-          break;
-        case 1:
-          text.insert(at, 1, kBytes[prng.Below(kBytes.size())]);
-          break;
-        case 2:
-          text.erase(at, 1 + prng.Below(20));
-          break;
-        default:
-          text.resize(at + 1);
-          break;
+        case 0: text[at] = kBytes[prng.Below(kBytes.size())]; break;
+        case 1: text.insert(at, 1, kBytes[prng.Below(kBytes.size())]); break;
+        case 2: text.erase(at, 1 + prng.Below(20)); break;
+        default: text.resize(at + 1); break;
       }
     }
     const LoadResult result = LoadText(text, "f", {.environment = [](const char*) { return "x"; }});
     ASSERT_EQ(result.ok(), result.errors.empty()) << text;
     refused += result.ok() ? 0 : 1;
-    for (const Problem& problem : result.errors)
-      ASSERT_FALSE(problem.path.empty() || problem.message.empty()) << text;
+    for (const Problem& problem : result.errors) ASSERT_FALSE(problem.path.empty() || problem.message.empty()) << text;
   }
   EXPECT_GT(refused, 500);
 }

@@ -25,22 +25,19 @@ inline std::string ReadText(const std::string& path) {
 inline void ExpectGolden(std::string_view relative, const std::string& generated) {
   const std::string path = SourcePath(relative);
   if (std::getenv("PENSTOCK_UPDATE_GOLDEN") != nullptr) std::ofstream(path, std::ios::binary) << generated;
-  EXPECT_EQ(ReadText(path), generated)
-      << relative << " is out of date; run this test with PENSTOCK_UPDATE_GOLDEN=1";
+  EXPECT_EQ(ReadText(path), generated) << relative << " is out of date; run this test with PENSTOCK_UPDATE_GOLDEN=1";
 }
 
 /// Every error on its own line, without the file's name: "3:5: server.workers: must be ...".
 inline std::string Errors(const LoadResult& result) {
   std::string lines;
-  for (const Problem& problem : result.errors)
-    lines += problem.ToString().substr(problem.file.size() + 1) + "\n";
+  for (const Problem& problem : result.errors) lines += problem.ToString().substr(problem.file.size() + 1) + "\n";
   return lines;
 }
 
 inline std::string Warnings(const LoadResult& result) {
   std::string lines;
-  for (const Problem& problem : result.warnings)
-    lines += problem.ToString().substr(problem.file.size() + 1) + "\n";
+  for (const Problem& problem : result.warnings) lines += problem.ToString().substr(problem.file.size() + 1) + "\n";
   return lines;
 }
 

@@ -18,9 +18,7 @@ TEST_P(YamlFaults, AreOneErrorWithItsPlace) {
   EXPECT_EQ(Errors(result), GetParam().error + "\n");
 }
 
-std::string CaseName(const testing::TestParamInfo<Case>& info) {
-  return info.param.name;
-}
+std::string CaseName(const testing::TestParamInfo<Case>& info) { return info.param.name; }
 
 std::string Deep(std::size_t levels, char open, char close) {
   return "a: " + std::string(levels, open) + std::string(levels, close);
@@ -97,8 +95,7 @@ TEST(YamlBounds, AreNotReachedByWhatIsJustBelow) {
 
 TEST(YamlText, WindowsLineEndsAndAByteOrderMarkAreTaken) {
   std::string text(kSmallest);
-  for (std::size_t at = 0; (at = text.find('\n', at)) != std::string::npos; at += 2)
-    text.replace(at, 1, "\r\n");
+  for (std::size_t at = 0; (at = text.find('\n', at)) != std::string::npos; at += 2) text.replace(at, 1, "\r\n");
   EXPECT_EQ(Errors(LoadText(text, "f")), "");
   EXPECT_EQ(Errors(LoadText("\xef\xbb\xbf" + std::string(kSmallest), "f")), "");
 }

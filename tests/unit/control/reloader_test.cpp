@@ -26,14 +26,18 @@ std::string Yaml(std::string_view model, std::string_view listener = "127.0.0.1:
 /// One worker, on the thread of the test, with a gateway that nobody talks to.
 class Reloading : public testing::Test {
  protected:
-  Reloading() : metrics_(registry_, std::vector<std::string_view>(proxy::Routes().size() + 1, "route"), {"0", "0"}, registry_.OpenSlab()) {
+  Reloading()
+      : metrics_(registry_, std::vector<std::string_view>(proxy::Routes().size() + 1, "route"), {"0", "0"},
+                 registry_.OpenSlab()) {
     Write(Yaml("one"));
     snapshot_ = BuildSnapshot(*config::LoadFile(file_).config, nullptr, registry_).snapshot;
-    gateway_ = std::make_unique<proxy::Gateway>(worker_, offload_, resolver_, worker_metrics_, access_log_, count_, snapshot_);
+    gateway_ =
+        std::make_unique<proxy::Gateway>(worker_, offload_, resolver_, worker_metrics_, access_log_, count_, snapshot_);
     gateway_->server().Listen(listening_.fd(), false, nullptr);
-    workers_ = std::make_unique<Workers>(worker_, std::vector<PostToGateway>{[this](std::function<void(proxy::Gateway&)> letter) {
-                                           worker_.Post([this, letter = std::move(letter)] { letter(*gateway_); });
-                                         }});
+    workers_ = std::make_unique<Workers>(
+        worker_, std::vector<PostToGateway>{[this](std::function<void(proxy::Gateway&)> letter) {
+          worker_.Post([this, letter = std::move(letter)] { letter(*gateway_); });
+        }});
     reloader_ = std::make_unique<Reloader>(file_, snapshot_, registry_, metrics_, worker_metrics_.slab, *workers_);
     running_ = snapshot_;
     snapshot_.reset();
@@ -70,7 +74,8 @@ TEST_F(Reloading, G_05_OldSnapshotsGoWhenTheLastWorkerLetsGo) {
   Write(Yaml("two"));
   ASSERT_TRUE(reloader_->Reload().ok());
   EXPECT_FALSE(running_.expired()) << "the worker has not turned yet";
-  EXPECT_TRUE(test::RunUntil(worker_, [this] { return running_.expired(); }, 50));
+  EXPECT_TRUE(test::RunUntil(
+      worker_, [this] { return running_.expired(); }, 50));
   EXPECT_NE(reloader_->running().FindModel("two"), nullptr);
   EXPECT_EQ(reloader_->running().FindModel("one"), nullptr);
 }
@@ -85,7 +90,10 @@ TEST_F(Reloading, G_06_EndpointsThatDidNotChangeStayTheSame) {
 TEST_F(Reloading, OtherCertificatesInTheSameCaFileMakeAnotherEndpoint) {
   test::TemporaryFolder folder;
   const std::string ca = test::CertificateAuthority(folder, "first").file();
-  const std::string yaml = "models: [{name: one, cluster: a}]\nclusters: [{name: a, endpoints: [{url: \"https://127.0.0.1:9\", tls: {ca: \"" + ca + "\"}}]}]\n";
+  const std::string yaml =
+      "models: [{name: one, cluster: a}]\nclusters: [{name: a, endpoints: [{url: \"https://127.0.0.1:9\", tls: {ca: "
+      "\"" +
+      ca + "\"}}]}]\n";
   Write("server: {listeners: [{address: \"127.0.0.1:0\"}]}\n" + yaml);
   ASSERT_TRUE(reloader_->Reload().ok());
   const auto* endpoint = reloader_->running().clusters[0].endpoints[0].get();
@@ -109,7 +117,8 @@ TEST_F(Reloading, AskTellsWhenTheLastWorkerHasAnswered) {
   bool done = false;
   workers_->Ask([](proxy::Gateway&, std::size_t worker) { EXPECT_EQ(worker, 0u); }, [&done] { done = true; });
   EXPECT_FALSE(done);
-  EXPECT_TRUE(test::RunUntil(worker_, [&done] { return done; }, 50));
+  EXPECT_TRUE(test::RunUntil(
+      worker_, [&done] { return done; }, 50));
 }
 
 }  // namespace

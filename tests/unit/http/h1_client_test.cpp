@@ -24,7 +24,9 @@ std::string Fields(int count) {
   for (int i = 0; i < count; ++i) out += "x-" + std::to_string(i) + ": v\r\n";
   return out;
 }
-std::string Ok(const std::string& fields, const std::string& body = "") { return "HTTP/1.1 200 OK\r\n" + fields + "\r\n" + body; }
+std::string Ok(const std::string& fields, const std::string& body = "") {
+  return "HTTP/1.1 200 OK\r\n" + fields + "\r\n" + body;
+}
 std::string Repeat(const std::string& text, int times) {
   std::string out;
   for (int i = 0; i < times; ++i) out += text;
@@ -67,15 +69,18 @@ const Row kRows[] = {
     {"H1_36_70KB", Ok("x: " + std::string(70 * 1024, 'v') + "\r\n"), "header_bytes"},
     {"H1_36_EndlessStatusLine", "HTTP/1.1 200 " + std::string(5000, 'r'), "status_line"},
     {"H1_36_10000Interim", Repeat("HTTP/1.1 100 Continue\r\n\r\n", 10000), "interim"},
-    {"H1_36_11Interim", Repeat("HTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\n", 11) + Ok("content-length: 0\r\n"), "interim"},
-    {"H1_36_10InterimAreSkipped", Repeat("HTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\n", 10) + Ok("content-length: 0\r\n"), "ok"},
+    {"H1_36_11Interim", Repeat("HTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\n", 11) + Ok("content-length: 0\r\n"),
+     "interim"},
+    {"H1_36_10InterimAreSkipped",
+     Repeat("HTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\n", 10) + Ok("content-length: 0\r\n"), "ok"},
     {"H1_36_BodyAfter204", "HTTP/1.1 204 No Content\r\n\r\nhello", "unexpected_body"},
     {"H1_36_LengthOf204", "HTTP/1.1 204 No Content\r\ncontent-length: 5\r\n\r\n", "unexpected_body"},
     {"H1_36_ChunkedOf204", "HTTP/1.1 204 No Content\r\n" + kChunkedField + "\r\n", "unexpected_body"},
     {"H1_36_LengthOf100", "HTTP/1.1 100 Continue\r\ncontent-length: 5\r\n\r\n", "unexpected_body"},
     {"H1_36_BodyAfter304", "HTTP/1.1 304 Not Modified\r\n\r\nhello", "unexpected_body"},
     {"H1_36_BodyAfterHead", Ok("content-length: 5\r\n", "hello"), "unexpected_body", Method::kHead},
-    {"H1_36_Unsolicited101", "HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: upgrade\r\n\r\n", "interim"},
+    {"H1_36_Unsolicited101", "HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: upgrade\r\n\r\n",
+     "interim"},
     {"H1_36_ZeroLengthOf204", "HTTP/1.1 204 No Content\r\ncontent-length: 0\r\n\r\n", "ok"},
     {"H1_36_LengthOf304", "HTTP/1.1 304 Not Modified\r\ncontent-length: 5\r\n\r\n", "ok"},
     {"H1_36_LengthOfHead", Ok("content-length: 5\r\n"), "ok", Method::kHead},
@@ -135,7 +140,8 @@ TEST(H1Client, U_33_ShortBodyIsAReset) {
 }
 
 TEST(H1Client, U_33_CutChunkedIsAReset) {
-  for (const char* body : {"", "5", "5\r\n", "5\r\nhel", "5\r\nhello", "5\r\nhello\r\n", "5\r\nhello\r\n0", "5\r\nhello\r\n0\r\n", "0\r\nx: y\r\n", "0\r\n\r"}) {
+  for (const char* body : {"", "5", "5\r\n", "5\r\nhel", "5\r\nhello", "5\r\nhello\r\n", "5\r\nhello\r\n0",
+                           "5\r\nhello\r\n0\r\n", "0\r\nx: y\r\n", "0\r\n\r"}) {
     H1ClientRun run;
     run.Feed(Ok(kChunkedField, body)).Eof();
     EXPECT_EQ(run.ends, 0u) << body;

@@ -43,8 +43,9 @@ TEST_P(H1Faults, Outcome) {
     EXPECT_EQ(whole.ends, 1u) << whole.Done();
   } else {
     EXPECT_EQ(whole.reason, row.outcome);
-    EXPECT_TRUE(std::any_of(H1Reasons().begin(), H1Reasons().end(), [&](const char* reason) { return whole.reason == reason; }))
-        << "metrics know only the reasons of H1Reasons()";
+    EXPECT_TRUE(std::any_of(H1Reasons().begin(), H1Reasons().end(), [&](const char* reason) {
+      return whole.reason == reason;
+    })) << "metrics know only the reasons of H1Reasons()";
     EXPECT_EQ(CodeName(whole.code), CodeName(row.code));
     EXPECT_FALSE(whole.codec().keep_alive());
     EXPECT_EQ(whole.ends, 0u) << "a refused message must not look complete";
@@ -84,22 +85,38 @@ const Row kRows[] = {
     {"H1_03_Overflow", Post("Content-Length: 18446744073709551617\r\n", "x"), "content_length"},
     {"H1_03_OverflowOfTheProduct", Post("Content-Length: 99999999999999999999999\r\n", "x"), "content_length"},
     {"H1_03_LeadingZeroIsDecimal", Post("Content-Length: 010\r\n", "0123456789"), "ok"},
-    {"H1_03_DecimalOverLimit", Post("Content-Length: 18446744073709551615\r\n"), "body_length", ErrorCode::kBodyTooLarge},
+    {"H1_03_DecimalOverLimit", Post("Content-Length: 18446744073709551615\r\n"), "body_length",
+     ErrorCode::kBodyTooLarge},
 
     {"H1_04_Identity", Post("Transfer-Encoding: identity\r\n"), "transfer_coding", ErrorCode::kTransferCoding},
     {"H1_04_Xchunked", Post("Transfer-Encoding: xchunked\r\n"), "transfer_coding", ErrorCode::kTransferCoding},
     {"H1_04_GzipChunked", Post("Transfer-Encoding: gzip, chunked\r\n"), "transfer_coding", ErrorCode::kTransferCoding},
-    {"H1_04_ChunkedIdentity", Post("Transfer-Encoding: chunked, identity\r\n"), "transfer_coding", ErrorCode::kTransferCoding},
+    {"H1_04_ChunkedIdentity", Post("Transfer-Encoding: chunked, identity\r\n"), "transfer_coding",
+     ErrorCode::kTransferCoding},
     {"H1_04_CaseDoesNotMatter", Post("Transfer-Encoding: ChUnKeD\r\n", "0\r\n\r\n"), "ok"},
     {"H1_04_BlanksAroundAreNotPart", Post("Transfer-Encoding: \t chunked\t \r\n", "0\r\n\r\n"), "ok"},
 
     {"H1_05_LeadingComma", Post("Transfer-Encoding: ,chunked\r\n", "0\r\n\r\n"), "transfer_encoding"},
     {"H1_05_TrailingComma", Post("Transfer-Encoding: chunked,\r\n", "0\r\n\r\n"), "transfer_encoding"},
-    {"H1_05_TwoHeaders", Post("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n", "0\r\n\r\n"), "transfer_encoding"},
-    {"H1_05_SecondUnknown", Post("Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n", "0\r\n\r\n"), "transfer_encoding"},
-    {"H1_05_VerticalTab", Post("Transfer-Encoding: \x0b" "chunked\r\n", "0\r\n\r\n"), "control_byte"},
-    {"H1_05_FormFeed", Post("Transfer-Encoding: \x0c" "chunked\r\n", "0\r\n\r\n"), "control_byte"},
-    {"H1_05_NoBreakSpace", Post("Transfer-Encoding: \xa0" "chunked\r\n", "0\r\n\r\n"), "transfer_encoding"},
+    {"H1_05_TwoHeaders", Post("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n", "0\r\n\r\n"),
+     "transfer_encoding"},
+    {"H1_05_SecondUnknown", Post("Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n", "0\r\n\r\n"),
+     "transfer_encoding"},
+    {"H1_05_VerticalTab",
+     Post("Transfer-Encoding: \x0b"
+          "chunked\r\n",
+          "0\r\n\r\n"),
+     "control_byte"},
+    {"H1_05_FormFeed",
+     Post("Transfer-Encoding: \x0c"
+          "chunked\r\n",
+          "0\r\n\r\n"),
+     "control_byte"},
+    {"H1_05_NoBreakSpace",
+     Post("Transfer-Encoding: \xa0"
+          "chunked\r\n",
+          "0\r\n\r\n"),
+     "transfer_encoding"},
     {"H1_05_NextLine", Post("Transfer-Encoding: chunked\x85\r\n", "0\r\n\r\n"), "transfer_encoding"},
     {"H1_05_Parameter", Post("Transfer-Encoding: chunked;a=b\r\n", "0\r\n\r\n"), "transfer_encoding"},
     {"H1_05_Twice", Post("Transfer-Encoding: chunked, chunked\r\n", "0\r\n\r\n"), "transfer_encoding"},
@@ -167,7 +184,10 @@ const Row kRows[] = {
     {"H1_11_LfOnly", Chunked("0\r\n\n"), "trailer"},
     {"H1_11_CrX", Chunked("0\r\n\rX"), "trailer"},
     {"H1_11_RequestAsTrailer", Chunked("0\r\nX:POST / HTTP/1.1\r\n\r\n"), "ok"},
-    {"H1_11_XxAsEnd", Chunked("0\r\nXX"  "\r\n\r\n"), "trailer"},
+    {"H1_11_XxAsEnd",
+     Chunked("0\r\nXX"
+             "\r\n\r\n"),
+     "trailer"},
 
     {"H1_12_LfLines", "GET / HTTP/1.1\nHost: a\n\n", "line_ending"},
     {"H1_12_LfEndsField", "GET / HTTP/1.1\r\nHost: a\nx: y\r\n\r\n", "line_ending"},
@@ -193,11 +213,15 @@ const Row kRows[] = {
     {"H1_14_EmptyNameAndValue", "GET / HTTP/1.1\r\nHost: a\r\n:\r\nI: am here\r\n\r\n", "field_name"},
     {"H1_14_NoColon", "GET / HTTP/1.1\r\nHost: a\r\nContent-Length 10\r\n\r\n", "field_name"},
     {"H1_14_NoColonThenColonInNextLine", "GET / HTTP/1.1\r\nHost: a\r\nx\r\ny:z\r\n\r\n", "field_name"},
-    {"H1_14_EightBitName", "GET / HTTP/1.1\r\nHost: a\r\n\xef" "foo: bar\r\n\r\n", "field_name"},
+    {"H1_14_EightBitName",
+     "GET / HTTP/1.1\r\nHost: a\r\n\xef"
+     "foo: bar\r\n\r\n",
+     "field_name"},
     {"H1_14_EightBitEndOfName", "GET / HTTP/1.1\r\nHost: a\r\nContent-Length\x85: 3\r\n\r\n", "field_name"},
     {"H1_14_CtlName", "GET / HTTP/1.1\r\nHost: a\r\nx\x01y: z\r\n\r\n", "control_byte"},
     {"H1_14_SeparatorInName", "GET / HTTP/1.1\r\nHost: a\r\nx[y]: z\r\n\r\n", "field_name"},
-    {"H1_14_LongNameWithABadEnd", "GET / HTTP/1.1\r\nHost: a\r\n" + std::string(47, 'n') + "(: z\r\n\r\n", "field_name"},
+    {"H1_14_LongNameWithABadEnd", "GET / HTTP/1.1\r\nHost: a\r\n" + std::string(47, 'n') + "(: z\r\n\r\n",
+     "field_name"},
 
     {"H1_16_Missing", "GET / HTTP/1.1\r\nx: y\r\n\r\n", "host"},
     {"H1_16_Twice", "GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n", "host"},
@@ -213,7 +237,10 @@ const Row kRows[] = {
     {"H1_16_PortNegative", Host("a:-1"), "host"},
     {"H1_16_OnlyPort", Host(":80"), "host"},
     {"H1_16_Nul", Host("a\0.b"s), "control_byte"},
-    {"H1_16_EightBit", Host("\xff" "a\xff"), "host"},
+    {"H1_16_EightBit",
+     Host("\xff"
+          "a\xff"),
+     "host"},
     {"H1_16_Percent", Host("a%00"), "host"},
     {"H1_16_OpenBracket", Host("[::1"), "host"},
     {"H1_16_Zone", Host("[fe80::1%25eth0]"), "host"},
@@ -278,25 +305,29 @@ const Row kRows[] = {
     {"H1_19_Trace", "TRACE / HTTP/1.1\r\nHost: a\r\n\r\n", "method_refused", ErrorCode::kMethodNotAllowed},
 
     {"H1_27_Foo", Post("Expect: foo\r\nContent-Length: 1\r\n"), "expectation", ErrorCode::kExpectationFailed},
-    {"H1_27_FooBehind100", Post("Expect: 100-continue\r\nExpect: foo\r\n"), "expectation", ErrorCode::kExpectationFailed},
+    {"H1_27_FooBehind100", Post("Expect: 100-continue\r\nExpect: foo\r\n"), "expectation",
+     ErrorCode::kExpectationFailed},
     {"H1_27_ListWith100", Post("Expect: 100-continue, foo\r\n"), "expectation", ErrorCode::kExpectationFailed},
     {"H1_27_FooIn10", "POST / HTTP/1.0\r\nExpect: foo\r\nContent-Length: 0\r\n\r\n", "ok"},
 
     {"H1_30_33KiB", Post("x: " + std::string(33 * 1024, 'v') + "\r\n"), "header_bytes", ErrorCode::kHeadersTooLarge},
     {"H1_30_Exactly32KiB", Post("x: " + std::string(32 * 1024 - 9 - 5, 'v') + "\r\n"), "ok"},
-    {"H1_30_OneByteMore", Post("x: " + std::string(32 * 1024 - 9 - 4, 'v') + "\r\n"), "header_bytes", ErrorCode::kHeadersTooLarge},
+    {"H1_30_OneByteMore", Post("x: " + std::string(32 * 1024 - 9 - 4, 'v') + "\r\n"), "header_bytes",
+     ErrorCode::kHeadersTooLarge},
     {"H1_30_EndlessName", Post(std::string(33 * 1024, 'n')), "header_bytes", ErrorCode::kHeadersTooLarge},
     {"H1_30_100Fields", Post(Fields(99)), "ok"},
     {"H1_30_101Fields", Post(Fields(100)), "header_count", ErrorCode::kHeadersTooLarge},
     {"H1_30_Uri9KiB", Target("GET /" + std::string(9 * 1024, 'p') + " HTTP/1.1"), "uri_length", ErrorCode::kUriTooLong},
     {"H1_30_UriExactly8KiB", Target("GET /" + std::string(8 * 1024 - 1, 'p') + " HTTP/1.1"), "ok"},
-    {"H1_30_UriOneByteMore", Target("GET /" + std::string(8 * 1024, 'p') + " HTTP/1.1"), "uri_length", ErrorCode::kUriTooLong},
+    {"H1_30_UriOneByteMore", Target("GET /" + std::string(8 * 1024, 'p') + " HTTP/1.1"), "uri_length",
+     ErrorCode::kUriTooLong},
     {"H1_30_EndlessMethod", std::string(9 * 1024, 'M'), "uri_length", ErrorCode::kUriTooLong},
 
     {"H1_31_OneByteMore", Post("Content-Length: 10485761\r\n"), "body_length", ErrorCode::kBodyTooLarge},
     {"H1_31_9e18", Post("Content-Length: 9000000000000000000\r\n"), "body_length", ErrorCode::kBodyTooLarge},
     {"H1_31_HugeChunk", Chunked("fffffffffffff\r\n"), "body_length", ErrorCode::kBodyTooLarge},
-    {"H1_26_ExpectWith11MB", Post("Expect: 100-continue\r\nContent-Length: 11000000\r\n"), "body_length", ErrorCode::kBodyTooLarge},
+    {"H1_26_ExpectWith11MB", Post("Expect: 100-continue\r\nContent-Length: 11000000\r\n"), "body_length",
+     ErrorCode::kBodyTooLarge},
 };
 
 std::string RowName(const testing::TestParamInfo<Row>& info) { return info.param.name; }
@@ -304,7 +335,8 @@ INSTANTIATE_TEST_SUITE_P(Table, H1Faults, testing::ValuesIn(kRows), RowName);
 
 TEST(H1FaultsMore, H1_01_NothingBehindTheRefusalIsParsed) {
   H1ServerRun run;
-  const std::string sent = Post("Content-Length: 5\r\nTransfer-Encoding: chunked\r\n") + "0\r\n\r\nGET /evil HTTP/1.1\r\nHost: a\r\n\r\n";
+  const std::string sent =
+      Post("Content-Length: 5\r\nTransfer-Encoding: chunked\r\n") + "0\r\n\r\nGET /evil HTTP/1.1\r\nHost: a\r\n\r\n";
   run.Feed(sent);
   EXPECT_EQ(run.requests.size(), 0u);
   EXPECT_EQ(run.codec().state(), H1ServerCodec::State::kRejected);
@@ -323,7 +355,9 @@ TEST(H1FaultsMore, H1_08_ExtensionsAndTrailersAreDropped) {
 
 TEST(H1FaultsMore, H1_15_UnderscoreNamesAreDropped) {
   H1ServerRun run;
-  run.Feed("POST / HTTP/1.1\r\nHost: a\r\nx_api_key: k\r\nContent_Length: 5\r\nTransfer_Encoding: chunked\r\n_: 1\r\nx-api-key: real\r\n\r\n");
+  run.Feed(
+      "POST / HTTP/1.1\r\nHost: a\r\nx_api_key: k\r\nContent_Length: 5\r\nTransfer_Encoding: chunked\r\n_: "
+      "1\r\nx-api-key: real\r\n\r\n");
   ASSERT_EQ(run.requests.size(), 1u);
   EXPECT_EQ(run.requests[0]->size(), 2u);
   EXPECT_EQ(run.requests[0]->Find(HeaderId::kXApiKey), "real");
@@ -333,7 +367,8 @@ TEST(H1FaultsMore, H1_15_UnderscoreNamesAreDropped) {
 TEST(H1FaultsMore, A_08_ValuesThatSomePeersSplitOrStripAreDropped) {
   H1ServerRun run;
   run.Feed(
-      "GET / HTTP/1.1\r\nHost: a\r\nx-a: \x85" "admin\xa0\r\nx-b: caf\xc3\xa9\r\nx-c: a\xc2\x85z\r\nx-d: \xed\xa0\x80\r\n"
+      "GET / HTTP/1.1\r\nHost: a\r\nx-a: \x85"
+      "admin\xa0\r\nx-b: caf\xc3\xa9\r\nx-c: a\xc2\x85z\r\nx-d: \xed\xa0\x80\r\n"
       "x-e: \xe2\x82\xac \xf0\x9f\x9a\x80\r\nx-f: \xc3\r\n\r\n");
   ASSERT_EQ(run.requests.size(), 1u);
   EXPECT_EQ(run.requests[0]->size(), 3u);
@@ -368,7 +403,8 @@ TEST(H1FaultsMore, H1_18_AbsoluteFormBeatsHost) {
 TEST(H1FaultsMore, H1_20_UpgradeIsAFieldLikeAnyOther) {
   H1ServerRun run;
   run.Feed(
-      "POST / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\nContent-Length: 4\r\n\r\nbody"
+      "POST / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: "
+      "AAMAAABk\r\nContent-Length: 4\r\n\r\nbody"
       "GET /next HTTP/1.1\r\nHost: a\r\n\r\n");
   ASSERT_EQ(run.requests.size(), 2u);
   EXPECT_EQ(run.bodies[0], "body");
@@ -464,7 +500,8 @@ TEST(H1FaultsMore, H1_35_Http10KeepsAliveOnlyWhenAsked) {
     run.Feed(row.sent);
     ASSERT_EQ(run.ends, 1u) << row.sent;
     EXPECT_EQ(run.codec().keep_alive(), row.keep_alive) << row.sent;
-    EXPECT_EQ(run.requests[0]->version, std::string_view(row.sent).find("1.0") == std::string_view::npos ? Version::kHttp11 : Version::kHttp10);
+    EXPECT_EQ(run.requests[0]->version,
+              std::string_view(row.sent).find("1.0") == std::string_view::npos ? Version::kHttp11 : Version::kHttp10);
   }
 }
 

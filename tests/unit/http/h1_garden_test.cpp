@@ -15,7 +15,7 @@ using std::string_literals::operator""s;
 struct Row {
   const char* name;
   std::string sent;
-  const char* reason;   ///< of the refusal; "ok" when all of it is well-formed for us
+  const char* reason;        ///< of the refusal; "ok" when all of it is well-formed for us
   std::size_t requests = 0;  ///< heads that come through before the end or the refusal
 };
 std::ostream& operator<<(std::ostream& out, const Row& row) { return out << row.name; }
@@ -34,7 +34,9 @@ TEST_P(H1Garden, IsSeenOneWay) {
   EXPECT_EQ(bytewise.Done(), run.Done());
 }
 
-std::string Head(const std::string& fields) { return "POST /front HTTP/1.1\r\nHost: garden.example\r\n" + fields + "\r\n"; }
+std::string Head(const std::string& fields) {
+  return "POST /front HTTP/1.1\r\nHost: garden.example\r\n" + fields + "\r\n";
+}
 std::string Chunks(const std::string& body) { return Head("Transfer-Encoding: chunked\r\n") + body; }
 const std::string kEvil = "GET /evil HTTP/1.1\r\nHost: garden.example\r\n\r\n";
 
@@ -49,8 +51,13 @@ const Row kRows[] = {
     {"S08_NonAsciiName", Head("\xc3\xa4-name: x\r\n"), "field_name"},
     {"S09_LfAsSeparator", "GET /\nHTTP/1.1\r\nHost: a\r\n\r\n", "line_ending"},
     {"S10_PythonIntLength", Head("Content-Length: 4_4\r\n") + kEvil, "content_length"},
-    {"S11_TwoTransferEncodings", Head("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n") + "0\r\n\r\n" + kEvil, "transfer_encoding"},
-    {"S12_UnicodeBlanksAroundValue", Head("Transfer-Encoding: \x85" "chunked\x85\r\n") + "0\r\n\r\n", "transfer_encoding"},
+    {"S11_TwoTransferEncodings",
+     Head("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n") + "0\r\n\r\n" + kEvil, "transfer_encoding"},
+    {"S12_UnicodeBlanksAroundValue",
+     Head("Transfer-Encoding: \x85"
+          "chunked\x85\r\n") +
+         "0\r\n\r\n",
+     "transfer_encoding"},
     {"S13_CrEndsFieldLine", Head("X-Note: a\rContent-Length: 44\r\n") + kEvil, "line_ending"},
     {"S14_SeparatorsInName", Head("Content(Length): 44\r\n") + kEvil, "field_name"},
     {"S14_ControlsInName", Head("Content\x0bLength: 44\r\n") + kEvil, "control_byte"},
@@ -77,7 +84,8 @@ const Row kRows[] = {
     {"S34_CrInValue", Head("X-Note: a\rb\r\n"), "line_ending"},
     {"S35_ValueCutAtNul", Head("X-Note: keep\0drop\r\n"s), "control_byte"},
     {"S36_CrInExtensionBlanks", Chunks("2;a=b\r\rXX\r\n0\r\n\r\n" + kEvil), "chunk_size", 1},
-    {"S37_NameAcrossLines", Head("Transfer-\r\nEncoding: chunked\r\nContent-Length: 5\r\n") + "0\r\n\r\n", "field_name"},
+    {"S37_NameAcrossLines", Head("Transfer-\r\nEncoding: chunked\r\nContent-Length: 5\r\n") + "0\r\n\r\n",
+     "field_name"},
     {"S38_EmptyLengthUntilClose", Head("Content-Length: \r\n") + kEvil, "content_length"},
     {"S39_BodyEndsInCrlfAny", Chunks("0\r\nXXGET /evil HTTP/1.1\r\n\r\n"), "trailer", 1},
     {"S39_TrailerIsNoRequest", Chunks("0\r\nX: GET /evil HTTP/1.1\r\n\r\n"), "ok", 1},
@@ -87,11 +95,20 @@ const Row kRows[] = {
     {"S43_NulBehindValue", Head("X-Note: a\0\r\n"s), "control_byte"},
     {"S44_UnknownCodingIsChunked", Head("Transfer-Encoding: blurred\r\n") + "0\r\n\r\n", "transfer_coding"},
     {"S45_JunkBehindClose", "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n!!\r\n", "ok", 1},
-    {"S46_EightBitAroundHost", "POST / HTTP/1.1\r\nHost: \xff" "a\xff\r\n\r\n", "host"},
-    {"S46_EightBitAroundCoding", Head("Transfer-Encoding: \xff" "chunked\xff\r\n") + "0\r\n\r\n", "transfer_encoding"},
+    {"S46_EightBitAroundHost",
+     "POST / HTTP/1.1\r\nHost: \xff"
+     "a\xff\r\n\r\n",
+     "host"},
+    {"S46_EightBitAroundCoding",
+     Head("Transfer-Encoding: \xff"
+          "chunked\xff\r\n") +
+         "0\r\n\r\n",
+     "transfer_encoding"},
     {"S47_ResyncBehindBadChunk", Chunks("what?\r\n" + kEvil), "chunk_size", 1},
     {"S48_PipelinedIsNoBody",
-     Head("Content-Length: 0\r\n") + "POST /2 HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi" + "GET /3 HTTP/1.1\r\nHost: a\r\n\r\n", "ok", 3},
+     Head("Content-Length: 0\r\n") + "POST /2 HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi" +
+         "GET /3 HTTP/1.1\r\nHost: a\r\n\r\n",
+     "ok", 3},
 
     {"P01_HexLength", Head("Content-Length: 0x10\r\n") + "Z", "content_length"},
     {"P02_AnyChunkSize", Chunks("G\r\nGG\r\nGGG\r\n\r\n"), "chunk_size", 1},
@@ -102,21 +119,27 @@ const Row kRows[] = {
     {"P07_ChunkSizePrefixForwarded", Chunks("1 and the rest\r\nZ\r\n0\r\n\r\n"), "chunk_size", 1},
     {"P09_CommaChunkedIsChunked", Head("Transfer-Encoding: ,chunked\r\n") + "0\r\n\r\n", "transfer_encoding"},
     {"P10_CrInValueForwarded", Head("X-Note: a\rb\rc\r\n"), "line_ending"},
-    {"P11_EmptyThenLength", "GET / HTTP/1.1\r\nHost: a\r\ncontent-length: \r\ncontent-length: 44\r\n\r\n" + kEvil, "content_length"},
+    {"P11_EmptyThenLength", "GET / HTTP/1.1\r\nHost: a\r\ncontent-length: \r\ncontent-length: 44\r\n\r\n" + kEvil,
+     "content_length"},
     {"P12_NulInHost", "GET / HTTP/1.1\r\nHost: good.example\0.evil.example\r\n\r\n"s, "control_byte"},
     {"P13_LfEndsChunk", Chunks("4\r\nabcd\n0\r\n\r\n"), "chunk_end", 1},
     {"P14_NoColonForwarded", Head("Te\nst: x\r\n"), "line_ending"},
     {"P15_UnknownCodingAndLength", Head("Transfer-Encoding: vague\r\nContent-Length: 5\r\n") + "0\r\n\r\n", "framing"},
     {"P16_LfLines", "GET / HTTP/1.1\nHost: a\n\n", "line_ending"},
     {"P17_ExtraCrlfBeforeLastChunk", Chunks("3\r\nabc\r\n\r\n0\r\n\r\n"), "chunk_size", 1},
-    {"P18_CommaChunkedIsUnknown", Head("Content-Length: 5\r\nTransfer-Encoding: ,chunked\r\n") + "0\r\n\r\n", "framing"},
+    {"P18_CommaChunkedIsUnknown", Head("Content-Length: 5\r\nTransfer-Encoding: ,chunked\r\n") + "0\r\n\r\n",
+     "framing"},
     {"P19_SignedChunkSize", Chunks("+0\r\n\r\n" + kEvil), "chunk_size", 1},
     {"P20_BadFieldJoinsPrevious", Head("a: b\r\nc\0: d\r\n"s), "control_byte"},
-    {"P21_BodyOfGet", "GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 44\r\n\r\n" + kEvil.substr(0, 44) + "GET /2 HTTP/1.1\r\nHost: a\r\n\r\n", "ok", 2},
+    {"P21_BodyOfGet",
+     "GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 44\r\n\r\n" + kEvil.substr(0, 44) +
+         "GET /2 HTTP/1.1\r\nHost: a\r\n\r\n",
+     "ok", 2},
     {"P22_TwoLengthsForwarded", Head("Content-Length: 0\r\nContent-Length: 44\r\n") + kEvil, "content_length"},
     {"P23_LengthAndCoding", Head("Content-Length: 5\r\nTransfer-Encoding: chunked\r\n") + "0\r\n\r\n", "framing"},
     {"P24_BlanksBeforeChunkSize", Chunks("      0\r\n\r\n" + kEvil), "chunk_size", 1},
-    {"P25_TwoCodingsAsOne", Head("Transfer-Encoding: chunked\r\ntransfer-encoding: chunked\r\n") + "0\r\n\r\n", "transfer_encoding"},
+    {"P25_TwoCodingsAsOne", Head("Transfer-Encoding: chunked\r\ntransfer-encoding: chunked\r\n") + "0\r\n\r\n",
+     "transfer_encoding"},
     {"B03_ByteBehindChunked", Chunks("0\r\n\r\n\0"s), "method", 1},
 };
 

@@ -46,8 +46,7 @@ std::string Ask(const std::vector<std::string_view>& pieces) {
 
 std::vector<std::string_view> Pieces(std::string_view text, std::size_t size) {
   std::vector<std::string_view> pieces;
-  for (; !text.empty(); text.remove_prefix(std::min(size, text.size())))
-    pieces.push_back(text.substr(0, size));
+  for (; !text.empty(); text.remove_prefix(std::min(size, text.size()))) pieces.push_back(text.substr(0, size));
   return pieces;
 }
 

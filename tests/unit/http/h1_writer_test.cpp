@@ -46,9 +46,8 @@ TEST_F(H1Writer, ResponseWithALength) {
   EXPECT_EQ(Response(Framing::kLength),
             "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 42\r\n\r\n");
   EXPECT_TRUE(kept_);
-  EXPECT_EQ(
-      Response(Framing::kLength, Version::kHttp11, false),
-      "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 42\r\nconnection: close\r\n\r\n");
+  EXPECT_EQ(Response(Framing::kLength, Version::kHttp11, false),
+            "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 42\r\nconnection: close\r\n\r\n");
   EXPECT_FALSE(kept_);
 }
 
@@ -60,8 +59,7 @@ TEST_F(H1Writer, ChunkedResponse) {
 
 TEST_F(H1Writer, H1_35_NoChunksForHttp10) {
   head_.status = 200;
-  EXPECT_EQ(Response(Framing::kChunked, Version::kHttp10, true),
-            "HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n");
+  EXPECT_EQ(Response(Framing::kChunked, Version::kHttp10, true), "HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n");
   EXPECT_FALSE(kept_) << "the body is delimited by close";
   head_.content_length = 1;
   EXPECT_EQ(Response(Framing::kLength, Version::kHttp10, true),
@@ -97,8 +95,7 @@ TEST_F(H1Writer, A_08_FieldsThatWouldEndALineAreDropped) {
   head_.Add("x\r\ny", "1");
   head_.Add("", "1");
   head_.Add("x-good", "a\tb \xc3\xa9");
-  EXPECT_EQ(Response(Framing::kLength),
-            "HTTP/1.1 200 OK\r\nx-good: a\tb \xc3\xa9\r\ncontent-length: 0\r\n\r\n");
+  EXPECT_EQ(Response(Framing::kLength), "HTTP/1.1 200 OK\r\nx-good: a\tb \xc3\xa9\r\ncontent-length: 0\r\n\r\n");
 }
 
 TEST_F(H1Writer, RequestHead) {
@@ -126,9 +123,8 @@ TEST_F(H1Writer, A_08_ARequestLineIsNeverCut) {
   struct {
     std::string method, target, authority;
   } const rows[] = {
-      {"GET", "/a b", "h"},      {"GET", "/a\r\nx: y", "h"}, {"GET", "", "h"},
-      {"GET", "/a\0"s, "h"},     {"G T", "/", "h"},          {"", "/", "h"},
-      {"GET", "/", "h\r\nx: y"}, {"GET", "/", "h\ti"},       {"GET", "/", "h i"},
+      {"GET", "/a b", "h"}, {"GET", "/a\r\nx: y", "h"}, {"GET", "", "h"},     {"GET", "/a\0"s, "h"}, {"G T", "/", "h"},
+      {"", "/", "h"},       {"GET", "/", "h\r\nx: y"},  {"GET", "/", "h\ti"}, {"GET", "/", "h i"},
   };
   for (const auto& row : rows) {
     head_.Clear();

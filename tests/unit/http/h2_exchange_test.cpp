@@ -169,7 +169,8 @@ TEST(H2Exchange, AnAbortWithoutBytesResets) {
 TEST(H2Exchange, LeavesOutWhatBelongsToOneHop) {
   Pair pair;
   Head head = PostHead();
-  for (const char* name : {"connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade", "te", "host"}) {
+  for (const char* name :
+       {"connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade", "te", "host"}) {
     head.Add(name, "x");
   }
   head.Add("x-kept", "1");
@@ -340,7 +341,8 @@ TEST(H2Exchange, TheConnectionsWindowIsNotUpdatedForEveryDataFrame) {
   pair.client.Request(PostHead(), std::string(2'000'000, 'x'));
   Settle(pair.client, pair.server);
   std::size_t updates = 0;
-  for (const auto& frame : test::OfType(pair.server.SentFrames(), test::h2::kWindowUpdate)) updates += frame.stream == 0 ? 1 : 0;
+  for (const auto& frame : test::OfType(pair.server.SentFrames(), test::h2::kWindowUpdate))
+    updates += frame.stream == 0 ? 1 : 0;
   EXPECT_GE(updates, 2u);
   EXPECT_LE(updates, 4u) << "one per half a MiB";
 }

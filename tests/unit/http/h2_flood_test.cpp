@@ -144,7 +144,8 @@ TEST(H2Faults, H2_05_MadeYouResetByBodyBeyondContentLength) {
       server.Flood(20'000, [&](int i) { return HeadersFrame(Id(i), block, false) + DataFrame(Id(i), "123456", true); });
   EXPECT_EQ(taken, 100);
   EXPECT_EQ(server.SentGoaway(), 11);
-  for (const auto& [id, stream] : server.streams) EXPECT_FALSE(stream->ended) << "an incomplete body is never dispatched";
+  for (const auto& [id, stream] : server.streams)
+    EXPECT_FALSE(stream->ended) << "an incomplete body is never dispatched";
   EXPECT_EQ(server.SentReset(1), 1);
 }
 
@@ -171,33 +172,33 @@ std::string NoAuthority(std::string_view path) {
 
 INSTANTIATE_TEST_SUITE_P(
     Rows, H2Malformed,
-    testing::Values(
-        Malformed{"H2_06_UppercaseName", RequestBlock() + Literal("X-Upper", "1")},
-        Malformed{"H2_06_UnknownPseudo", RequestBlock() + Literal(":unknown", "1")},
-        Malformed{"H2_06_StatusInARequest", RequestBlock() + Literal(":status", "200")},
-        Malformed{"H2_21_EmptyName", RequestBlock() + Literal("", "1")},
-        Malformed{"H2_34_Connection", RequestBlock() + Literal("connection", "close")},
-        Malformed{"H2_34_KeepAlive", RequestBlock() + Literal("keep-alive", "1")},
-        Malformed{"H2_34_ProxyConnection", RequestBlock() + Literal("proxy-connection", "close")},
-        Malformed{"H2_34_TransferEncoding", RequestBlock() + Literal("transfer-encoding", "chunked")},
-        Malformed{"H2_34_Upgrade", RequestBlock() + Literal("upgrade", "websocket")},
-        Malformed{"H2_34_Te", RequestBlock() + Literal("te", "gzip")},
-        Malformed{"H2_35_ContentLengthWithEndStream", RequestBlock() + Literal("content-length", "5")},
-        Malformed{"H2_36_NulInAuthority", RequestBlock("GET", "/", std::string_view("a\0b", 3))},
-        Malformed{"H2_37_TwoPaths", RequestBlock() + Literal(":path", "/other")},
-        Malformed{"H2_37_PathWithoutSlash", RequestBlock("GET", "v1/models")},
-        Malformed{"H2_37_EmptyPath", RequestBlock("GET", "")},
-        Malformed{"H2_37_MethodWithSpace", RequestBlock("GE T")},
-        Malformed{"H2_37_PseudoAfterRegular", NoAuthority("/") + Literal("x-a", "1") + Literal(":authority", "a")},
-        Malformed{"H2_37_TwoContentLengths",
-                  RequestBlock() + Literal("content-length", "0") + Literal("content-length", "0")},
-        Malformed{"H2_37_NeitherAuthorityNorHost", NoAuthority("/")},
-        Malformed{"H2_38_CrInValue", RequestBlock() + Literal("x-a", "1\rx")},
-        Malformed{"H2_38_LfInValue", RequestBlock() + Literal("x-a", "1\nx")},
-        Malformed{"H2_38_NulInValue", RequestBlock() + Literal("x-a", std::string_view("1\0x", 3))},
-        Malformed{"H2_38_CrLfInPath", RequestBlock("GET", "/ HTTP/1.1\r\nhost: evil")},
-        Malformed{"H2_38_ColonInName", RequestBlock() + Literal("x:a", "1")},
-        Malformed{"H2_38_SpaceInName", RequestBlock() + Literal("x a", "1")}),
+    testing::Values(Malformed{"H2_06_UppercaseName", RequestBlock() + Literal("X-Upper", "1")},
+                    Malformed{"H2_06_UnknownPseudo", RequestBlock() + Literal(":unknown", "1")},
+                    Malformed{"H2_06_StatusInARequest", RequestBlock() + Literal(":status", "200")},
+                    Malformed{"H2_21_EmptyName", RequestBlock() + Literal("", "1")},
+                    Malformed{"H2_34_Connection", RequestBlock() + Literal("connection", "close")},
+                    Malformed{"H2_34_KeepAlive", RequestBlock() + Literal("keep-alive", "1")},
+                    Malformed{"H2_34_ProxyConnection", RequestBlock() + Literal("proxy-connection", "close")},
+                    Malformed{"H2_34_TransferEncoding", RequestBlock() + Literal("transfer-encoding", "chunked")},
+                    Malformed{"H2_34_Upgrade", RequestBlock() + Literal("upgrade", "websocket")},
+                    Malformed{"H2_34_Te", RequestBlock() + Literal("te", "gzip")},
+                    Malformed{"H2_35_ContentLengthWithEndStream", RequestBlock() + Literal("content-length", "5")},
+                    Malformed{"H2_36_NulInAuthority", RequestBlock("GET", "/", std::string_view("a\0b", 3))},
+                    Malformed{"H2_37_TwoPaths", RequestBlock() + Literal(":path", "/other")},
+                    Malformed{"H2_37_PathWithoutSlash", RequestBlock("GET", "v1/models")},
+                    Malformed{"H2_37_EmptyPath", RequestBlock("GET", "")},
+                    Malformed{"H2_37_MethodWithSpace", RequestBlock("GE T")},
+                    Malformed{"H2_37_PseudoAfterRegular",
+                              NoAuthority("/") + Literal("x-a", "1") + Literal(":authority", "a")},
+                    Malformed{"H2_37_TwoContentLengths",
+                              RequestBlock() + Literal("content-length", "0") + Literal("content-length", "0")},
+                    Malformed{"H2_37_NeitherAuthorityNorHost", NoAuthority("/")},
+                    Malformed{"H2_38_CrInValue", RequestBlock() + Literal("x-a", "1\rx")},
+                    Malformed{"H2_38_LfInValue", RequestBlock() + Literal("x-a", "1\nx")},
+                    Malformed{"H2_38_NulInValue", RequestBlock() + Literal("x-a", std::string_view("1\0x", 3))},
+                    Malformed{"H2_38_CrLfInPath", RequestBlock("GET", "/ HTTP/1.1\r\nhost: evil")},
+                    Malformed{"H2_38_ColonInName", RequestBlock() + Literal("x:a", "1")},
+                    Malformed{"H2_38_SpaceInName", RequestBlock() + Literal("x a", "1")}),
     [](const auto& row) { return row.param.name; });
 
 TEST(H2Faults, H2_34_TeTrailersIsAllowed) {
@@ -261,7 +262,8 @@ INSTANTIATE_TEST_SUITE_P(
         ConnectionError{"H2_31_SettingsAckWithPayload", Frame(h2::kSettings, h2::kAck, 0, std::string(6, 'x')), 6},
         ConnectionError{"H2_31_UnaskedSettingsAck", SettingsAck(), 1},
         ConnectionError{"H2_31_PingOfSevenBytes", Frame(h2::kPing, 0, 0, "1234567"), 6},
-        ConnectionError{"H2_31_PaddingBeyondTheFrame", Frame(h2::kHeaders, h2::kPadded | h2::kEndHeaders, 3, "\x7fx"), 1}),
+        ConnectionError{"H2_31_PaddingBeyondTheFrame", Frame(h2::kHeaders, h2::kPadded | h2::kEndHeaders, 3, "\x7fx"),
+                        1}),
     [](const auto& row) { return row.param.name; });
 
 TEST(H2Faults, H2_08_EightContinuationsAreEnough) {
@@ -292,7 +294,8 @@ TEST(H2Faults, H2_10_EmptyFrames) {
     const char* what;
     std::string frame;
   };
-  for (const Row& row : {Row{"DATA", DataFrame(1, "", false)}, Row{"padded DATA", Frame(h2::kData, h2::kPadded, 1, std::string(1, '\0'))},
+  for (const Row& row : {Row{"DATA", DataFrame(1, "", false)},
+                         Row{"padded DATA", Frame(h2::kData, h2::kPadded, 1, std::string(1, '\0'))},
                          Row{"CONTINUATION", ContinuationFrame(3, "", false)}}) {
     Server server;
     server.Greet();
@@ -321,8 +324,8 @@ TEST(H2Faults, H2_10_AnEmptyLastDataFrameIsOrdinary) {
   Server server;
   server.Greet();
   server.respond = true;
-  const int taken = server.Flood(
-      1000, [](int i) { return HeadersFrame(Id(i), RequestBlock(), false) + DataFrame(Id(i), "", true); });
+  const int taken =
+      server.Flood(1000, [](int i) { return HeadersFrame(Id(i), RequestBlock(), false) + DataFrame(Id(i), "", true); });
   EXPECT_EQ(taken, 1000);
 }
 
@@ -338,10 +341,12 @@ TEST(H2Faults, H2_11_PingsThatAreRead) {
 TEST(H2Faults, H2_11_OnePingASecondIsFine) {
   Server server;
   server.Greet();
-  EXPECT_EQ(server.Flood(3600, [&](int) {
-    server.Advance(std::chrono::seconds(1));
-    return PingFrame();
-  }), 3600);
+  EXPECT_EQ(server.Flood(3600,
+                         [&](int) {
+                           server.Advance(std::chrono::seconds(1));
+                           return PingFrame();
+                         }),
+            3600);
 }
 
 TEST(H2Faults, H2_11_UnaskedPingAcks) {

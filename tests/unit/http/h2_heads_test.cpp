@@ -108,13 +108,17 @@ TEST(H2Faults, H2_27_TooManyOrTooLargeFields) {
     std::int64_t reset;
   };
   const std::string authority = RequestBlock();
-  for (const Row& row : {Row{"100 fields", hundred, nullptr, -1}, Row{"101 fields", hundred + Literal("x-f", "1"), "headers_too_large", -1},
-                         Row{"a field of 31 KiB", authority + Literal("x", std::string(31 * 1024, 'x')), nullptr, -1},
-                         Row{"a field of 33 KiB", authority + Literal("x", std::string(33 * 1024, 'x')), "headers_too_large", -1},
-                         Row{"two fields of 33 KiB", authority + Literal("x", std::string(33 * 1024, 'x')) + Literal("y", std::string(33 * 1024, 'y')), nullptr, 2},
-                         Row{"26,208 fields in 131 KB", tiny, nullptr, 2},
-                         Row{"a path of 9 KiB", RequestBlock("GET", "/" + std::string(9 * 1024, 'p')), "uri_too_long", -1},
-                         Row{"a path of 40 KiB", RequestBlock("GET", "/" + std::string(40 * 1024, 'p')), "uri_too_long", -1}}) {
+  for (const Row& row :
+       {Row{"100 fields", hundred, nullptr, -1},
+        Row{"101 fields", hundred + Literal("x-f", "1"), "headers_too_large", -1},
+        Row{"a field of 31 KiB", authority + Literal("x", std::string(31 * 1024, 'x')), nullptr, -1},
+        Row{"a field of 33 KiB", authority + Literal("x", std::string(33 * 1024, 'x')), "headers_too_large", -1},
+        Row{"two fields of 33 KiB",
+            authority + Literal("x", std::string(33 * 1024, 'x')) + Literal("y", std::string(33 * 1024, 'y')), nullptr,
+            2},
+        Row{"26,208 fields in 131 KB", tiny, nullptr, 2},
+        Row{"a path of 9 KiB", RequestBlock("GET", "/" + std::string(9 * 1024, 'p')), "uri_too_long", -1},
+        Row{"a path of 40 KiB", RequestBlock("GET", "/" + std::string(40 * 1024, 'p')), "uri_too_long", -1}}) {
     Server server;
     server.Exchange(LongHeaders(1, row.block));
     ASSERT_TRUE(server.alive) << row.what;
@@ -162,7 +166,8 @@ TEST(H2Faults, H2_30_StreamIdsMustRise) {
                          Row{"after the last possible id", {0x7fffffff, 1}}}) {
     Server server;
     server.respond = true;
-    for (std::size_t i = 0; i + 1 < row.ids.size(); ++i) ASSERT_TRUE(server.Exchange(HeadersFrame(row.ids[i], RequestBlock())));
+    for (std::size_t i = 0; i + 1 < row.ids.size(); ++i)
+      ASSERT_TRUE(server.Exchange(HeadersFrame(row.ids[i], RequestBlock())));
     EXPECT_FALSE(server.Exchange(HeadersFrame(row.ids.back(), RequestBlock()))) << row.what;
     EXPECT_EQ(server.SentGoaway(), 1) << row.what;
     EXPECT_EQ(server.requests, static_cast<int>(row.ids.size()) - 1) << row.what;
@@ -212,7 +217,9 @@ TEST(H2Faults, H2_25_GracefulGoawayAtThreeQuartersOfTheGlitches) {
   limits.glitches = {100, 0};
   limits.resets_sent = {1000, 0};
   Server server(limits);
-  const auto bad = [&](int i) { return server.Exchange(HeadersFrame(Id(i), RequestBlock() + Literal("bad name", "1"))); };
+  const auto bad = [&](int i) {
+    return server.Exchange(HeadersFrame(Id(i), RequestBlock() + Literal("bad name", "1")));
+  };
   int i = 0;
   while (server.SentGoaway() < 0 && i < 100) ASSERT_TRUE(bad(i++));
   EXPECT_EQ(server.SentGoaway(), 0);
@@ -225,14 +232,16 @@ TEST(H2Faults, H2_25_GracefulGoawayAtThreeQuartersOfTheGlitches) {
 TEST(H2Faults, H2_35_BodyShorterThanContentLength) {
   Server server;
   const std::string block = RequestBlock() + Literal("content-length", "5");
-  ASSERT_TRUE(server.Exchange(HeadersFrame(1, block, false) + DataFrame(1, "123", false) + HeadersFrame(1, Literal("x", "y"))));
+  ASSERT_TRUE(
+      server.Exchange(HeadersFrame(1, block, false) + DataFrame(1, "123", false) + HeadersFrame(1, Literal("x", "y"))));
   ASSERT_TRUE(server.Exchange(HeadersFrame(3, block, false) + DataFrame(3, "123", true)));
   for (const std::uint32_t id : {1u, 3u}) {
     EXPECT_EQ(server.SentReset(id), 1);
     EXPECT_FALSE(server.streams.at(static_cast<std::int32_t>(id))->ended);
     EXPECT_EQ(server.streams.at(static_cast<std::int32_t>(id))->closed, H2Error::kProtocolError);
   }
-  ASSERT_TRUE(server.Exchange(HeadersFrame(5, block, false) + DataFrame(5, "12345", false) + HeadersFrame(5, Literal("x", "y"))));
+  ASSERT_TRUE(server.Exchange(HeadersFrame(5, block, false) + DataFrame(5, "12345", false) +
+                              HeadersFrame(5, Literal("x", "y"))));
   EXPECT_TRUE(server.streams.at(5)->ended) << "exactly that much, then trailers";
   EXPECT_EQ(server.streams.at(5)->head->content_length, 5u);
 }
@@ -274,7 +283,8 @@ TEST(H2Faults, H2_36_Authority) {
     if (row.authority != nullptr) block += Literal(":authority", row.authority);
     if (row.host != nullptr) block += Literal("host", row.host);
     ASSERT_TRUE(server.Exchange(HeadersFrame(1, block)));
-    const std::string what = std::string(row.authority == nullptr ? "-" : row.authority) + " / " + (row.host == nullptr ? "-" : row.host);
+    const std::string what =
+        std::string(row.authority == nullptr ? "-" : row.authority) + " / " + (row.host == nullptr ? "-" : row.host);
     ASSERT_EQ(server.streams.count(1), 1u) << what;
     const RecordedStream& stream = *server.streams.at(1);
     EXPECT_STREQ(stream.reject_reason, row.reject) << what;
@@ -289,8 +299,8 @@ TEST(H2Faults, H2_36_Authority) {
 
 TEST(H2Faults, H2_37_ASchemeOfAnotherWorld) {
   Server server;  // nghttp2 does not look at the path then
-  ASSERT_TRUE(server.Exchange(HeadersFrame(
-      1, Literal(":method", "GET") + Literal(":scheme", "ftp") + Literal(":authority", "a") + Literal(":path", "no-slash"))));
+  ASSERT_TRUE(server.Exchange(HeadersFrame(1, Literal(":method", "GET") + Literal(":scheme", "ftp") +
+                                                  Literal(":authority", "a") + Literal(":path", "no-slash"))));
   EXPECT_STREQ(server.streams.at(1)->reject_reason, "bad_scheme");
 }
 
@@ -334,7 +344,8 @@ TEST(H2Faults, H2_40_ThePeerGoesOnAfterOurKill) {
   std::string attack;
   for (int i = 0; i < 100; ++i) attack += PingFrame();
   EXPECT_FALSE(server.Feed(attack + HeadersFrame(1, RequestBlock())));
-  for (int i = 0; i < 10; ++i) EXPECT_FALSE(server.Feed(HeadersFrame(Id(i), RequestBlock()) + DataFrame(Id(i), "x", true)));
+  for (int i = 0; i < 10; ++i)
+    EXPECT_FALSE(server.Feed(HeadersFrame(Id(i), RequestBlock()) + DataFrame(Id(i), "x", true)));
   EXPECT_EQ(server.requests, 0);
   server.codec->SubmitPing();
   server.codec->BeginGoaway();
@@ -356,7 +367,8 @@ TEST(H2Faults, H2_40_FramesAfterTerminate) {
   Server server;
   ASSERT_TRUE(server.Exchange(HeadersFrame(1, RequestBlock(), false)));
   server.codec->Terminate(H2Error::kNoError);
-  EXPECT_TRUE(server.Feed(DataFrame(1, "x", true) + HeadersFrame(3, RequestBlock()) + WindowUpdateFrame(1, 0) + PingFrame()));
+  EXPECT_TRUE(
+      server.Feed(DataFrame(1, "x", true) + HeadersFrame(3, RequestBlock()) + WindowUpdateFrame(1, 0) + PingFrame()));
   EXPECT_EQ(server.requests, 1);
   server.Drain();
   EXPECT_FALSE(server.alive);
@@ -377,7 +389,8 @@ TEST(H2Faults, H2_32_GarbageInsteadOfAPreface) {
 
 TEST(H2Heads, FieldsWithUnderscoresAreDropped) {
   Server server;
-  ASSERT_TRUE(server.Exchange(HeadersFrame(1, RequestBlock() + Literal("x_api_key", "stolen") + Literal("x-api-key", "k"))));
+  ASSERT_TRUE(
+      server.Exchange(HeadersFrame(1, RequestBlock() + Literal("x_api_key", "stolen") + Literal("x-api-key", "k"))));
   const Head& head = *server.streams.at(1)->head;
   EXPECT_EQ(head.size(), 1u);
   EXPECT_EQ(head.Find(HeaderId::kXApiKey), "k");

@@ -50,7 +50,8 @@ TEST(H2Memory, GivesWholeAlignedBlocksAndKeepsTheirBytes) {
 
 TEST(H2Memory, AsksTheSystemOnlyOnce) {
   H2Memory memory;
-  for (const std::size_t size : {1u, 32u, 33u, 152u, 224u, 512u, 513u, 576u, 577u, 1024u, 2928u, 4096u, 16394u, 65536u, 65600u}) {
+  for (const std::size_t size :
+       {1u, 32u, 33u, 152u, 224u, 512u, 513u, 576u, 577u, 1024u, 2928u, 4096u, 16394u, 65536u, 65600u}) {
     void* first = memory.Allocate(size);
     memory.Free(first);
     const std::uint64_t before = memory.system_allocations();

@@ -49,19 +49,18 @@ TEST_P(H2UpstreamFlood, EndsTheConnectionAndTellsItsStreams) {
 
 INSTANTIATE_TEST_SUITE_P(
     Rows, H2UpstreamFlood,
-    testing::Values(Flood{"H2_42_Ping", PingFrame(), 100, 11},                //
-                    Flood{"H2_42_PingAck", PingFrame(true), 100, 11},         //
-                    Flood{"H2_42_Settings", SettingsFrame(), 20, 11},         //
-                    Flood{"H2_42_WindowUpdate", WindowUpdateFrame(0, 1), 10, 11},
-                    Flood{"H2_42_EmptyData", DataFrame(1, "", false), 10, 11},
-                    Flood{"H2_42_Reset", RstFrame(1, 8), 1000, 11},
-                    Flood{"H2_42_Priority", PriorityFrame(3, 1), 301, 11},
-                    Flood{"H2_42_UnknownFrames", Frame(0xbe, 0, 0, std::string(8000, 'j')), 1100, 11},
-                    Flood{"H2_42_Goaway", GoawayFrame(3, 0), 1001, 11},
-                    Flood{"H2_42_PushPromise", Frame(h2::kPushPromise, h2::kEndHeaders, 1, BigEndian(2, 4) + RequestBlock()), 0, 1},
-                    Flood{"H2_42_DataOnIdle", DataFrame(9, "x", false), 0, 1},
-                    Flood{"H2_42_HeadersOnIdle", Ok(9, false), 0, 1},
-                    Flood{"H2_42_BadIndex", HeadersFrame(3, Indexed(200)), 0, 9}),
+    testing::Values(
+        Flood{"H2_42_Ping", PingFrame(), 100, 11},         //
+        Flood{"H2_42_PingAck", PingFrame(true), 100, 11},  //
+        Flood{"H2_42_Settings", SettingsFrame(), 20, 11},  //
+        Flood{"H2_42_WindowUpdate", WindowUpdateFrame(0, 1), 10, 11},
+        Flood{"H2_42_EmptyData", DataFrame(1, "", false), 10, 11}, Flood{"H2_42_Reset", RstFrame(1, 8), 1000, 11},
+        Flood{"H2_42_Priority", PriorityFrame(3, 1), 301, 11},
+        Flood{"H2_42_UnknownFrames", Frame(0xbe, 0, 0, std::string(8000, 'j')), 1100, 11},
+        Flood{"H2_42_Goaway", GoawayFrame(3, 0), 1001, 11},
+        Flood{"H2_42_PushPromise", Frame(h2::kPushPromise, h2::kEndHeaders, 1, BigEndian(2, 4) + RequestBlock()), 0, 1},
+        Flood{"H2_42_DataOnIdle", DataFrame(9, "x", false), 0, 1}, Flood{"H2_42_HeadersOnIdle", Ok(9, false), 0, 1},
+        Flood{"H2_42_BadIndex", HeadersFrame(3, Indexed(200)), 0, 9}),
     [](const auto& row) { return row.param.name; });
 
 struct BadHead {
@@ -102,18 +101,19 @@ std::string Fields(int count) {
 
 INSTANTIATE_TEST_SUITE_P(
     Rows, H2UpstreamHead,
-    testing::Values(BadHead{"H2_42_ZeroLengthHeader", Fields(0) + Literal("", "1"), 1},
-                    BadHead{"H2_42_Uppercase", Fields(0) + Literal("X-A", "1"), 1},
-                    BadHead{"H2_42_NoStatus", Literal("x-a", "1"), 1},
-                    BadHead{"H2_42_BadStatus", Literal(":status", "2x0"), 1},
-                    BadHead{"H2_42_StatusBelow100", Literal(":status", "099"), 1},
-                    BadHead{"H2_42_SwitchingProtocols", Literal(":status", "101"), 1},
-                    BadHead{"H2_42_Connection", Fields(0) + Literal("connection", "close"), 1},
-                    BadHead{"H2_42_CrLfInValue", Fields(0) + Literal("x-a", "1\r\nset-cookie: a"), 1},
-                    BadHead{"H2_42_257Fields", Fields(257), 2},
-                    BadHead{"H2_42_HeadBeyond64KiB",
-                            Fields(0) + Literal("x", std::string(40'000, 'x')) + Literal("y", std::string(30'000, 'y')), 2},
-                    BadHead{"H2_42_HeaderBomb", Fields(0) + IndexedLiteral("x-bomb", std::string(3900, 'b')) + std::string(16'000, '\xbe'), 2}),
+    testing::Values(
+        BadHead{"H2_42_ZeroLengthHeader", Fields(0) + Literal("", "1"), 1},
+        BadHead{"H2_42_Uppercase", Fields(0) + Literal("X-A", "1"), 1},
+        BadHead{"H2_42_NoStatus", Literal("x-a", "1"), 1}, BadHead{"H2_42_BadStatus", Literal(":status", "2x0"), 1},
+        BadHead{"H2_42_StatusBelow100", Literal(":status", "099"), 1},
+        BadHead{"H2_42_SwitchingProtocols", Literal(":status", "101"), 1},
+        BadHead{"H2_42_Connection", Fields(0) + Literal("connection", "close"), 1},
+        BadHead{"H2_42_CrLfInValue", Fields(0) + Literal("x-a", "1\r\nset-cookie: a"), 1},
+        BadHead{"H2_42_257Fields", Fields(257), 2},
+        BadHead{"H2_42_HeadBeyond64KiB",
+                Fields(0) + Literal("x", std::string(40'000, 'x')) + Literal("y", std::string(30'000, 'y')), 2},
+        BadHead{"H2_42_HeaderBomb",
+                Fields(0) + IndexedLiteral("x-bomb", std::string(3900, 'b')) + std::string(16'000, '\xbe'), 2}),
     [](const auto& row) { return row.param.name; });
 
 TEST(H2Upstream, H2_42_ALargeButLawfulHeadIsTaken) {
@@ -127,7 +127,9 @@ TEST(H2Upstream, H2_42_EndlessInterimResponses) {
   Client client;
   RecordedStream& call = client.Call();
   int interim = 0;
-  while (interim < 1000 && client.SentReset(1) < 0 && client.Exchange(HeadersFrame(1, Literal(":status", "103"), false))) ++interim;
+  while (interim < 1000 && client.SentReset(1) < 0 &&
+         client.Exchange(HeadersFrame(1, Literal(":status", "103"), false)))
+    ++interim;
   EXPECT_EQ(interim, 17);
   EXPECT_EQ(client.SentReset(1), 11);
   EXPECT_EQ(call.closed, H2Error::kEnhanceYourCalm);
@@ -178,7 +180,8 @@ TEST(H2Upstream, AnAnswerBeforeTheEndOfTheRequestAndThenNoErrorIsAProperEnd) {
 TEST(H2Upstream, TrailersEndABodyAndAreDropped) {
   Client client;
   RecordedStream& call = client.Call();
-  ASSERT_TRUE(client.Exchange(Ok(1, false) + DataFrame(1, "body", false) + HeadersFrame(1, Literal("grpc-status", "0"))));
+  ASSERT_TRUE(
+      client.Exchange(Ok(1, false) + DataFrame(1, "body", false) + HeadersFrame(1, Literal("grpc-status", "0"))));
   EXPECT_TRUE(call.ended);
   EXPECT_EQ(call.head->size(), 0u);
 }

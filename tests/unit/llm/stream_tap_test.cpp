@@ -240,8 +240,8 @@ TEST(UpstreamFaults, U_10_WhatCountsAsAWholeStream) {
        Join({"data: {\"choices\":[{\"index\":5000,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n"}), 0, false, false,
        false},
       {"the same with done",
-       Join({"data: {\"choices\":[{\"index\":5000,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n", kDone}), 0,
-       false, true, false},
+       Join({"data: {\"choices\":[{\"index\":5000,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n", kDone}), 0, false,
+       true, false},
   };
   for (const auto& row : rows) {
     const Watched watched(Family::kChat, row.stream, row.choices);

@@ -10,8 +10,8 @@
 
 namespace penstock::net {
 
-/// A TLS peer that a test holds in its hands: OpenSSL between two memory BIOs and a raw socket, moved by Step(). It may be
-/// old, slow, rude or broken in ways our own client and server never are.
+/// A TLS peer that a test holds in its hands: OpenSSL between two memory BIOs and a raw socket, moved by Step(). It may
+/// be old, slow, rude or broken in ways our own client and server never are.
 class RawTls {
  public:
   enum class Role { kClient, kServer };
@@ -25,7 +25,8 @@ class RawTls {
     role == Role::kClient ? SSL_set_connect_state(ssl_) : SSL_set_accept_state(ssl_);
   }
   ~RawTls() {
-    SSL_set_shutdown(ssl_, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);  // else SSL_free spoils the session for resumption
+    SSL_set_shutdown(ssl_,
+                     SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);  // else SSL_free spoils the session for resumption
     SSL_free(ssl_);
   }
   RawTls(const RawTls&) = delete;
@@ -44,7 +45,8 @@ class RawTls {
       done = SSL_do_handshake(ssl_) == 1;
     } else {
       char buffer[16 * 1024];
-      for (int n = 0; (n = SSL_read(ssl_, buffer, sizeof buffer)) > 0;) received.append(buffer, static_cast<std::size_t>(n));
+      for (int n = 0; (n = SSL_read(ssl_, buffer, sizeof buffer)) > 0;)
+        received.append(buffer, static_cast<std::size_t>(n));
       closed = (SSL_get_shutdown(ssl_) & SSL_RECEIVED_SHUTDOWN) != 0;
     }
     Push();
@@ -52,9 +54,11 @@ class RawTls {
   /// Sends what OpenSSL wrote; keeps the last `hold_back` bytes.
   void Push() {
     char buffer[16 * 1024];
-    for (int n = 0; (n = BIO_read(out_, buffer, sizeof buffer)) > 0;) pending_.append(buffer, static_cast<std::size_t>(n));
+    for (int n = 0; (n = BIO_read(out_, buffer, sizeof buffer)) > 0;)
+      pending_.append(buffer, static_cast<std::size_t>(n));
     if (pending_.size() <= hold_back) return;
-    const std::size_t sent = socket_.Send(std::string_view(pending_).substr(0, std::min(pending_.size() - hold_back, step_bytes)));
+    const std::size_t sent =
+        socket_.Send(std::string_view(pending_).substr(0, std::min(pending_.size() - hold_back, step_bytes)));
     pending_.erase(0, sent);
   }
   void Write(std::string_view bytes) {
@@ -73,7 +77,8 @@ class RawTls {
 
  private:
   static void OnInfo(const SSL* ssl, int where, int value) {
-    if ((where & SSL_CB_READ_ALERT) == SSL_CB_READ_ALERT) static_cast<RawTls*>(SSL_get_app_data(ssl))->alert = value & 0xff;
+    if ((where & SSL_CB_READ_ALERT) == SSL_CB_READ_ALERT)
+      static_cast<RawTls*>(SSL_get_app_data(ssl))->alert = value & 0xff;
   }
 
   test::RawSocket socket_;

@@ -73,7 +73,8 @@ class FakeNames {
 
 struct TestWorker {
   explicit TestWorker(unsigned index)
-      : loop(new test::ManualLoop(TimePoint{1'000'000'000})), worker(index, std::unique_ptr<rt::EventLoop>(loop), index) {}
+      : loop(new test::ManualLoop(TimePoint{1'000'000'000})),
+        worker(index, std::unique_ptr<rt::EventLoop>(loop), index) {}
   void Advance(Duration by) {
     loop->Advance(by);
     worker.RunTurn();
@@ -89,13 +90,15 @@ struct TestWorker {
 
 struct ResolverTest : testing::Test {
   ~ResolverTest() override {
-    for (const char* host : {"a.test", "b.test", "c.test", "silent1.test", "silent2.test", "silent3.test", "silent4.test"}) names->Silence(host, false);
+    for (const char* host :
+         {"a.test", "b.test", "c.test", "silent1.test", "silent2.test", "silent3.test", "silent4.test"})
+      names->Silence(host, false);
   }
   std::unique_ptr<Subscription> Watch(const std::string& host, std::uint16_t port = 80) {
     return resolver->Watch(host, port, one.worker, [this] { ++changes; });
   }
-  /// Lets periods go by until the next look-up of `host` has begun. (The one before may still be on its way back: no letter
-  /// tells of an answer that changes nothing.)
+  /// Lets periods go by until the next look-up of `host` has begun. (The one before may still be on its way back: no
+  /// letter tells of an answer that changes nothing.)
   void NextLookup(const std::string& host) {
     const int before = names->calls(host);
     while (names->calls(host) == before) {

@@ -50,7 +50,8 @@ TEST_F(TlsContexts, ErrorsAreOneLineAndNameTheFile) {
       {{good.certificate, text, ""}, text + ": holds no PEM private key"},
       {{good.certificate, good.private_key, text}, text + ": holds no PEM certificate"},
       {{good.certificate, encrypted, ""}, encrypted + ": the key is encrypted; give one without a passphrase"},
-      {{good.certificate, other.private_key, ""}, other.private_key + ": does not belong to the certificate in " + good.certificate},
+      {{good.certificate, other.private_key, ""},
+       other.private_key + ": does not belong to the certificate in " + good.certificate},
       {{folder.Path(""), good.private_key, ""}, folder.Path("") + ": Is a directory"},
   };
   for (const auto& row : rows) EXPECT_EQ(ServerError(row.options), row.error);
@@ -59,7 +60,8 @@ TEST_F(TlsContexts, ErrorsAreOneLineAndNameTheFile) {
 }
 
 TEST_F(TlsContexts, AnExpiredOrFutureCertificateIsAWarning) {
-  const auto expired = authority.Issue("expired", {.dns = {"gateway.test"}, .valid_from_days = -9, .valid_until_days = -1});
+  const auto expired =
+      authority.Issue("expired", {.dns = {"gateway.test"}, .valid_from_days = -9, .valid_until_days = -1});
   const auto future = authority.Issue("future", {.dns = {"gateway.test"}, .valid_from_days = 1});
   auto old = TlsServerContext::Make({expired.certificate, expired.private_key, ""});
   ASSERT_TRUE(old.has_value());

@@ -13,7 +13,8 @@ constexpr int kAlertNoApplicationProtocol = 120;
 
 struct TlsFaults : testing::Test, TlsWorld {
   /// Our client meets a server it must not trust: no request byte leaves, the failure may be retried.
-  void ExpectRefused(const rt::Address& address, const TlsClientContext& tls, const char* name, std::string_view reason) {
+  void ExpectRefused(const rt::Address& address, const TlsClientContext& tls, const char* name,
+                     std::string_view reason) {
     Side client(worker);
     client.transport.out().Append("GET / HTTP/1.1\r\n\r\n");
     client.transport.Connect(address, {}, &tls, name);
@@ -37,15 +38,22 @@ TEST_F(TlsFaults, U_03_CertificatesThatMustNotConvince) {
     const char* name;
     const char* reason;
   } rows[] = {
-      {"expired", authority.Issue("a", {.dns = {kServerName}, .valid_from_days = -9, .valid_until_days = -1}), kServerName, "expired"},
-      {"not yet valid", authority.Issue("b", {.dns = {kServerName}, .valid_from_days = 1}), kServerName, "not yet valid"},
+      {"expired", authority.Issue("a", {.dns = {kServerName}, .valid_from_days = -9, .valid_until_days = -1}),
+       kServerName, "expired"},
+      {"not yet valid", authority.Issue("b", {.dns = {kServerName}, .valid_from_days = 1}), kServerName,
+       "not yet valid"},
       {"wrong SAN", authority.Issue("c", {.dns = {"other.test"}}), kServerName, "hostname mismatch"},
-      {"wrong IP", authority.Issue("d", {.dns = {kServerName}, .ips = {"127.0.0.2"}}), "127.0.0.1", "IP address mismatch"},
-      {"name only in the subject", authority.Issue("e", {.common_name = kServerName}), kServerName, "hostname mismatch"},
+      {"wrong IP", authority.Issue("d", {.dns = {kServerName}, .ips = {"127.0.0.2"}}), "127.0.0.1",
+       "IP address mismatch"},
+      {"name only in the subject", authority.Issue("e", {.common_name = kServerName}), kServerName,
+       "hostname mismatch"},
       {"partial wildcard", authority.Issue("f", {.dns = {"gate*.test"}}), kServerName, "hostname mismatch"},
-      {"unknown authority", stranger.Issue("g", {.dns = {kServerName}}), kServerName, "unable to get local issuer certificate"},
-      {"NUL in SAN", authority.Issue("h", {.dns = {std::string("gateway.test\0.evil.test", 23)}}), kServerName, "hostname mismatch"},
-      {"a client's certificate", authority.Issue("i", {.dns = {kServerName}, .client = true}), kServerName, "certificate purpose"},
+      {"unknown authority", stranger.Issue("g", {.dns = {kServerName}}), kServerName,
+       "unable to get local issuer certificate"},
+      {"NUL in SAN", authority.Issue("h", {.dns = {std::string("gateway.test\0.evil.test", 23)}}), kServerName,
+       "hostname mismatch"},
+      {"a client's certificate", authority.Issue("i", {.dns = {kServerName}, .client = true}), kServerName,
+       "certificate purpose"},
   };
   const auto client_tls = Client();
   for (const auto& row : rows) {
@@ -88,7 +96,8 @@ TEST_F(TlsFaults, U_03_TheServerClosesInTheHandshake) {
     Side client(worker);
     client.transport.Connect(listening.LocalAddress(), {}, client_tls.get(), kServerName);
     test::RawSocket accepted;
-    ASSERT_TRUE(Until([&] { return (accepted.valid() || (accepted = listening.Accept()).valid()) && !accepted.Receive().empty(); }));
+    ASSERT_TRUE(Until(
+        [&] { return (accepted.valid() || (accepted = listening.Accept()).valid()) && !accepted.Receive().empty(); }));
     reset ? accepted.Reset() : accepted.Close();
     ASSERT_TRUE(Until([&] { return client.failures == 1; }));
     EXPECT_EQ(client.failed->code, ErrorCode::kUpstreamTls);
@@ -132,7 +141,8 @@ TEST_F(TlsFaults, H2_41_OldVersionsAndBadSuitesGetAnAlert) {
     auto raw = ConnectRaw(context.native);
     ASSERT_TRUE(UntilWith(*raw, [&] { return raw->alert >= 0; }));
     EXPECT_EQ(raw->alert, row.alert);
-    ASSERT_TRUE(UntilWith(*raw, [&] { return raw->socket().ended(); })) << "a plain close, no reset that may eat the alert";
+    ASSERT_TRUE(UntilWith(*raw, [&] { return raw->socket().ended(); }))
+        << "a plain close, no reset that may eat the alert";
     ASSERT_GT(servers.size(), index);
     EXPECT_EQ(server().opened, 0);
     EXPECT_EQ(server().failures, 1);
@@ -152,7 +162,8 @@ TEST_F(TlsFaults, AlpnOfAClient) {
     SCOPED_TRACE(row.offer);
     RawContext context(TLS_client_method());
     if (!row.offer.empty()) {
-      SSL_CTX_set_alpn_protos(context.native, reinterpret_cast<const unsigned char*>(row.offer.data()), static_cast<unsigned>(row.offer.size()));
+      SSL_CTX_set_alpn_protos(context.native, reinterpret_cast<const unsigned char*>(row.offer.data()),
+                              static_cast<unsigned>(row.offer.size()));
     }
     const std::size_t index = servers.size();
     auto raw = ConnectRaw(context.native);
@@ -175,7 +186,10 @@ TEST_F(TlsFaults, MutualTls) {
     const char* what;
     const test::CertificateFiles* files;
     bool accepted;
-  } rows[] = {{"a member", &member, true}, {"nobody", nullptr, false}, {"an impostor", &impostor, false}, {"expired", &old, false},
+  } rows[] = {{"a member", &member, true},
+              {"nobody", nullptr, false},
+              {"an impostor", &impostor, false},
+              {"expired", &old, false},
               {"a server's certificate", &good, false}};
   for (const int version : {TLS1_2_VERSION, TLS1_3_VERSION}) {
     for (const auto& row : rows) {
@@ -188,7 +202,8 @@ TEST_F(TlsFaults, MutualTls) {
       }
       const std::size_t index = servers.size();
       auto raw = ConnectRaw(context.native);
-      ASSERT_TRUE(UntilWith(*raw, [&] { return servers.size() > index && (server().opened == 1 || server().failures == 1); }));
+      ASSERT_TRUE(
+          UntilWith(*raw, [&] { return servers.size() > index && (server().opened == 1 || server().failures == 1); }));
       EXPECT_EQ(server().opened == 1, row.accepted);
       if (!row.accepted) {
         ASSERT_TRUE(UntilWith(*raw, [&] { return raw->alert >= 0; }));
@@ -214,7 +229,8 @@ TEST_F(TlsFaults, H2_41_RenegotiationIsRefused) {
 
 TEST_F(TlsFaults, HostileHandshakes) {
   Prng prng(41);
-  std::vector<std::string> hellos = {"GET / HTTP/1.1\r\nhost: x\r\n\r\n", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", std::string(70'000, '\0'),
+  std::vector<std::string> hellos = {"GET / HTTP/1.1\r\nhost: x\r\n\r\n", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+                                     std::string(70'000, '\0'),
                                      std::string("\x16\x03\x01\xff\xff", 5) + std::string(65'535, 'A')};
   for (int i = 0; i < 300; ++i) {
     std::string noise = i % 2 == 0 ? std::string("\x16\x03\x01", 3) : "";
@@ -255,7 +271,9 @@ TEST_F(TlsFaults, APeerThatAsksForKeyUpdatesButNeverReadsIsCutOff) {
     SSL_key_update(raw->ssl(), SSL_KEY_UPDATE_REQUESTED);
     SSL_do_handshake(raw->ssl());
     raw->Push();
-    if (i % 50 == 0) cut = UntilWith(*raw, [&] { return server().failures == 1; }, 2);
+    if (i % 50 == 0)
+      cut = UntilWith(
+          *raw, [&] { return server().failures == 1; }, 2);
     ASSERT_LE(worker.chunks().in_use(), chunks_of_body + 2 * TlsStream::kCiphertextBytesMax / 4000);
   }
   EXPECT_TRUE(cut);

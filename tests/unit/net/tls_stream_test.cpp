@@ -59,9 +59,11 @@ TEST_P(TlsVersions, CiphertextMayComeByteByByte) {
   SSL_CTX_set_max_proto_version(context.native, GetParam());
   auto raw = ConnectRaw(context.native);
   raw->step_bytes = 1;
-  ASSERT_TRUE(UntilWith(*raw, [&] { return raw->done; }, 50'000));
+  ASSERT_TRUE(UntilWith(
+      *raw, [&] { return raw->done; }, 50'000));
   raw->Write("drip");
-  ASSERT_TRUE(UntilWith(*raw, [&] { return raw->received == "drip"; }, 50'000));
+  ASSERT_TRUE(UntilWith(
+      *raw, [&] { return raw->received == "drip"; }, 50'000));
 }
 
 TEST_F(Tls, BothEndsOursAndTheFirstBytesLeaveFromOnOpen) {
@@ -260,7 +262,8 @@ TEST_F(Tls, SessionsAreResumedAcrossAReloadAndNotAcrossCertificates) {
   server_tls = Server(other, authority.file());
   auto raw = ConnectRaw(context.native);
   SSL_set_session(raw->ssl(), session);
-  ASSERT_TRUE(UntilWith(*raw, [&] { return server().failures == 1; })) << "a ticket is no way round a client certificate";
+  ASSERT_TRUE(UntilWith(*raw, [&] { return server().failures == 1; }))
+      << "a ticket is no way round a client certificate";
   SSL_SESSION_free(session);
 }
 

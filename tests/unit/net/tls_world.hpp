@@ -16,7 +16,8 @@ inline constexpr const char* kServerName = "gateway.test";
 struct TlsWorld : World {
   TlsWorld() { server_tls = Server(good); }
 
-  std::shared_ptr<const TlsServerContext> Server(const test::CertificateFiles& files, const std::string& client_ca = "") {
+  std::shared_ptr<const TlsServerContext> Server(const test::CertificateFiles& files,
+                                                 const std::string& client_ca = "") {
     auto made = TlsServerContext::Make({files.certificate, files.private_key, client_ca});
     return made.has_value() ? *made : nullptr;
   }

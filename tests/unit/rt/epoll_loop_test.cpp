@@ -34,7 +34,9 @@ struct Recorder final : SocketHandler {
     log.emplace_back(what);
     if (on_event) on_event(what);
   }
-  std::size_t Count(std::string_view what) const { return static_cast<std::size_t>(std::count(log.begin(), log.end(), what)); }
+  std::size_t Count(std::string_view what) const {
+    return static_cast<std::size_t>(std::count(log.begin(), log.end(), what));
+  }
 
   std::vector<std::string> log;
   std::string received;
@@ -294,8 +296,8 @@ TEST_F(EpollLoops, AShortWriteIsFollowedByWritableAndAFullOneIsNot) {
   ASSERT_TRUE(Until([&] { return last().Count("writable") == 1; }));
 }
 
-/// Uses up all descriptors but `left`. A test makes one connection before: UBSan's vptr check wants a pipe for each type it
-/// meets first.
+/// Uses up all descriptors but `left`. A test makes one connection before: UBSan's vptr check wants a pipe for each
+/// type it meets first.
 struct DescriptorFamine {
   explicit DescriptorFamine(int left) {
     getrlimit(RLIMIT_NOFILE, &before);
@@ -320,7 +322,9 @@ struct DescriptorFamine {
 double ThreadCpuMilliseconds() {
   rusage spent{};
   getrusage(RUSAGE_THREAD, &spent);
-  const auto milliseconds = [](const timeval& t) { return static_cast<double>(t.tv_sec) * 1e3 + static_cast<double>(t.tv_usec) / 1e3; };
+  const auto milliseconds = [](const timeval& t) {
+    return static_cast<double>(t.tv_sec) * 1e3 + static_cast<double>(t.tv_usec) / 1e3;
+  };
   return milliseconds(spent.ru_utime) + milliseconds(spent.ru_stime);
 }
 

@@ -14,7 +14,8 @@ using std::chrono::hours;
 using std::chrono::milliseconds;
 
 struct Probe {
-  explicit Probe(const TimePoint& clock) : now(clock), timer(this, [](void* self) { static_cast<Probe*>(self)->Fire(); }) {}
+  explicit Probe(const TimePoint& clock)
+      : now(clock), timer(this, [](void* self) { static_cast<Probe*>(self)->Fire(); }) {}
   void Fire() {
     ++fired;
     fired_at = now;

@@ -60,7 +60,8 @@ TEST_F(Workers, ALetterMayPostALetter) {
     if (++depth < 10) worker.Post(more);
   };
   worker.Post(more);
-  EXPECT_TRUE(test::RunUntil(worker, [&] { return depth == 10; }, 20));
+  EXPECT_TRUE(test::RunUntil(
+      worker, [&] { return depth == 10; }, 20));
 }
 
 struct Step final : Flushable {

@@ -15,12 +15,14 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 
 std::string Reply(int status, std::string_view body = {}) {
-  return "HTTP/1.1 " + std::to_string(status) + " X\r\ncontent-length: " + std::to_string(body.size()) + "\r\n\r\n" + std::string(body);
+  return "HTTP/1.1 " + std::to_string(status) + " X\r\ncontent-length: " + std::to_string(body.size()) + "\r\n\r\n" +
+         std::string(body);
 }
 
 /// Answers by path; what is not listed is a 404, what is listed as "" gets no answer.
 struct FakeServer {
-  FakeServer(test::SimNetwork& network, rt::Worker& worker, const rt::Address& address) : peer(network, worker, address) {
+  FakeServer(test::SimNetwork& network, rt::Worker& worker, const rt::Address& address)
+      : peer(network, worker, address) {
     peer.on_read = [this](PeerConnection& connection) {
       while (true) {
         const std::size_t end = connection.received.find("\r\n\r\n");
@@ -36,7 +38,9 @@ struct FakeServer {
       }
     };
   }
-  std::size_t Asked(const std::string& path) const { return static_cast<std::size_t>(std::count(asked.begin(), asked.end(), path)); }
+  std::size_t Asked(const std::string& path) const {
+    return static_cast<std::size_t>(std::count(asked.begin(), asked.end(), path));
+  }
 
   Peer peer;
   std::map<std::string, std::string> answers;
@@ -110,24 +114,25 @@ TEST_P(Judge, ThreeRounds) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Rows, Judge,
-                         testing::Values(JudgeRow{"VllmReady", EndpointKind::kVllm, "", "/health", 200, true},
-                                         JudgeRow{"VllmDead", EndpointKind::kVllm, "", "/health", 503, false},
-                                         JudgeRow{"SglangReady", EndpointKind::kSglang, "", "/health", 200, true},
-                                         JudgeRow{"LlamaLoading", EndpointKind::kLlamacpp, "", "/health", 503, false},
-                                         JudgeRow{"TgiReady", EndpointKind::kTgi, "", "/health", 200, true},
-                                         JudgeRow{"TritonReady", EndpointKind::kTriton, "", "/health/ready", 200, true},
-                                         JudgeRow{"TritonNotReady400", EndpointKind::kTriton, "", "/health/ready", 400, false},
-                                         JudgeRow{"Ollama", EndpointKind::kOllama, "", "/", 200, true},
-                                         JudgeRow{"UnknownHasNone", EndpointKind::kOpenai, "", "/health", 404, true},
-                                         JudgeRow{"UnknownWantsKey", EndpointKind::kOpenai, "", "/health", 401, true},
-                                         JudgeRow{"UnknownMethod", EndpointKind::kOpenai, "", "/health", 405, true},
-                                         JudgeRow{"Unknown500", EndpointKind::kOpenai, "", "/health", 500, false},
-                                         JudgeRow{"Unknown503", EndpointKind::kOpenai, "", "/health", 503, false},
-                                         JudgeRow{"ConfiguredReady", EndpointKind::kOpenai, "/live", "/live", 204, true},
-                                         JudgeRow{"ConfiguredMissing", EndpointKind::kOpenai, "/live", "/live", 404, false},
-                                         JudgeRow{"ConfiguredBeatsKind", EndpointKind::kTriton, "/live", "/live", 200, true}),
-                         [](const auto& row) { return row.param.name; });
+INSTANTIATE_TEST_SUITE_P(
+    Rows, Judge,
+    testing::Values(JudgeRow{"VllmReady", EndpointKind::kVllm, "", "/health", 200, true},
+                    JudgeRow{"VllmDead", EndpointKind::kVllm, "", "/health", 503, false},
+                    JudgeRow{"SglangReady", EndpointKind::kSglang, "", "/health", 200, true},
+                    JudgeRow{"LlamaLoading", EndpointKind::kLlamacpp, "", "/health", 503, false},
+                    JudgeRow{"TgiReady", EndpointKind::kTgi, "", "/health", 200, true},
+                    JudgeRow{"TritonReady", EndpointKind::kTriton, "", "/health/ready", 200, true},
+                    JudgeRow{"TritonNotReady400", EndpointKind::kTriton, "", "/health/ready", 400, false},
+                    JudgeRow{"Ollama", EndpointKind::kOllama, "", "/", 200, true},
+                    JudgeRow{"UnknownHasNone", EndpointKind::kOpenai, "", "/health", 404, true},
+                    JudgeRow{"UnknownWantsKey", EndpointKind::kOpenai, "", "/health", 401, true},
+                    JudgeRow{"UnknownMethod", EndpointKind::kOpenai, "", "/health", 405, true},
+                    JudgeRow{"Unknown500", EndpointKind::kOpenai, "", "/health", 500, false},
+                    JudgeRow{"Unknown503", EndpointKind::kOpenai, "", "/health", 503, false},
+                    JudgeRow{"ConfiguredReady", EndpointKind::kOpenai, "/live", "/live", 204, true},
+                    JudgeRow{"ConfiguredMissing", EndpointKind::kOpenai, "/live", "/live", 404, false},
+                    JudgeRow{"ConfiguredBeatsKind", EndpointKind::kTriton, "/live", "/live", 200, true}),
+    [](const auto& row) { return row.param.name; });
 
 TEST_F(HealthFaults, FirstRoundAtOnceLaterOnesSpread) {
   Serve().answers["/health"] = Reply(200);
@@ -255,9 +260,11 @@ TEST_P(KindOf, FirstRound) {
 INSTANTIATE_TEST_SUITE_P(
     Rows, KindOf,
     testing::Values(KindRow{"Vllm", "/version", 200, R"({"version":"0.29.0"})", EndpointKind::kVllm},
-                    KindRow{"Llamacpp", "/props", 200, R"({"default_generation_settings":{"n_ctx":4},"total_slots":4})", EndpointKind::kLlamacpp},
+                    KindRow{"Llamacpp", "/props", 200, R"({"default_generation_settings":{"n_ctx":4},"total_slots":4})",
+                            EndpointKind::kLlamacpp},
                     KindRow{"Tgi", "/info", 200, R"({"model_id":"m","version":"3.0"})", EndpointKind::kTgi},
-                    KindRow{"Sglang", "/get_model_info", 200, R"({"model_path":"m","is_generation":true})", EndpointKind::kSglang},
+                    KindRow{"Sglang", "/get_model_info", 200, R"({"model_path":"m","is_generation":true})",
+                            EndpointKind::kSglang},
                     KindRow{"Ollama", "/api/version", 200, R"({"version":"0.9"})", EndpointKind::kOllama},
                     KindRow{"OtherJson", "/info", 200, R"({"model_id":"m"})", EndpointKind::kOpenai},
                     KindRow{"NoJson", "/version", 200, R"({"version":)", EndpointKind::kOpenai},
@@ -268,7 +275,8 @@ INSTANTIATE_TEST_SUITE_P(
 
 TEST_F(HealthFaults, KindOfAServerThatLoadsIsAskedAgain) {
   Serve();
-  for (const char* path : {"/version", "/props", "/info", "/get_model_info", "/api/version", "/health"}) server->answers[path] = Reply(503);
+  for (const char* path : {"/version", "/props", "/info", "/get_model_info", "/api/version", "/health"})
+    server->answers[path] = Reply(503);
   Watch(MakeEndpoint(EndpointKind::kAuto));
   Rounds(1);
   EXPECT_EQ(endpoint->kind(), EndpointKind::kAuto);

@@ -25,7 +25,8 @@ class H1PoolFaults : public World {
     ASSERT_TRUE(Until([&] { return pool->counts().idle == 1; }));
   }
   bool Arrived(std::size_t connection, std::string_view end = "{}") {
-    return Until([&] { return peer.connections.size() > connection && peer.connections[connection]->received.ends_with(end); });
+    return Until(
+        [&] { return peer.connections.size() > connection && peer.connections[connection]->received.ends_with(end); });
   }
 
   Peer peer{network, worker, AddressOf(1)};
@@ -138,7 +139,8 @@ TEST_F(H1PoolFaults, U_32_AnswerBeforeTheRequestIsSent) {
   EXPECT_TRUE(Until([&] { return call.good(); }));
   EXPECT_EQ(call.received, "ok");
   EXPECT_EQ(call.sent, 0);
-  EXPECT_TRUE(Until([&] { return peer.connections[0]->ended; })) << "the rest of the request is missing: not to be used again";
+  EXPECT_TRUE(Until([&] { return peer.connections[0]->ended; }))
+      << "the rest of the request is missing: not to be used again";
   ASSERT_TRUE(Arrived(1));
   peer.connections[1]->Send(kOk);
   EXPECT_TRUE(Until([&] { return next.good(); }));
@@ -151,7 +153,8 @@ TEST_F(H1PoolFaults, U_01_RefusedOnAll) {
   std::vector<std::unique_ptr<Call>> calls;
   for (int i = 0; i < 10; ++i) calls.push_back(std::make_unique<Call>("{}"));
   for (auto& call : calls) call->Submit(*pool);
-  EXPECT_TRUE(Until([&] { return std::all_of(calls.begin(), calls.end(), [](auto& call) { return call->over(); }); }, milliseconds(50)));
+  EXPECT_TRUE(Until([&] { return std::all_of(calls.begin(), calls.end(), [](auto& call) { return call->over(); }); },
+                    milliseconds(50)));
   for (auto& call : calls) {
     EXPECT_EQ(call->code(), ErrorCode::kUpstreamConnect);
     EXPECT_EQ(call->error->retry, Retry::kIfUnprocessed);
@@ -321,7 +324,8 @@ TEST_F(H1PoolFaults, RetiredPoolKeepsNothing) {
   call.Submit(*pool);
   ASSERT_TRUE(Arrived(1));
   peer.last().Send(kOk);
-  EXPECT_TRUE(Until([&] { return call.good() && peer.open() == 0; })) << "an old snapshot's request is served, its connection not kept";
+  EXPECT_TRUE(Until([&] { return call.good() && peer.open() == 0; }))
+      << "an old snapshot's request is served, its connection not kept";
 }
 
 }  // namespace

@@ -34,7 +34,8 @@ class H2PoolFaults : public World {
   /// The sum of WINDOW_UPDATEs that the first connection got for a stream.
   std::size_t Granted(std::uint32_t stream) {
     std::size_t sum = 0;
-    for (const test::ParsedFrame& frame : test::OfType(test::ParseFrames(peer.connections[0]->received), h2::kWindowUpdate)) {
+    for (const test::ParsedFrame& frame :
+         test::OfType(test::ParseFrames(peer.connections[0]->received), h2::kWindowUpdate)) {
       if (frame.stream == stream) sum += test::Number(frame.payload);
     }
     return sum;
@@ -56,7 +57,9 @@ TEST_F(H2PoolFaults, ManyStreamsOneConnection) {
   ASSERT_TRUE(Arrived(0, 5));
   Settings(0);
   for (std::uint32_t id = 1; id < 10; id += 2) Answer(0, id);
-  EXPECT_TRUE(Until([&] { return std::all_of(calls.begin(), calls.end(), [](auto& call) { return call->good() && call->received == "ok"; }); }));
+  EXPECT_TRUE(Until([&] {
+    return std::all_of(calls.begin(), calls.end(), [](auto& call) { return call->good() && call->received == "ok"; });
+  }));
   EXPECT_EQ(peer.connections.size(), 1u);
   EXPECT_EQ(pool->counts().idle, 1u);
 }
@@ -239,7 +242,8 @@ TEST_F(H2PoolFaults, AnswerOfAHeadOnly) {
   unfinished.Submit(*pool);
   ASSERT_TRUE(Arrived(0, 2));
   Settings(0);
-  for (const std::uint32_t id : {1u, 3u}) peer.last().Send(test::HeadersFrame(id, test::Literal(":status", "204"), true));
+  for (const std::uint32_t id : {1u, 3u})
+    peer.last().Send(test::HeadersFrame(id, test::Literal(":status", "204"), true));
   EXPECT_TRUE(Until([&] { return whole.over() && unfinished.over(); }));
   EXPECT_TRUE(whole.good());
   EXPECT_TRUE(unfinished.good());
@@ -256,7 +260,8 @@ TEST_F(H2PoolFaults, C_07_WhoPausesBecauseOfBytesIsGrantedNoneForThem) {
   ASSERT_TRUE(Arrived(0, 1));
   Settings(0);
   EXPECT_EQ(call.stream.window(), 8192u);
-  peer.last().Send(test::HeadersFrame(1, test::Literal(":status", "200"), false) + test::DataFrame(1, std::string(8192, 'x'), false));
+  peer.last().Send(test::HeadersFrame(1, test::Literal(":status", "200"), false) +
+                   test::DataFrame(1, std::string(8192, 'x'), false));
   ASSERT_TRUE(Until([&] { return call.received.size() == 8192; }));
   Pass(milliseconds(10));
   EXPECT_EQ(Granted(1), 0u);

@@ -1,6 +1,7 @@
 #pragma once
 
-// One worker on a simulated network, servers whose every byte the test chooses, and exchanges that write down what they hear.
+// One worker on a simulated network, servers whose every byte the test chooses, and exchanges that write down what they
+// hear.
 
 #include <gtest/gtest.h>
 
@@ -47,7 +48,10 @@ struct PeerConnection final : rt::SocketHandler {
 class Peer final : rt::AcceptHandler {
  public:
   Peer(test::SimNetwork& network, rt::Worker& worker, const rt::Address& at)
-      : address(at), network_(network), fd_(network.OpenListener(at)), acceptor_(worker.loop().Listen(fd_, false, *this)) {}
+      : address(at),
+        network_(network),
+        fd_(network.OpenListener(at)),
+        acceptor_(worker.loop().Listen(fd_, false, *this)) {}
   ~Peer() {
     acceptor_.reset();
     network_.CloseListener(fd_);
@@ -139,7 +143,8 @@ class World : public testing::Test {
     rt::Timer timer(&late, [](void* flag) { *static_cast<bool*>(flag) = true; });
     worker.Arm(timer, limit);
     rt::Worker* const all[] = {&worker};
-    test::RunWorkers(network, all, [&] { return late || done(); }, limit * 2);
+    test::RunWorkers(
+        network, all, [&] { return late || done(); }, limit * 2);
     return done();
   }
   void Pass(Duration time) {
