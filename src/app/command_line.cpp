@@ -8,6 +8,7 @@
 #include <string>
 
 #include "app/daemon.hpp"
+#include "app/key_command.hpp"
 #include "app/log_setup.hpp"
 #include "app/version.hpp"
 #include "penstock/config/config.hpp"
@@ -80,6 +81,10 @@ int RunCommandLine(int argc, char** argv) {
       "check a configuration and everything it names; exit 1 with every error as FILE:LINE:COL: path: message");
   CLI::App* dump = with_config("dump", "print the effective configuration, secrets as ***");
   CLI::App* schema = app.add_subcommand("schema", "print the JSON Schema of the configuration");
+  CLI::App* key = app.add_subcommand("key", "API keys");
+  key->require_subcommand(1);
+  CLI::App* key_new = key->add_subcommand("new", "make a key and print it with its entry for auth.keys");
+  CLI::App* key_hash = key->add_subcommand("hash", "print the SHA-256 of the key on standard input");
   CLI::App* version =
       app.add_subcommand("version", "print version, commit, build flags and the event loops available here");
   try {
@@ -90,6 +95,8 @@ int RunCommandLine(int argc, char** argv) {
   if (serve->parsed()) return Serve(file);
   if (check->parsed()) return Check(file);
   if (dump->parsed()) return Dump(file);
+  if (key_new->parsed()) return NewKey();
+  if (key_hash->parsed()) return HashKey();
   if (schema->parsed()) {
     Print(stdout, config::JsonSchema());
   } else if (version->parsed()) {

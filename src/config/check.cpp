@@ -22,6 +22,7 @@ class Checker {
     CheckAdmin();
     CheckClusters();
     CheckModels();
+    CheckAuth();
   }
 
  private:
@@ -47,6 +48,7 @@ class Checker {
   void CheckCluster(const Cluster& cluster, const std::string& path);
   void CheckEndpoint(const Endpoint& endpoint, const std::string& path);
   void CheckModels();
+  void CheckAuth();
 
   struct NamedEndpoint {
     Url url;
@@ -153,6 +155,31 @@ void Checker::CheckModels() {
   for (std::size_t i = 0; i < config_.clusters.size(); ++i) {
     const std::string& name = config_.clusters[i].name;
     if (!name.empty() && !used.contains(name)) Warning(Index("clusters", i), "no model uses this cluster");
+  }
+}
+
+void Checker::CheckAuth() {
+  const Auth& auth = config_.auth;
+  std::unordered_map<std::string, std::string> names;
+  std::unordered_map<std::string, std::string> digests;
+  std::unordered_set<std::string> models{"*"};
+  for (const Model& model : config_.models) models.insert(model.name);
+  for (std::size_t i = 0; i < auth.keys.size(); ++i) {
+    const ApiKey& key = auth.keys[i];
+    const std::string path = Index("auth.keys", i);
+    Unique(names, key.name, path + ".name");
+    if (key.name == "anonymous") Error(path + ".name", "is what requests without a key are called");
+    if (key.key_sha256 != Digest{}) Unique(digests, ToHex(key.key_sha256), path + ".key_sha256");
+    for (std::size_t j = 0; j < key.models.size(); ++j) {
+      if (!key.models[j].empty() && !models.contains(key.models[j]))
+        Error(Index(path + ".models", j), "names no model of this file (aliases do not count)");
+    }
+    if (key.models.empty()) Warning(path + ".models", "is empty: this key may use no model");
+  }
+  if (!auth.keys.empty() || auth.allow_anonymous) return;
+  for (std::size_t i = 0; i < config_.server.listeners.size(); ++i) {
+    if (config_.server.listeners[i].address.is_loopback()) continue;
+    Error(Index("server.listeners", i) + ".address", "is not a loopback address, so auth.keys or auth.allow_anonymous is required");
   }
 }
 

@@ -131,6 +131,15 @@ std::string UrlFormat::Read(const Scalar& scalar, Value& value) {
 }
 Spelling UrlFormat::Spell(const Value& value) { return {value.ToString(), Style::kString}; }
 
+Facts DigestFormat::Describe() { return {.name = "SHA-256 in hexadecimal", .pattern = "^[0-9A-Fa-f]{64}$"}; }
+std::string DigestFormat::Read(const Scalar& scalar, Value& value) {
+  const std::optional<Digest> digest = DigestFromHex(scalar.text);
+  if (!digest.has_value()) return "must be 64 hexadecimal digits, as `penstock key hash` prints them";
+  value = *digest;
+  return {};
+}
+Spelling DigestFormat::Spell(const Value& value) { return {ToHex(value), Style::kString}; }
+
 Facts AccessLogFormat::Describe() { return {.name = "stderr, off or a path", .pattern = "^(stderr|off|\\.{0,2}/.+)$"}; }
 std::string AccessLogFormat::Read(const Scalar& scalar, Value& value) {
   const std::string_view text = scalar.text;

@@ -8,6 +8,7 @@
 #include "config/enums.hpp"
 #include "config/type.hpp"
 #include "penstock/base/address.hpp"
+#include "penstock/base/digest.hpp"
 #include "penstock/base/secret.hpp"
 #include "penstock/config/config.hpp"
 
@@ -123,6 +124,14 @@ struct UrlFormat {
   static Spelling Spell(const Value& value);
 };
 
+/// SHA-256 as 64 hexadecimal digits. No secret: nobody can use it to ask.
+struct DigestFormat {
+  using Value = Digest;
+  static Facts Describe();
+  static std::string Read(const Scalar& scalar, Value& value);
+  static Spelling Spell(const Value& value);
+};
+
 struct AccessLogFormat {
   using Value = AccessLog;
   static Facts Describe();
@@ -219,6 +228,10 @@ struct FormatOf<IpPrefix> {
 template <>
 struct FormatOf<Url> {
   using type = UrlFormat;
+};
+template <>
+struct FormatOf<Digest> {
+  using type = DigestFormat;
 };
 template <>
 struct FormatOf<AccessLog> {

@@ -40,6 +40,10 @@ const SectionType& SectionOf<Retry>();
 template <>
 const SectionType& SectionOf<Cluster>();
 template <>
+const SectionType& SectionOf<ApiKey>();
+template <>
+const SectionType& SectionOf<Auth>();
+template <>
 const SectionType& SectionOf<Config>();
 
 }  // namespace penstock::config

@@ -39,6 +39,25 @@ const SectionType& SectionOf<Model>() {
 }
 
 template <>
+const SectionType& SectionOf<ApiKey>() {
+  static const Field kFields[] = {
+      Key<&ApiKey::name>("name", "of the tenant, in metrics and the access log", Between(1, 128).Text(kNameRule).Required()),
+      Key<&ApiKey::key_sha256>("key_sha256", "SHA-256 of the key; penstock key new makes a key and shows it", Rules{}.Required()),
+      Key<&ApiKey::models>("models", "configured names of the models it may use; \"*\" = all", Between(1, 256).Text(kNameRule).Count(0, 10'000)),
+  };
+  return MakeSection<ApiKey>(kFields);
+}
+
+template <>
+const SectionType& SectionOf<Auth>() {
+  static const Field kFields[] = {
+      Key<&Auth::keys>("keys", "who may ask; none = everybody, which a listener beyond loopback refuses", Rules{}.Count(0, 10'000)),
+      Key<&Auth::allow_anonymous>("allow_anonymous", "serve requests without a key although there are keys, or beyond loopback; a wrong key is refused all the same"),
+  };
+  return MakeSection<Auth>(kFields);
+}
+
+template <>
 const SectionType& SectionOf<Config>() {
   static const Field kFields[] = {
       Key<&Config::server>("server", "the side of the clients", Rules{}.Required()),
@@ -46,6 +65,7 @@ const SectionType& SectionOf<Config>() {
       Key<&Config::log>("log", "logging to stderr"),
       Key<&Config::models>("models", "what is served", Rules{}.Count(1, 10'000).Required()),
       Key<&Config::clusters>("clusters", "who serves it", Rules{}.Count(1, 1'000).Required()),
+      Key<&Config::auth>("auth", "who may ask"),
   };
   return MakeSection<Config>(kFields);
 }

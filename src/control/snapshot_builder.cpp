@@ -82,6 +82,7 @@ class Builder {
     AddListeners();
     for (const config::Cluster& cluster : snapshot_->config.clusters) AddCluster(cluster);
     AddModels();
+    AddTenants();
     if (!errors_.empty()) return {nullptr, std::move(errors_)};
     return {std::move(snapshot_), {}};
   }
@@ -191,6 +192,12 @@ class Builder {
       proxy::WriteModelJson(json, model.name);
     }
     json += "]}";
+  }
+
+  void AddTenants() {
+    std::vector<std::string_view> models;
+    for (const proxy::ModelRoute& model : snapshot_->models) models.push_back(model.name);
+    snapshot_->tenants = std::make_unique<const proxy::Tenants>(snapshot_->config.auth, models, registry_);
   }
 
   const proxy::Snapshot* previous_;

@@ -92,6 +92,7 @@ void Answer::Reply(std::uint16_t status, std::string_view content_type, std::str
   head->Add("content-type", content_type, http::HeaderId::kContentType);
   SetContentLength(*head, body.size());
   if (retry_after > Duration::zero()) AddRetryAfter(*head, retry_after);
+  if (status == 401) head->Add("www-authenticate", "Bearer");  // RFC 9110 15.5.2
   AddOwnFields(*head);
   Send(*head, body.empty());
   context_.record.bytes_out += body.size();

@@ -31,6 +31,7 @@ void RequestContext::Clear(std::size_t body_keep_max) {
     body.clear();
   }
   request.reset();
+  tenant = nullptr;
   model = nullptr;
   cluster = nullptr;
   deadline = {};
@@ -64,7 +65,10 @@ void Exchange::Begin(server::ResponseStream& client, http::HeadPtr head, bool bo
     Refuse(*reject);
     return;
   }
-  if (const std::optional<Error> error = CheckHead(context_)) {
+  std::optional<Error> error = ChooseRoute(context_);
+  if (!error) error = Authenticate(context_);
+  if (!error) error = CheckHead(context_);
+  if (error) {
     Refuse(*error);
     return;
   }
@@ -168,11 +172,12 @@ void Exchange::Account() {
   const Duration overhead = duration - record.upstream_time;
   const telemetry::LabelId model = context_.model != nullptr ? context_.model->metrics->label.id() : gateway.other();
   const std::size_t route = context_.route != nullptr ? context_.route_index : Routes().size();
+  const telemetry::LabelId key = context_.tenant != nullptr ? context_.tenant->label.id() : gateway.anonymous();
   gateway.inflight.Sub(metrics.slab);
   gateway.overhead.Observe(metrics.slab, overhead);
-  metrics.CountRequest(route, model, gateway.anonymous(), record.status, duration);
+  metrics.CountRequest(route, model, key, record.status, duration);
   if (record.usage.known) {
-    metrics.CountTokens(model, gateway.anonymous(), record.usage.prompt_tokens, record.usage.completion_tokens);
+    metrics.CountTokens(model, key, record.usage.prompt_tokens, record.usage.completion_tokens);
   }
   if (!context_.worker.access_log.enabled()) return;
 
@@ -184,6 +189,7 @@ void Exchange::Account() {
       context_.protocol == server::Protocol::kHttp2 ? telemetry::Protocol::kHttp2 : telemetry::Protocol::kHttp1;
   line.method = context_.head->method_text();
   line.route = context_.route != nullptr ? context_.route->name : kNoRouteName;
+  if (context_.tenant != nullptr) line.key = context_.tenant->name;
   if (context_.request.has_value()) line.model = context_.request->model();
   if (context_.model != nullptr && record.attempts > 0) line.model_answered = context_.model->name;
   if (record.endpoint != nullptr) line.endpoint = record.endpoint->name();

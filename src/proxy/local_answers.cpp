@@ -29,14 +29,35 @@ std::string DecodePercent(std::string_view text) {
   return out;
 }
 
+/// A model that a key may not use does not exist for it.
+bool MaySee(const RequestContext& context, const ModelRoute& model) noexcept {
+  return context.tenant->MayUse(static_cast<std::size_t>(&model - context.snapshot().models.data()));
+}
+
+void AnswerModels(RequestContext& context, Answer& answer) {
+  if (context.tenant->every_model) {
+    answer.Reply(200, kJson, context.snapshot().models_json);
+    return;
+  }
+  std::string body = R"({"object":"list","data":[)";
+  const std::size_t empty = body.size();
+  for (const ModelRoute& model : context.snapshot().models) {
+    if (!MaySee(context, model)) continue;
+    if (body.size() != empty) body += ',';
+    WriteModelJson(body, model.name);
+  }
+  body += "]}";
+  answer.Reply(200, kJson, body);
+}
+
 }  // namespace
 
 void AnswerLocally(RequestContext& context, Answer& answer) {
   switch (context.route->kind) {
-    case RouteKind::kModels: answer.Reply(200, kJson, context.snapshot().models_json); return;
+    case RouteKind::kModels: AnswerModels(context, answer); return;
     case RouteKind::kModel: {
       const ModelRoute* model = context.snapshot().FindModel(DecodePercent(context.argument));
-      if (model == nullptr) {
+      if (model == nullptr || !MaySee(context, *model)) {
         AnswerError(context, answer, DownstreamError(ErrorCode::kModelNotFound, "the model does not exist"));
         return;
       }

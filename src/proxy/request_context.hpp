@@ -49,6 +49,7 @@ struct RequestContext {
   std::string_view argument;     ///< of a route that ends with "/"
   std::string body;
   std::optional<llm::RequestView> request;
+  const Tenant* tenant = nullptr;  ///< null: not known (yet)
   const ModelRoute* model = nullptr;
   const ClusterView* cluster = nullptr;
   policy::Deadline deadline;

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "penstock/config/admin_log.hpp"
+#include "penstock/config/auth.hpp"
 #include "penstock/config/clusters.hpp"
 #include "penstock/config/models.hpp"
 #include "penstock/config/server.hpp"
@@ -18,6 +19,7 @@ struct Config {
   Log log;
   std::vector<Model> models;
   std::vector<Cluster> clusters;
+  Auth auth;
 };
 
 /// The keys whose values differ and that only take effect at a start, as `server.workers` or

@@ -10,6 +10,7 @@
 #include "penstock/net/tls.hpp"
 #include "penstock/policy/balancer.hpp"
 #include "penstock/policy/retry_rules.hpp"
+#include "penstock/proxy/tenants.hpp"
 #include "penstock/server/options.hpp"
 #include "penstock/telemetry/gateway_metrics.hpp"
 #include "penstock/upstream/connection_pool.hpp"
@@ -42,6 +43,7 @@ struct Snapshot {
   std::uint64_t generation = 0;
   std::vector<ModelRoute> models;
   std::vector<ClusterRoute> clusters;
+  std::unique_ptr<const Tenants> tenants;
   std::string models_json;  ///< the answer to GET /v1/models
   std::shared_ptr<const server::Options> server_options;
   std::vector<std::shared_ptr<const net::TlsServerContext>> listener_tls;  ///< one per listener, null = cleartext

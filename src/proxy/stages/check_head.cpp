@@ -28,12 +28,17 @@ bool IsJson(std::string_view content_type) noexcept {
 
 }  // namespace
 
-std::optional<Error> CheckHead(RequestContext& context) {
+std::optional<Error> ChooseRoute(RequestContext& context) {
   const http::Head& head = *context.head;
   const Result<std::size_t> row = FindRoute(head.method, head.target(), context.argument);
   if (!row.has_value()) return row.error();
   context.route_index = *row;
   context.route = &Routes()[*row];
+  return std::nullopt;
+}
+
+std::optional<Error> CheckHead(RequestContext& context) {
+  const http::Head& head = *context.head;
   if (context.route->kind != RouteKind::kInference) return std::nullopt;
 
   const std::uint64_t body_max = context.snapshot().config.server.limits.request_body;

@@ -15,6 +15,11 @@ std::optional<Error> ChooseCluster(RequestContext& context) {
     error.param = "model";
     return error;
   }
+  if (!context.tenant->MayUse(static_cast<std::size_t>(context.model - snapshot.models.data()))) {
+    Error error = DownstreamError(ErrorCode::kModelForbidden, "the key may not use this model");
+    error.param = "model";
+    return error;
+  }
   context.cluster = &context.view->clusters[context.model->cluster];
 
   const Duration total = context.cluster->route->config->timeouts.total;

@@ -13,11 +13,15 @@ namespace penstock::proxy {
 class Answer;
 class Attempt;
 
-/// At the head, before a body is asked for: route, media type, announced size.
+/// The path and method name a row of the route table.
+std::optional<Error> ChooseRoute(RequestContext& context);
+/// Who asks. Before anything of a body is read, and before every look into a cache.
+std::optional<Error> Authenticate(RequestContext& context);
+/// At the head, before a body is asked for: media type, announced size.
 std::optional<Error> CheckHead(RequestContext& context);
 /// The body becomes a view of what it says; every byte of it is checked. A large one is read on another thread.
 rt::Task<std::optional<Error>> ParseBody(RequestContext& context);
-/// The model names a cluster.
+/// The model names a cluster; the tenant may use it.
 std::optional<Error> ChooseCluster(RequestContext& context);
 /// Attempts at endpoints until one delivers, the rules say no, or the deadline comes. Nothing = the answer is under way
 /// or out.

@@ -1,0 +1,26 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "penstock/base/digest.hpp"
+
+namespace penstock::config {
+
+/// A tenant. Its key is nowhere: only the digest of it is.
+struct ApiKey {
+  std::string name;               ///< in metrics and the access log
+  Digest key_sha256;              ///< of the key's bytes
+  std::vector<std::string> models{"*"};  ///< configured names it may use; "*" = all
+
+  friend bool operator==(const ApiKey&, const ApiKey&) = default;
+};
+
+struct Auth {
+  std::vector<ApiKey> keys;      ///< none: every client is anonymous
+  bool allow_anonymous = false;  ///< requests without a key are served although there are keys, or beyond loopback
+
+  friend bool operator==(const Auth&, const Auth&) = default;
+};
+
+}  // namespace penstock::config
