@@ -25,6 +25,7 @@ BIN = Path(os.environ.get("PENSTOCK_BIN", SOURCE / "build/dev/bin"))
 HANG = 20.0  # seconds; a condition that is not true by then never will be
 CANARY_MODEL = "canary"
 CANARY_MEDIAN_MS = 250  # what a loaded machine with sanitizers keeps; the gateway's own latency is measured by the benchmarks
+REST_LIMIT = 5.0  # seconds until nothing is left: shorter than the gateway's own timeouts, which would tidy up what it forgot
 CANARY_SLOWEST_MS = 5000  # an event loop that stood still
 RESTING = re.compile(r"penstock_(inflight_requests|buffered_bytes|upstream_inflight\{.*|upstream_connections\{.*state=\"(active|connecting)\".*)$")
 SANITIZER = re.compile(r"AddressSanitizer|LeakSanitizer|ThreadSanitizer|runtime error:|assertion .*failed|PENSTOCK_ASSERT", re.IGNORECASE)
@@ -333,7 +334,7 @@ class FaultCase(unittest.TestCase):
             until(lambda: canary.answers > answers or canary.failures, "O2: a canary's answer behind the last test")
             canary.end()
             until(lambda: not cls.gateway.not_at_rest(cls.world.files_at_start),
-                  lambda: f"O3: left behind: {cls.gateway.not_at_rest(cls.world.files_at_start)}")
+                  lambda: f"O3: left behind: {cls.gateway.not_at_rest(cls.world.files_at_start)}", REST_LIMIT)
         except AssertionError as error:
             return str(error)
         if canary.failures:
