@@ -45,11 +45,9 @@ void AddressCount::Leave(const std::string& ip) noexcept {
 }
 
 Server::Server(rt::Worker& worker, RequestSink& sink, ConnectionCount& count, std::shared_ptr<const Options> options)
-    : worker_(worker),
-      sink_(sink),
-      count_(count),
-      options_(std::move(options)),
-      room_timer_(this, [](void* self) { static_cast<Server*>(self)->ResumeIfRoom(); }) {}
+    : worker_(worker), sink_(sink), count_(count), options_(std::move(options)), room_timer_(this, [](void* self) {
+        static_cast<Server*>(self)->ResumeIfRoom();
+      }) {}
 
 Server::~Server() { CutAll(); }
 

@@ -64,6 +64,20 @@ def late_body(connection):
     connection.sendall(WHOLE)
 
 
+class Busy:
+    """Every second request is served, the others are asked to wait `wait_ms`."""
+
+    def __init__(self, wait_ms):
+        self.wait_ms, self.turn = wait_ms, 0
+
+    def __call__(self, connection):
+        self.turn += 1
+        if self.turn % 2 == 0:
+            return until_close(WHOLE)(connection)
+        return connection.sendall(b"HTTP/1.1 429 Too Many Requests\r\ncontent-type: application/json\r\nretry-after-ms: %d\r\n"
+                                  b"content-length: 2\r\nconnection: close\r\n\r\n{}" % self.wait_ms)
+
+
 def silent(connection):
     connection.recv(1)  # until the gateway has had enough
 
@@ -76,13 +90,14 @@ class Edges(FaultCase):
     @classmethod
     def make_world(cls):
         cls.backends = {"cut": Scripted(until_close(WHOLE[:-9])), "whole": Scripted(until_close(WHOLE)),
-                        "late": Scripted(late_body), "silent": Scripted(silent)}
+                        "late": Scripted(late_body), "silent": Scripted(silent),
+                        "busy": Scripted(Busy(150)), "busier": Scripted(Busy(9000))}
         refusing = socket.socket()
         refusing.bind(("127.0.0.1", 0))
         cls.refusing = refusing
 
         def config(world):
-            clusters = [cluster(name, [endpoint(backend.address)], retry={"attempts": 1}, timeouts={"headers": "300ms"})
+            clusters = [cluster(name, [endpoint(backend.address)], retry={"attempts": 2 if name.startswith("bus") else 1}, timeouts={"headers": "300ms"})
                         for name, backend in cls.backends.items() if name != "silent"]
             clusters.append(cluster("silent", [endpoint(cls.backends["silent"].address), endpoint("127.0.0.1:%d" % refusing.getsockname()[1])],
                                     retry={"attempts": 4}, timeouts={"headers": "300ms"}))
@@ -120,6 +135,14 @@ class Edges(FaultCase):
         for _ in range(4):
             self.ask("silent", stream=True)
         self.assertLessEqual(self.backends["silent"].count - before, 4)
+
+    def test_U_18_a_short_retry_after_is_waited_out_where_nobody_else_is(self):
+        begun = time.monotonic()
+        self.assertEqual(self.ask("busy").status, 200)
+        self.assertGreaterEqual(time.monotonic() - begun, 0.15)
+
+    def test_U_18_a_long_retry_after_is_passed_on(self):
+        self.assertEqual(self.ask("busier").status, 429)
 
     def test_J_04_the_configured_depth_counts(self):
         for depth, status in ((16, 400), (8, 200)):

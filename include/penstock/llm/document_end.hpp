@@ -5,9 +5,9 @@
 
 namespace penstock::llm {
 
-/// Owned by one Worker. Follows the brackets of a JSON document through any number of pieces and tells whether its last one
-/// closed: what a body without a length that ended with its connection must show before anybody calls it whole. It does
-/// not check the grammar.
+/// Owned by one Worker. Follows the brackets of a JSON document through any number of pieces and tells whether its last
+/// one closed: what a body without a length that ended with its connection must show before anybody calls it whole. It
+/// does not check the grammar.
 class DocumentEnd {
  public:
   void Feed(std::string_view bytes) noexcept;

@@ -30,7 +30,8 @@ class AddressCount {
   std::unordered_map<std::string, std::size_t> open_;  ///< bounded by `limits.connections`
 };
 
-/// Shared: atomics and AddressCount's mutex, for all workers' servers, so that the connection limits hold for the process.
+/// Shared: atomics and AddressCount's mutex, for all workers' servers, so that the connection limits hold for the
+/// process.
 struct ConnectionCount {
   std::atomic<std::size_t> open{0};
   std::atomic<std::uint64_t> accepted{0};  ///< ever
@@ -93,7 +94,7 @@ class Server {
   std::size_t own_count_ = 0;
   bool draining_ = false;
   bool accepting_ = true;
-  bool paused_ = false;  ///< at the connection limit
+  bool paused_ = false;   ///< at the connection limit
   rt::Timer room_timer_;  ///< while paused: another worker's connection may be the one that leaves
 };
 

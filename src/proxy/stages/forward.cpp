@@ -1,4 +1,5 @@
 #include "penstock/llm/error_shapes.hpp"
+#include "penstock/policy/retry_after.hpp"
 #include "penstock/proxy/error_reply.hpp"
 #include "proxy/attempt.hpp"
 #include "proxy/stages/stages.hpp"
@@ -44,6 +45,25 @@ policy::AttemptFailure FailureOf(const Attempt& attempt) {
   return failure;
 }
 
+/// How long to wait before the endpoint that refused may be asked again; nothing: longer than `retry_after_max` or the
+/// request's deadline allow, or it did not say.
+std::optional<Duration> WaitFor(const RequestContext& context, const Attempt& attempt) {
+  if (attempt.result().kind != AttemptResult::Kind::kRefused) return std::nullopt;
+  const http::Head& head = attempt.refusal_head();
+  const auto wait = policy::ParseRetryAfter(head.Find(http::HeaderId::kRetryAfter),
+                                            head.Find(http::HeaderId::kRetryAfterMs), context.worker.worker.Wall());
+  if (!wait.has_value() || *wait > context.cluster->route->config->retry.retry_after_max) return std::nullopt;
+  if (context.deadline.Expired(context.now() + *wait)) return std::nullopt;
+  return wait;
+}
+
+rt::Task<void> Sleep(rt::Worker& worker, Duration time) {
+  rt::Signal over;
+  rt::Timer timer(&over, [](void* signal) { static_cast<rt::Signal*>(signal)->Set(); });
+  worker.Arm(timer, time);
+  co_await over;
+}
+
 /// The upstream's own error, in the client's family's shape.
 void ReplyRefusal(RequestContext& context, Answer& answer, const Attempt& attempt, bool retries_used) {
   const http::Head& head = attempt.refusal_head();
@@ -68,6 +88,12 @@ rt::Task<std::optional<Error>> Forward(RequestContext& context, Answer& answer, 
     Choice choice = Choose(cluster, *candidates, barred);
     if (choice.pool == nullptr && progress.attempts > 0) {
       // No other endpoint is left; one that answered badly may be asked again.
+      candidates.emplace(*cluster.balancer, pick);
+      choice = Choose(cluster, *candidates, barred);
+    }
+    if (const auto wait = choice.pool == nullptr && progress.attempts > 0 ? WaitFor(context, attempt) : std::nullopt) {
+      co_await Sleep(context.worker.worker, *wait);
+      barred = {};
       candidates.emplace(*cluster.balancer, pick);
       choice = Choose(cluster, *candidates, barred);
     }
