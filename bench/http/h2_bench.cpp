@@ -70,8 +70,8 @@ class Server final : public H2ConnectionHandler {
     checksum += head->list_bytes();
     CountingStream& stream = streams_[static_cast<std::size_t>(id / 2) % std::size(streams_)];
     stream = CountingStream{};
-    static const std::string body(64 * 1024, 'r');
-    stream.source = body.data();
+    static const std::string kBody(64 * 1024, 'r');
+    stream.source = kBody.data();
     stream.left = kResponseBytes;
     last = id;
     if (end || answer_at_once) codec->SubmitResponse(id, response_, false);
@@ -130,9 +130,9 @@ class Client final : public H2ConnectionHandler {
   void OnPingAck() override {}
 
   std::int32_t Request(CountingStream& stream) {
-    static const std::string body(kRequestBytes, 'q');
+    static const std::string kBody(kRequestBytes, 'q');
     stream = CountingStream{};
-    stream.source = body.data();
+    stream.source = kBody.data();
     stream.left = kRequestBytes;
     return codec->SubmitRequest(head_, false, stream);
   }
