@@ -30,7 +30,7 @@ class CountingStream final : public H2StreamHandler {
     unconsumed += bytes.size();
   }
   void OnEnd() override { ended = true; }
-  void OnClosed(H2Error, bool) override { closed = true; }
+  void OnClosed(H2Error, H2Fate) override { closed = true; }
   BodyPiece PullBody(char* to, std::size_t capacity) override {
     const std::size_t bytes = std::min(capacity, left);
     std::memcpy(to, source, bytes);
