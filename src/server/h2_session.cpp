@@ -60,7 +60,7 @@ void H2Stream::CutBody() {
   BodyReady();
 }
 
-void H2Stream::OnResponse(http::HeadPtr, bool) { PENSTOCK_ASSERT(false && "a server's stream gets no response"); }
+void H2Stream::OnResponse(http::HeadPtr, bool) { PENSTOCK_UNREACHABLE("a server's stream gets no response"); }
 
 void H2Stream::OnBody(std::string_view bytes) {
   window_bytes_ += bytes.size();

@@ -22,7 +22,7 @@ struct ParseJob {
   Parsed operator()() {
     llm::JsonParser parser(seed, depth_max);
     Result<llm::RequestView> view = llm::ParseRequest(family, body, parser);
-    return {std::move(view), std::move(body)};
+    return {view, std::move(body)};
   }
 };
 
