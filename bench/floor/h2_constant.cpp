@@ -32,13 +32,12 @@ constexpr std::size_t kWriteBytes = 64 * 1024;
 
 ssize_t ReadBody(nghttp2_session*, std::int32_t, std::uint8_t* to, std::size_t capacity, std::uint32_t* flags,
                  nghttp2_data_source* source, void*) {
-  static const std::vector<std::uint8_t> body(kBodyBytes, 'x');
-  auto sent = reinterpret_cast<std::uintptr_t>(source->ptr);  // the stream's progress, kept in its data source
+  static const std::vector<std::uint8_t> kBody(kBodyBytes, 'x');
+  const auto sent = static_cast<std::size_t>(source->fd);  // the stream's progress, kept in its data source
   const std::size_t bytes = std::min(capacity, kBodyBytes - sent);
-  std::memcpy(to, body.data() + sent, bytes);
-  sent += bytes;
-  source->ptr = reinterpret_cast<void*>(sent);
-  if (sent == kBodyBytes) *flags |= NGHTTP2_DATA_FLAG_EOF;
+  std::memcpy(to, kBody.data() + sent, bytes);
+  source->fd = static_cast<int>(sent + bytes);
+  if (sent + bytes == kBodyBytes) *flags |= NGHTTP2_DATA_FLAG_EOF;
   return static_cast<ssize_t>(bytes);
 }
 

@@ -30,7 +30,7 @@ class CountingStream final : public H2StreamHandler {
     unconsumed += bytes.size();
   }
   void OnEnd() override { ended = true; }
-  void OnClosed(H2Error, bool) override { closed = true; }
+  void OnClosed(H2Error, H2Fate) override { closed = true; }
   BodyPiece PullBody(char* to, std::size_t capacity) override {
     const std::size_t bytes = std::min(capacity, left);
     std::memcpy(to, source, bytes);
@@ -70,8 +70,8 @@ class Server final : public H2ConnectionHandler {
     checksum += head->list_bytes();
     CountingStream& stream = streams_[static_cast<std::size_t>(id / 2) % std::size(streams_)];
     stream = CountingStream{};
-    static const std::string body(64 * 1024, 'r');
-    stream.source = body.data();
+    static const std::string kBody(64 * 1024, 'r');
+    stream.source = kBody.data();
     stream.left = kResponseBytes;
     last = id;
     if (end || answer_at_once) codec->SubmitResponse(id, response_, false);
@@ -130,9 +130,9 @@ class Client final : public H2ConnectionHandler {
   void OnPingAck() override {}
 
   std::int32_t Request(CountingStream& stream) {
-    static const std::string body(kRequestBytes, 'q');
+    static const std::string kBody(kRequestBytes, 'q');
     stream = CountingStream{};
-    stream.source = body.data();
+    stream.source = kBody.data();
     stream.left = kRequestBytes;
     return codec->SubmitRequest(head_, false, stream);
   }
@@ -191,7 +191,7 @@ std::string WindowUpdate(std::uint32_t increment) {
 }
 
 /// `streams` requests per read, all answered in one write: the server's codec alone.
-void BM_H2ServerRequest(benchmark::State& bench) {
+void H2ServerRequest(benchmark::State& bench) {
   const int streams = static_cast<int>(bench.range(0));
   Worker worker;
   Server server(worker);
@@ -236,10 +236,10 @@ void BM_H2ServerRequest(benchmark::State& bench) {
   bench.counters["mallocs"] = static_cast<double>(worker.memory.system_allocations() - allocations) /
                               static_cast<double>(bench.iterations() * streams);
 }
-BENCHMARK(BM_H2ServerRequest)->Arg(1)->Arg(10);
+BENCHMARK(H2ServerRequest)->Arg(1)->Arg(10);
 
 /// Both ends: a client codec asks, the server codec answers.
-void BM_H2RoundTrip(benchmark::State& bench) {
+void H2RoundTrip(benchmark::State& bench) {
   Worker worker;
   Server server(worker);
   Client client(worker);
@@ -259,10 +259,10 @@ void BM_H2RoundTrip(benchmark::State& bench) {
   }
   bench.SetItemsProcessed(bench.iterations());
 }
-BENCHMARK(BM_H2RoundTrip);
+BENCHMARK(H2RoundTrip);
 
 /// One SSE event: the client codec receives a DATA frame, the server codec relays it (100 bytes each).
-void BM_H2RelayEvent(benchmark::State& bench) {
+void H2RelayEvent(benchmark::State& bench) {
   constexpr std::size_t kEventBytes = 100;
   Worker worker;
   Server server(worker);
@@ -293,7 +293,7 @@ void BM_H2RelayEvent(benchmark::State& bench) {
   if (call.received < static_cast<std::size_t>(events) * kEventBytes) bench.SkipWithError("events were lost");
   bench.SetItemsProcessed(bench.iterations());
 }
-BENCHMARK(BM_H2RelayEvent);
+BENCHMARK(H2RelayEvent);
 
 std::string Frame(std::uint8_t type, std::uint8_t flags, std::uint32_t stream, std::string_view payload) {
   std::string frame;
@@ -306,7 +306,7 @@ std::string Frame(std::uint8_t type, std::uint8_t flags, std::uint32_t stream, s
 
 /// Row H2-25: 16,000 one-byte references to a field of 4,000 bytes, per block. The limit is 0.03 s of CPU per MB of
 /// attack; without the cut-off nghttp2 takes 1.2.
-void BM_H2HpackBomb(benchmark::State& bench) {
+void H2HpackBomb(benchmark::State& bench) {
   const std::string pseudo(
       "\x83\x87\x84\x41\x01"
       "a",
@@ -340,7 +340,7 @@ void BM_H2HpackBomb(benchmark::State& bench) {
   bench.counters["cpu_s_per_mb"] =
       benchmark::Counter(static_cast<double>(bytes) / 1e6, benchmark::Counter::kIsRate | benchmark::Counter::kInvert);
 }
-BENCHMARK(BM_H2HpackBomb)->Unit(benchmark::kMillisecond);
+BENCHMARK(H2HpackBomb)->Unit(benchmark::kMillisecond);
 
 std::size_t ResidentBytes() {
   std::size_t total = 0;
@@ -352,7 +352,7 @@ std::size_t ResidentBytes() {
 }
 
 /// What an idle server connection holds after one request and response: in nghttp2's blocks, and of real memory.
-void BM_H2IdleConnection(benchmark::State& bench) {
+void H2IdleConnection(benchmark::State& bench) {
   constexpr std::size_t kConnections = 1000;
   Worker client_worker;
   for (auto _ : bench) {
@@ -377,7 +377,7 @@ void BM_H2IdleConnection(benchmark::State& bench) {
     bench.counters["nghttp2_blocks"] = static_cast<double>(worker.memory.used_bytes()) / kConnections;
   }
 }
-BENCHMARK(BM_H2IdleConnection)->Unit(benchmark::kMillisecond)->Iterations(1);
+BENCHMARK(H2IdleConnection)->Unit(benchmark::kMillisecond)->Iterations(1);
 
 }  // namespace
 }  // namespace penstock::http

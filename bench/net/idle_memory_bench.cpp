@@ -20,13 +20,13 @@ namespace penstock::net {
 namespace {
 
 struct Peer final : TransportHandler {
-  explicit Peer(rt::Worker& worker, bool client) : client_(client), transport(worker, *this) {}
+  Peer(rt::Worker& worker, bool asks) : client(asks), transport(worker, *this) {}
   void OnOpen() override {
-    if (client_) Say(std::string(600, 'q'));
+    if (client) Say(std::string(600, 'q'));
   }
   void OnData(std::string_view bytes) override {
     received += bytes.size();
-    if (!client_ && received == 600) Say(std::string(1024, 'a'));
+    if (!client && received == 600) Say(std::string(1024, 'a'));
   }
   void OnEnd() override {}
   void OnRoom() override {}
@@ -35,7 +35,7 @@ struct Peer final : TransportHandler {
     transport.out().Append(text);
     transport.Flush();
   }
-  bool client_;
+  bool client;
   std::size_t received = 0;
   Transport transport;
 };
@@ -83,7 +83,7 @@ void IdleConnection(benchmark::State& state) {
   const auto files_of_server = authority.Issue("server", {.dns = {"gateway.test"}});
   const auto server_tls = *TlsServerContext::Make({files_of_server.certificate, files_of_server.private_key});
   const auto client_tls = *TlsClientContext::Make({.ca = authority.file()});
-  const ListenSocket listener = std::move(*ListenSocket::Open(*rt::Address::Parse("127.0.0.1:0"), false));
+  const ListenSocket listener = *ListenSocket::Open(*rt::Address::Parse("127.0.0.1:0"), false);
   for (auto _ : state) {
     const pid_t child = fork();
     if (child == 0) RunClients(listener.address(), secure ? client_tls.get() : nullptr, count);

@@ -16,6 +16,7 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/write.hpp>
+#include <cstdlib>
 #include <functional>
 #include <memory>
 #include <thread>
@@ -33,8 +34,7 @@ constexpr std::uint64_t kRoundTripsPerIteration = 2000;
 int ListenOnLoopback(Address& address) {
   const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   const Address any = *Address::Parse("127.0.0.1:0");
-  ::bind(fd, any.get(), any.size());
-  ::listen(fd, kConnections);
+  if (::bind(fd, any.get(), any.size()) != 0 || ::listen(fd, kConnections) != 0) std::abort();
   sockaddr_storage storage{};
   socklen_t size = sizeof storage;
   ::getsockname(fd, reinterpret_cast<sockaddr*>(&storage), &size);
@@ -61,7 +61,7 @@ class Clients {
     for (int i = 0; i < kConnections; ++i) {
       const int fd = fds[static_cast<std::size_t>(i)] = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
       const int on = 1;
-      ::connect(fd, address.get(), address.size());
+      if (::connect(fd, address.get(), address.size()) != 0) std::abort();
       ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
       epoll_event event{};
       event.events = EPOLLIN;

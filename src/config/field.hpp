@@ -47,12 +47,12 @@ Spelling SpellScalar(const void* value) {
 
 template <class Format>
 const ScalarType& ScalarOf() {
-  static const ScalarType type = [] {
+  static const ScalarType kType = [] {
     ScalarType scalar{Format::Describe, ReadScalar<Format>, SpellScalar<Format>, nullptr};
     if constexpr (requires { Format::kBound; }) scalar.bound = &Format::kBound;
     return scalar;
   }();
-  return type;
+  return kType;
 }
 
 template <class T, class Format>
@@ -61,12 +61,12 @@ Type TypeOf();
 template <class T, class Format>
 const ListType& ListOf() {
   using List = std::vector<T>;
-  static const ListType type = {
+  static const ListType kType = {
       TypeOf<T, Format>(), [](const void* list) { return static_cast<const List*>(list)->size(); },
       [](const void* list, std::size_t i) { return static_cast<const void*>(&(*static_cast<const List*>(list))[i]); },
       [](void* list) { return static_cast<void*>(&static_cast<List*>(list)->emplace_back()); },
       [](void* list) { static_cast<List*>(list)->clear(); }};
-  return type;
+  return kType;
 }
 
 template <class T, class Format>
@@ -104,9 +104,9 @@ Field Key(std::string_view name, std::string_view help, const Rules& rules = {})
 
 template <class T>
 const SectionType& MakeSection(std::span<const Field> fields) {
-  static const T defaults{};
-  static const SectionType section{fields, &defaults};
-  return section;
+  static const T kDefaults{};
+  static const SectionType kSection{fields, &kDefaults};
+  return kSection;
 }
 
 }  // namespace penstock::config

@@ -17,7 +17,7 @@ void Workers::Ask(const std::function<void(proxy::Gateway&, std::size_t)>& lette
     std::function<void(proxy::Gateway&, std::size_t)> letter;
     std::function<void()> done;
   };
-  const auto round = std::make_shared<Round>(posts_.size(), letter, std::move(done));
+  const std::shared_ptr<Round> round(new Round{posts_.size(), letter, std::move(done)});
   for (std::size_t i = 0; i < posts_.size(); ++i) {
     posts_[i]([round, i, &home = home_, alive = std::weak_ptr(alive_)](proxy::Gateway& gateway) {
       round->letter(gateway, i);

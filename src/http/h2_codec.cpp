@@ -38,12 +38,12 @@ char* PutFrameHeader(char* to, std::uint32_t length, std::uint8_t type) noexcept
 
 }  // namespace
 
-H2State::H2State(H2Codec::Side side_, H2Memory& memory_, HeadPool& heads_, const H2Limits& limits,
-                 H2ConnectionHandler& handler_)
-    : side(side_),
-      memory(memory_),
-      heads(heads_),
-      handler(handler_),
+H2State::H2State(H2Codec::Side our_side, H2Memory& h2_memory, HeadPool& head_pool, const H2Limits& limits,
+                 H2ConnectionHandler& connection)
+    : side(our_side),
+      memory(h2_memory),
+      heads(head_pool),
+      handler(connection),
       max_concurrent_streams(limits.max_concurrent_streams),
       budget(limits),
       builder(limits),

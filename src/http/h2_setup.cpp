@@ -20,14 +20,14 @@ void* Realloc(void* block, std::size_t size, void* memory) {
 
 /// One table for all sessions; nghttp2 copies it into each.
 const nghttp2_session_callbacks* Callbacks() {
-  static const nghttp2_session_callbacks* const table = [] {
+  static const nghttp2_session_callbacks* const kTable = [] {
     nghttp2_session_callbacks* callbacks = nullptr;
     PENSTOCK_ASSERT(nghttp2_session_callbacks_new(&callbacks) == 0);
     SetReceiveCallbacks(callbacks);
     SetSendCallbacks(callbacks);
     return callbacks;
   }();
-  return table;
+  return kTable;
 }
 
 nghttp2_option* MakeOptions(const H2Limits& limits) {

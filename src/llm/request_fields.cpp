@@ -50,23 +50,23 @@ constexpr std::uint32_t kGeneration = Bit(Field::kModel) | kSampling | Bit(Field
 }  // namespace
 
 FieldSets FieldsOf(Family family) noexcept {
-  constexpr std::uint32_t model = Bit(Field::kModel);
+  constexpr std::uint32_t kModel = Bit(Field::kModel);
   switch (family) {
-    case Family::kChat: return {kGeneration | Bit(Field::kMessages), model | Bit(Field::kMessages)};
-    case Family::kCompletions: return {kGeneration | Bit(Field::kPrompt), model | Bit(Field::kPrompt)};
-    case Family::kEmbeddings: return {model | Bit(Field::kInput) | Bit(Field::kUser), model | Bit(Field::kInput)};
+    case Family::kChat: return {kGeneration | Bit(Field::kMessages), kModel | Bit(Field::kMessages)};
+    case Family::kCompletions: return {kGeneration | Bit(Field::kPrompt), kModel | Bit(Field::kPrompt)};
+    case Family::kEmbeddings: return {kModel | Bit(Field::kInput) | Bit(Field::kUser), kModel | Bit(Field::kInput)};
     case Family::kResponses:
-      return {model | kSampling | Bit(Field::kStream) | Bit(Field::kStreamOptions) | Bit(Field::kMaxOutputTokens),
-              model};
+      return {kModel | kSampling | Bit(Field::kStream) | Bit(Field::kStreamOptions) | Bit(Field::kMaxOutputTokens),
+              kModel};
     case Family::kMessages:
-      return {model | Bit(Field::kTemperature) | Bit(Field::kTopP) | Bit(Field::kStream) | Bit(Field::kMessages) |
+      return {kModel | Bit(Field::kTemperature) | Bit(Field::kTopP) | Bit(Field::kStream) | Bit(Field::kMessages) |
                   Bit(Field::kMaxTokens),
-              model | Bit(Field::kMessages)};
-    case Family::kCountTokens: return {model | Bit(Field::kMessages), model | Bit(Field::kMessages)};
+              kModel | Bit(Field::kMessages)};
+    case Family::kCountTokens: return {kModel | Bit(Field::kMessages), kModel | Bit(Field::kMessages)};
     case Family::kRerank:
-    case Family::kScore: return {model, model};
+    case Family::kScore: return {kModel, kModel};
     case Family::kTokenize:
-    case Family::kDetokenize: return {model, 0};
+    case Family::kDetokenize: return {kModel, 0};
   }
   return {0, 0};
 }

@@ -33,23 +33,32 @@ bool IsStale(const rt::Address& address, const std::string& path) {
   return refused;
 }
 
+/// 0 where nothing is.
+ino_t InodeOf(const std::string& path) {
+  struct stat status {};
+  return ::lstat(path.c_str(), &status) == 0 ? status.st_ino : 0;
+}
+
 }  // namespace
 
 ListenSocket::ListenSocket(ListenSocket&& other) noexcept
     : fd_(std::exchange(other.fd_, -1)),
       address_(other.address_),
-      unlink_path_(std::exchange(other.unlink_path_, {})) {}
+      unlink_path_(std::exchange(other.unlink_path_, {})),
+      unlink_inode_(other.unlink_inode_) {}
 
 ListenSocket& ListenSocket::operator=(ListenSocket&& other) noexcept {
   std::swap(fd_, other.fd_);
   std::swap(address_, other.address_);
   std::swap(unlink_path_, other.unlink_path_);
+  std::swap(unlink_inode_, other.unlink_inode_);
   return *this;
 }
 
+// The file first: behind the close, the path may be a successor's, which took ours for stale.
 ListenSocket::~ListenSocket() {
+  if (!unlink_path_.empty() && InodeOf(unlink_path_) == unlink_inode_) ::unlink(unlink_path_.c_str());
   if (fd_ >= 0) ::close(fd_);
-  if (!unlink_path_.empty()) ::unlink(unlink_path_.c_str());
 }
 
 std::optional<std::string> ListenSocket::WhyTaken(const rt::Address& address) {
@@ -79,7 +88,10 @@ Result<ListenSocket, std::string> ListenSocket::Open(const rt::Address& address,
     ::unlink(path.c_str());
     if (::bind(listener.fd_, address.get(), address.size()) != 0) return Describe(address, errno);
   }
-  if (address.is_unix()) listener.unlink_path_ = address.ToString().substr(5);
+  if (address.is_unix()) {
+    listener.unlink_path_ = address.ToString().substr(5);
+    listener.unlink_inode_ = InodeOf(listener.unlink_path_);
+  }
   if (::listen(listener.fd_, kBacklog) != 0) return Describe(address, errno);
   sockaddr_storage bound{};
   socklen_t size = sizeof bound;

@@ -42,8 +42,8 @@ BIO_METHOD* MakeMethod() {
 }  // namespace
 
 BIO* NewStreamBio(TlsStream& stream) {
-  static BIO_METHOD* const method = MakeMethod();
-  BIO* bio = BIO_new(method);
+  static BIO_METHOD* const kMethod = MakeMethod();
+  BIO* bio = BIO_new(kMethod);
   PENSTOCK_ASSERT(bio != nullptr);
   BIO_set_data(bio, &stream);
   return bio;

@@ -93,6 +93,7 @@ void Answer::Reply(std::uint16_t status, std::string_view content_type, std::str
   SetContentLength(*head, body.size());
   if (retry_after > Duration::zero()) AddRetryAfter(*head, retry_after);
   if (status == 401) head->Add("www-authenticate", "Bearer");  // RFC 9110 15.5.2
+  if (status == 405) head->Add("allow", AllowedMethods(context_.head->target()));
   AddOwnFields(*head);
   Send(*head, body.empty());
   context_.record.bytes_out += body.size();
@@ -132,9 +133,10 @@ void Answer::AddOwnFields(http::Head& head) {
   if (context_.family() == llm::Family::kMessages) head.Add("request-id", record.id(), http::HeaderId::kRequestId);
   if (context_.model != nullptr) head.Add("x-penstock-model", context_.model->name);
   if (head.status >= 400 && record.attempts > 1) head.Add("x-should-retry", "false");  // we did already
-  const Duration upstream =
-      record.upstream_time + (record.forwarded != TimePoint{} ? context_.now() - record.forwarded : Duration{});
-  const Duration total = context_.now() - record.began;
+  // The turn's own time would leave out the work of this turn: all there is, mostly.
+  const Duration running = record.forwarded != TimePoint{} ? context_.now() - record.forwarded : Duration{};
+  const Duration upstream = record.upstream_time + std::max(running, Duration{});
+  const Duration total = context_.worker.worker.ReadClock() - record.began;
   ServerTiming timing(total - upstream, upstream);
   head.Add("server-timing", timing.view());
   if (context_.view != nullptr && context_.snapshot().config.server.expose_upstream && record.endpoint != nullptr) {

@@ -15,7 +15,10 @@ class Answer {
   explicit Answer(RequestContext& context);
 
   // An upstream's answer.
-  void Hold(http::HeadPtr upstream_head) { upstream_head_ = std::move(upstream_head); }
+  void Hold(http::HeadPtr upstream_head) {
+    upstream_framing_ = upstream_head->framing;
+    upstream_head_ = std::move(upstream_head);
+  }
   void Append(std::string_view bytes);
   std::size_t held() const noexcept { return held_.size(); }
   /// What is held, in one piece; `scratch` is used when it is not.
@@ -39,6 +42,7 @@ class Answer {
   /// Bytes on their way to the client that have not left.
   std::size_t backlog() const noexcept;
   const http::Head* upstream_head() const noexcept { return upstream_head_.get(); }
+  http::Framing upstream_framing() const noexcept { return upstream_framing_; }  ///< also when the head is gone
   void Reset();
 
  private:
@@ -47,6 +51,7 @@ class Answer {
 
   RequestContext& context_;
   http::HeadPtr upstream_head_;
+  http::Framing upstream_framing_ = http::Framing::kNone;
   Chain held_;
   bool committed_ = false;
 };

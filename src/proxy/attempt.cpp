@@ -11,8 +11,12 @@ constexpr std::size_t kWatermarkMax = 64 * 1024;     // a reader that keeps up m
 constexpr std::size_t kWatermarkCrowded = 4 * 1024;  // while all together hold more than buffered_bytes; HTTP/1.1
 constexpr std::string_view kKeepaliveComment = ": keep-alive\n\n";
 
-bool IsEventStream(const http::Head& head) noexcept {
-  return head.Find(http::HeaderId::kContentType).starts_with("text/event-stream");
+/// Media types are compared without case (RFC 9110 8.3.1).
+bool HasMediaType(const http::Head& head, std::string_view lower) noexcept {
+  const std::string_view value = head.Find(http::HeaderId::kContentType);
+  if (value.size() < lower.size()) return false;
+  return std::equal(lower.begin(), lower.end(), value.begin(),
+                    [](char want, char c) { return want == (c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c); });
 }
 
 /// A lost client is noticed at once only while the answer streams (BACKENDS.md: llama-server).
@@ -67,7 +71,7 @@ void Attempt::Begin(EndpointPool& pool, policy::LoadLease lease, std::uint32_t n
   paused_ = false;
   due_ = keepalive_due_ = TimePoint::Max();
   relay_.emplace<std::monostate>();
-  begun_ = context_.now();
+  begun_ = context_.worker.worker.ReadClock();
   received_ = 0;
   watermark_ = context_.snapshot().config.server.limits.stream_buffer;
 
@@ -105,11 +109,11 @@ void Attempt::OnHead(http::HeadPtr head) {
     relay_.emplace<RefusalRelay>();
     return;
   }
-  if (head->status != 200 || head->Find(http::HeaderId::kContentType).starts_with("text/html")) {
+  if (head->status != 200 || HasMediaType(*head, "text/html")) {
     Fail(UpstreamError(ErrorCode::kUpstreamProtocol, Retry::kUnproven, "the upstream's answer is none of this API's"));
     return;
   }
-  const bool events = IsEventStream(*head);
+  const bool events = HasMediaType(*head, "text/event-stream");
   answer_.Hold(std::move(head));
   if (events && aggregate_) {
     relay_.emplace<AggregateRelay>(context_, answer_);
@@ -118,7 +122,13 @@ void Attempt::OnHead(http::HeadPtr head) {
   } else {
     relay_.emplace<PlainRelay>(context_, answer_);
   }
-  if (events && streamed_) Await(context_.cluster->route->config->timeouts.first_token, "no first token in time");
+  if (!streamed_) return;
+  const config::Timeouts& timeouts = context_.cluster->route->config->timeouts;
+  if (events) {
+    Await(timeouts.first_token, "no first token in time");
+  } else {
+    Await(timeouts.idle, "the answer stood still");  // it was asked to stream and answers in one piece (FAULTS U-16)
+  }
 }
 
 void Attempt::OnBody(std::string_view bytes) {
@@ -197,12 +207,15 @@ void Attempt::Finish(AttemptResult::Kind kind, const Error& error) {
 }
 
 void Attempt::CountOutcome() {
+  // What a stream that did not end has told of its tokens (FAULTS C-01).
+  if (const auto* stream = std::get_if<StreamRelay>(&relay_); stream != nullptr && !context_.record.usage.known)
+    context_.record.usage = stream->usage();
   telemetry::Slab& slab = context_.worker.metrics.slab;
   const telemetry::EndpointMetrics& metrics = pool_->endpoint().metrics;
   metrics.inflight.Sub(slab);
   const auto outcome = cancelled_ ? telemetry::AttemptOutcome::kCancelled : OutcomeOf(result_);
   metrics.attempts[static_cast<std::size_t>(outcome)].Add(slab);
-  context_.record.upstream_time += context_.now() - begun_;
+  context_.record.upstream_time += std::max(context_.now() - begun_, Duration{});
   context_.record.forwarded = TimePoint{};
 }
 
@@ -241,11 +254,15 @@ void Attempt::Progress(const RelayStep& step) {
   content_seen_ = content_seen_ || step.content;
   if (!streamed_ || !content_seen_) return;
   Await(context_.cluster->route->config->timeouts.idle, "the stream stood still");
+  AwaitSilence();
+}
+
+/// A comment is due when the upstream says nothing for so long.
+void Attempt::AwaitSilence() {
   const Duration keepalive = context_.snapshot().config.server.sse_keepalive;
-  if (keepalive > Duration::zero() && std::holds_alternative<StreamRelay>(relay_)) {
-    keepalive_due_ = context_.now() + keepalive;
-    if (timer_.deadline() > keepalive_due_) context_.worker.worker.timers().Arm(timer_, keepalive_due_);
-  }
+  if (keepalive == Duration::zero() || !std::holds_alternative<StreamRelay>(relay_)) return;
+  keepalive_due_ = context_.now() + keepalive;
+  if (timer_.deadline() > keepalive_due_) context_.worker.worker.timers().Arm(timer_, keepalive_due_);
 }
 
 void Attempt::OnTimer() {
@@ -294,6 +311,7 @@ void Attempt::OnSent() {
   if (!paused_ || backlog > PauseAt() / 2) return;
   paused_ = false;
   if (streamed_) Await(context_.cluster->route->config->timeouts.idle, "the stream stood still");
+  AwaitSilence();
   stream_.SetPaused(false);
 }
 

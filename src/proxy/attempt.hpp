@@ -61,6 +61,7 @@ class Attempt final : public upstream::StreamHandler {
   void Finish(AttemptResult::Kind kind, const Error& error);
   void Await(Duration limit, const char* what);
   void Progress(const RelayStep& step);
+  void AwaitSilence();
   void OnTimer();
   std::size_t PauseAt() const noexcept;
   void Backpressure();

@@ -45,7 +45,9 @@ Exchange::Exchange(Gateway& gateway, WorkerContext& worker)
       context_(worker),
       answer_(context_),
       attempt_(context_, answer_),
-      deadline_timer_(this, [](void* self) { static_cast<Exchange*>(self)->OnDeadline(); }) {}
+      deadline_timer_(this, [](void* self) { static_cast<Exchange*>(self)->OnDeadline(); }) {
+  context_.deadline_timer = &deadline_timer_;
+}
 
 void Exchange::Begin(server::ResponseStream& client, http::HeadPtr head, bool body_follows, bool expect_continue,
                      const Error* reject) {
@@ -122,8 +124,6 @@ void Exchange::OnRequestFailed(const Error& error) {
 void Exchange::Run() {
   pipeline_ = RunPipeline(context_, answer_, attempt_);
   pipeline_.Start();
-  if (!pipeline_.done() && !context_.deadline.never())
-    context_.worker.worker.timers().Arm(deadline_timer_, context_.deadline.at);
 }
 
 void Exchange::OnDeadline() {
@@ -134,6 +134,7 @@ void Exchange::End() {
   if (attempt_.running()) {
     attempt_.Expire(InternalError(ErrorCode::kDraining, "the gateway is shutting down"));
   } else if (!answer_.committed()) {
+    pipeline_.Destroy();  // its body may be with another thread
     Refuse(InternalError(ErrorCode::kDraining, "the gateway is shutting down"));
   }
 }
@@ -168,7 +169,7 @@ void Exchange::Account() {
   const RequestRecord& record = context_.record;
   telemetry::WorkerMetrics& metrics = context_.worker.metrics;
   const telemetry::GatewayMetrics& gateway = metrics.gateway;
-  const Duration duration = context_.now() - record.began;
+  const Duration duration = context_.worker.worker.ReadClock() - record.began;
   const Duration overhead = duration - record.upstream_time;
   const telemetry::LabelId model = context_.model != nullptr ? context_.model->metrics->label.id() : gateway.other();
   const std::size_t route = context_.route != nullptr ? context_.route_index : Routes().size();

@@ -32,6 +32,7 @@ void CopyResponseFields(const http::Head& from, http::Head& to) {
     const http::Head::Field field = from.field(i);
     switch (field.id) {
       case HeaderId::kConnection:
+      case HeaderId::kServer:  // what runs behind is nobody's business (server.expose_upstream)
       case HeaderId::kKeepAlive:
       case HeaderId::kProxyConnection:
       case HeaderId::kTransferEncoding:

@@ -16,15 +16,27 @@ RelayStep PlainRelay::OnBytes(std::string_view bytes) {
   const config::Limits& limits = context_.snapshot().config.server.limits;
   RelayStep step;
   step.progress = true;
+  step.content = true;
   received_ += bytes.size();
+  if (answer_.upstream_framing() == http::Framing::kUntilClose) document_.Feed(bytes);
   answer_.Append(bytes);
   const std::uint64_t hold = context_.worker.crowded() ? limits.stream_buffer : limits.response_hold;
   if (!answer_.committed() && answer_.held() >= hold) answer_.Commit(answer_.upstream_head()->content_length);
   return step;
 }
 
+/// A body that lasts until the connection closes may have been cut anywhere: only the document itself tells.
+bool PlainRelay::Truncated() const noexcept {
+  return answer_.upstream_framing() == http::Framing::kUntilClose && !document_.reached();
+}
+
 RelayStep PlainRelay::OnEnd() {
   RelayStep step;
+  if (Truncated()) {
+    step.kind = RelayStep::Kind::kFailed;
+    step.error = UpstreamError(ErrorCode::kUpstreamReset, Retry::kUnproven, "the answer ended before its document did");
+    return step;
+  }
   step.kind = RelayStep::Kind::kComplete;
   if (!answer_.committed()) {
     std::string scratch;

@@ -5,6 +5,7 @@
 #include <variant>
 
 #include "penstock/llm/aggregate.hpp"
+#include "penstock/llm/document_end.hpp"
 #include "penstock/llm/sse_decoder.hpp"
 #include "penstock/llm/stream_tap.hpp"
 #include "proxy/answer.hpp"
@@ -34,8 +35,11 @@ class PlainRelay {
   RelayStep OnEnd();
 
  private:
+  bool Truncated() const noexcept;
+
   RequestContext& context_;
   Answer& answer_;
+  llm::DocumentEnd document_;  ///< followed only where the framing does not say where the body ends
   std::uint64_t received_ = 0;
 };
 
@@ -45,6 +49,7 @@ class StreamRelay {
   StreamRelay(RequestContext& context, Answer& answer);
   RelayStep OnBytes(std::string_view bytes);
   RelayStep OnEnd();
+  const llm::Usage& usage() const noexcept { return tap_.usage(); }
   /// The body of an error that came inside the stream.
   const std::string& refusal() const noexcept { return refusal_; }
   /// The stream's last event was passed on.

@@ -53,6 +53,7 @@ struct RequestContext {
   const ModelRoute* model = nullptr;
   const ClusterView* cluster = nullptr;
   policy::Deadline deadline;
+  rt::Timer* deadline_timer = nullptr;  ///< the exchange's; armed when the deadline is known
   RequestRecord record;
   server::Protocol protocol = server::Protocol::kHttp1;
   std::string peer;  ///< for the access line; filled only while that is on

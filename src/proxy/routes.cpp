@@ -62,7 +62,8 @@ Result<std::size_t> FindRoute(http::Method method, std::string_view target, std:
   for (std::size_t i = 0; i < std::size(kRoutes); ++i) {
     if (!Matches(kRoutes[i], path)) continue;
     path_known = true;
-    if (kRoutes[i].method != method) continue;
+    const bool asked = kRoutes[i].method == method || (kRoutes[i].method == Method::kGet && method == Method::kHead);
+    if (!asked) continue;
     argument = kRoutes[i].path.ends_with('/') ? path.substr(kRoutes[i].path.size()) : std::string_view{};
     return i;
   }
@@ -71,6 +72,14 @@ Result<std::size_t> FindRoute(http::Method method, std::string_view target, std:
     return DownstreamError(ErrorCode::kMethodNotAllowed, "CONNECT and TRACE are not served");
   }
   return DownstreamError(ErrorCode::kNotFound, "no such path");
+}
+
+std::string_view AllowedMethods(std::string_view target) noexcept {
+  const std::string_view path = target.substr(0, target.find('?'));
+  for (const Route& route : kRoutes) {
+    if (Matches(route, path)) return route.method == Method::kGet ? "GET, HEAD" : "POST";  // no path takes both
+  }
+  return {};
 }
 
 }  // namespace penstock::proxy

@@ -60,6 +60,7 @@ class Connection final : public rt::Mortal, public rt::Flushable, private net::T
   std::uint8_t preface_size_ = 0;
   bool draining_ = false;
   bool left_ = false;
+  std::string counted_ip_;      // under connections_per_ip
   Connection* next_ = nullptr;  // the server's list
   Connection** link_ = nullptr;
 };

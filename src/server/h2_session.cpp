@@ -36,6 +36,7 @@ void H2Stream::SendContinue() {
 
 void H2Stream::SendHead(const http::Head& head, bool end) {
   PENSTOCK_ASSERT(answer_ == Answer::kNone);
+  end |= head_request_;
   answer_ = end ? Answer::kEnded : Answer::kHeadSent;
   session_.codec_.SubmitResponse(id_, head, end);
   session_.connection_.FlushLater();
@@ -47,6 +48,7 @@ void H2Stream::BodyReady() {
 }
 
 void H2Stream::EndBody() {
+  if (head_request_) body_.Clear();
   if (answer_ != Answer::kHeadSent) return;
   answer_ = Answer::kEnding;
   BodyReady();
@@ -58,7 +60,7 @@ void H2Stream::CutBody() {
   BodyReady();
 }
 
-void H2Stream::OnResponse(http::HeadPtr, bool) { PENSTOCK_ASSERT(false && "a server's stream gets no response"); }
+void H2Stream::OnResponse(http::HeadPtr, bool) { PENSTOCK_UNREACHABLE("a server's stream gets no response"); }
 
 void H2Stream::OnBody(std::string_view bytes) {
   window_bytes_ += bytes.size();
@@ -173,6 +175,7 @@ void H2Session::Remove(H2Stream& stream) {
 http::H2StreamHandler* H2Session::OnRequest(std::int32_t id, http::HeadPtr head, bool end) {
   H2Stream* stream = Open(id);
   stream->request_complete_ = end;
+  stream->head_request_ = head->method == http::Method::kHead;
   if (!end) stream->body_deadline_ = connection_.worker().Now() + connection_.options().body_timeout;
   const bool expect = !end && head->Find(http::HeaderId::kExpect) == "100-continue";
   stream->handler_ = &connection_.sink().OnRequest(*stream, std::move(head), !end, expect, nullptr);
@@ -184,6 +187,7 @@ http::H2StreamHandler* H2Session::OnReject(std::int32_t id, http::HeadPtr head, 
   connection_.sink().OnProtocolReject(Protocol::kHttp2, reason);
   H2Stream* stream = Open(id);
   stream->failed_ = true;
+  stream->head_request_ = head->method == http::Method::kHead;
   stream->request_complete_ = end;
   stream->handler_ = &connection_.sink().OnRequest(*stream, std::move(head), false, false, &error);
   return stream;

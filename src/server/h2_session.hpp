@@ -45,7 +45,8 @@ class H2Stream final : public ResponseStream, public http::H2StreamHandler {
   std::int32_t id_;
   Answer answer_ = Answer::kNone;
   bool request_complete_ = false;
-  bool failed_ = false;  ///< the handler knows already that the rest of the request will not come
+  bool head_request_ = false;  ///< the answer has no body, whatever is written
+  bool failed_ = false;        ///< the handler knows already that the rest of the request will not come
   Departure departure_ = Departure::kClosed;
   std::uint8_t slow_windows_ = 0;
   std::uint64_t received_ = 0;  ///< of the question, until its window has grown

@@ -6,6 +6,7 @@ namespace penstock::server {
 namespace {
 
 constexpr std::size_t kBacklogDrained = 4096;  // accept queue left at the end of a drain's delay
+constexpr Duration kLookForRoom = std::chrono::milliseconds(50);
 
 }  // namespace
 
@@ -29,8 +30,24 @@ class Server::Port final : public rt::AcceptHandler {
   std::unique_ptr<rt::Acceptor> acceptor_;
 };
 
+bool AddressCount::Enter(const std::string& ip, std::size_t most) {
+  const std::lock_guard lock(mutex_);
+  std::size_t& open = open_[ip];
+  if (open >= most) return false;
+  ++open;
+  return true;
+}
+
+void AddressCount::Leave(const std::string& ip) noexcept {
+  const std::lock_guard lock(mutex_);
+  const auto held = open_.find(ip);
+  if (held != open_.end() && --held->second == 0) open_.erase(held);
+}
+
 Server::Server(rt::Worker& worker, RequestSink& sink, ConnectionCount& count, std::shared_ptr<const Options> options)
-    : worker_(worker), sink_(sink), count_(count), options_(std::move(options)) {}
+    : worker_(worker), sink_(sink), count_(count), options_(std::move(options)), room_timer_(this, [](void* self) {
+        static_cast<Server*>(self)->ResumeIfRoom();
+      }) {}
 
 Server::~Server() { CutAll(); }
 
@@ -46,27 +63,24 @@ void Server::SetTls(std::size_t port, std::shared_ptr<const net::TlsServerContex
 bool Server::Full() const noexcept { return count_.open.load(std::memory_order_relaxed) >= options_->connections; }
 
 void Server::Accepted(std::unique_ptr<rt::Socket> socket, const Port& port) {
+  std::string counted_ip;
   if (options_->connections_per_ip != 0) {
-    std::size_t& held = per_ip_[socket->peer().ip()];
-    if (held >= options_->connections_per_ip) {
+    counted_ip = socket->peer().ip();
+    if (!count_.by_address.Enter(counted_ip, options_->connections_per_ip)) {
       sink_.OnConnectionKilled("connections_per_ip");
       return;
     }
-    ++held;
   }
   count_.accepted.fetch_add(1, std::memory_order_relaxed);
   auto* connection = new Connection(*this, options_);
+  connection->counted_ip_ = std::move(counted_ip);
   connection->next_ = first_;
   connection->link_ = &first_;
   if (first_ != nullptr) first_->link_ = &connection->next_;
   first_ = connection;
   ++own_count_;
   count_.open.fetch_add(1, std::memory_order_relaxed);
-  if (Full() && accepting_ && !paused_) {
-    // The kernel's queue holds the next ones until somebody leaves.
-    paused_ = true;
-    for (auto& each : ports_) each->acceptor().Pause();
-  }
+  PauseWhileFull();
   connection->Accept(std::move(socket), port.tls().get());
   if (draining_) connection->Drain();
 }
@@ -76,14 +90,32 @@ void Server::Gone(Connection& connection) {
   if (connection.next_ != nullptr) connection.next_->link_ = connection.link_;
   --own_count_;
   count_.open.fetch_sub(1, std::memory_order_relaxed);
-  if (!per_ip_.empty()) {
-    const auto held = per_ip_.find(connection.transport().peer().ip());
-    if (held != per_ip_.end() && --held->second == 0) per_ip_.erase(held);
+  if (!connection.counted_ip_.empty()) count_.by_address.Leave(connection.counted_ip_);
+  ResumeIfRoom();
+}
+
+/// The kernel's queue holds the next ones until somebody leaves.
+void Server::PauseWhileFull() {
+  if (!Full() || !accepting_ || paused_) return;
+  paused_ = true;
+  for (auto& each : ports_) each->acceptor().Pause();
+  worker_.Arm(room_timer_, kLookForRoom);
+}
+
+void Server::ResumeIfRoom() {
+  if (!paused_ || !accepting_) return;
+  if (Full()) {
+    worker_.Arm(room_timer_, kLookForRoom);
+    return;
   }
-  if (paused_ && accepting_ && !Full()) {
-    paused_ = false;
-    for (auto& each : ports_) each->acceptor().Resume();
-  }
+  paused_ = false;
+  room_timer_.Cancel();
+  for (auto& each : ports_) each->acceptor().Resume();
+}
+
+void Server::SetOptions(std::shared_ptr<const Options> options) {
+  options_ = std::move(options);
+  ResumeIfRoom();
 }
 
 void Server::BeginDrain() {
@@ -103,6 +135,7 @@ void Server::StopAccepting() {
     port->acceptor().DrainBacklog(kBacklogDrained);  // of a Unix socket, whose queue outlives the refusal
   }
   accepting_ = false;
+  room_timer_.Cancel();
   for (auto& port : ports_) port->Stop();
 }
 

@@ -153,6 +153,7 @@ int Serve(SimOptions options) {
   sigaddset(&ends, SIGINT);
   pthread_sigmask(SIG_BLOCK, &ends, nullptr);
   std::vector<std::thread> threads;
+  threads.reserve(workers.size());
   for (const auto& worker : workers) threads.emplace_back([&worker] { worker->Run(); });
   std::string line = "penstock-sim " + sim.name + " (" + std::string(simulation.traits.name) + ") listening on";
   for (const Opened& port : ports) line += " " + port.line;

@@ -41,7 +41,7 @@ class WireStream final : public server::ResponseStream, public Wire, public http
   void AbortConnection() override;
   void Done() override { Reset(0); }
 
-  void OnResponse(http::HeadPtr, bool) override { PENSTOCK_ASSERT(false && "a server's stream gets no response"); }
+  void OnResponse(http::HeadPtr, bool) override { PENSTOCK_UNREACHABLE("a server's stream gets no response"); }
   void OnBody(std::string_view bytes) override;
   void OnEnd() override;
   void OnClosed(http::H2Error code, http::H2Fate fate) override;

@@ -26,8 +26,8 @@ constexpr std::array<std::uint8_t, kStatuses> kIndex = [] {
   for (std::size_t status = 100; status < kStatuses; ++status) index[status] = static_cast<std::uint8_t>(status / 100);
   for (std::size_t i = kClasses; i < kStatusLabels; ++i) {
     const std::string_view text = kTexts[i];
-    index[static_cast<std::size_t>((text[0] - '0') * 100 + (text[1] - '0') * 10 + (text[2] - '0'))] =
-        static_cast<std::uint8_t>(i);
+    const int status = (text[0] - '0') * 100 + (text[1] - '0') * 10 + (text[2] - '0');
+    index[static_cast<std::size_t>(status)] = static_cast<std::uint8_t>(i);
   }
   return index;
 }();

@@ -223,13 +223,11 @@ void H2ClientSession::OnSettings() {
 }
 
 http::H2StreamHandler* H2ClientSession::OnRequest(std::int32_t, http::HeadPtr, bool) {
-  PENSTOCK_ASSERT(false && "a client's codec makes no requests");
-  return nullptr;
+  PENSTOCK_UNREACHABLE("a client's codec makes no requests");
 }
 
 http::H2StreamHandler* H2ClientSession::OnReject(std::int32_t, http::HeadPtr, bool, const Error&, const char*) {
-  PENSTOCK_ASSERT(false && "a client's codec makes no requests");
-  return nullptr;
+  PENSTOCK_UNREACHABLE("a client's codec makes no requests");
 }
 
 }  // namespace penstock::upstream

@@ -75,7 +75,7 @@ struct KindRow {
 };
 
 class ServerKinds : public testing::TestWithParam<KindRow>, private HealthEvents {
- protected:
+ public:
   /// A first round against it, as `kind`.
   std::shared_ptr<Endpoint> Check(EndpointKind kind) {
     config::Endpoint spec;

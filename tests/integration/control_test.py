@@ -409,14 +409,23 @@ class DrainTest(DaemonTest):
         gateway = self.gateway(delay="300ms")
         with open(self.path("body"), "w") as file:
             file.write(chat("fast"))
-        load = subprocess.Popen(["h2load", "-c4", "-m4", "-D20", "-d", self.path("body"), "-H", "content-type: application/json",
+        ask(self.sim.address, "POST", "/sim/reset")
+        load = subprocess.Popen(["h2load", "-c4", "-m4", "-D2", "-d", self.path("body"), "-H", "content-type: application/json",
                                  f"http://{gateway.address}/v1/chat/completions"], stdout=subprocess.PIPE, text=True)
-        await_condition(lambda: (gateway.metric('penstock_requests_total{route="chat_completions",model="fast",key="anonymous",status="200"}') or
-                                 gateway.metric("penstock_inflight_requests") or 0) > 0, "the load runs")
+        series = 'penstock_requests_total{route="chat_completions",model="fast",key="anonymous",status="200"}'
+        await_condition(lambda: (gateway.metric(series) or 0) > 50, "the load runs")
         gateway.signal(signal.SIGTERM)
         self.assertEqual(gateway.wait(), 0)
-        load.terminate()
-        load.communicate()
+        self.assertIsNone(load.poll(), "the load outlived the gateway")
+        report = load.communicate(timeout=PATIENCE_S)[0]
+        self.assertEqual(load.returncode, 0, report)
+        counts = {what: int(count) for count, what in re.findall(r"(\d+) (total|started|done|succeeded|failed|errored|timeout|[2345]xx)", report)}
+        count = counts["succeeded"]  # what h2load could not begin any more behind the GOAWAY is in none of these
+        self.assertGreater(count, 50, report)
+        self.assertEqual(counts, {"total": count, "started": count, "done": count, "succeeded": count, "failed": 0, "errored": 0, "timeout": 0,
+                                  "2xx": count, "3xx": 0, "4xx": 0, "5xx": 0}, report)
+        model = ask(self.sim.address, "GET", "/sim/stats").json()["models"]["sim:1:4:500"]
+        self.assertEqual((model["received"], model["completed"], model["cancelled"]), (count, count, 0), "O7")
 
     def test_P_01_streams_past_the_timeout(self):
         gateway = self.gateway(delay="50ms", timeout="600ms")

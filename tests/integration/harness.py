@@ -24,6 +24,10 @@ SOURCE = Path(os.environ.get("PENSTOCK_SOURCE", Path(__file__).resolve().parents
 BIN = Path(os.environ.get("PENSTOCK_BIN", SOURCE / "build/dev/bin"))
 HANG = 20.0  # seconds; a condition that is not true by then never will be
 CANARY_MODEL = "canary"
+CANARY_MEDIAN_MS = 250  # what a loaded machine with sanitizers keeps; the gateway's own latency is measured by the benchmarks
+REST_LIMIT = 5.0  # seconds until nothing is left: shorter than the gateway's own timeouts, which would tidy up what it forgot
+CANARY_SLOWEST_MS = 5000  # an event loop that stood still
+RESTING = re.compile(r"penstock_(inflight_requests|buffered_bytes|upstream_inflight\{.*|upstream_connections\{.*state=\"(active|connecting)\".*)$")
 SANITIZER = re.compile(r"AddressSanitizer|LeakSanitizer|ThreadSanitizer|runtime error:|assertion .*failed|PENSTOCK_ASSERT", re.IGNORECASE)
 
 
@@ -179,6 +183,26 @@ class Gateway(Program):
                 return match.group(1)
         return None
 
+    def metrics(self):
+        """Series -> value. What is read may be a tenth of a second old."""
+        with h1_client.Connection(self.admin) as connection:
+            text = connection.ask("GET", "/metrics").body.decode()
+        return {series: float(value) for series, _, value in (line.rpartition(" ") for line in text.splitlines() if line[:1] != "#")}
+
+    def not_at_rest(self, files_at_start):
+        """What is not back where it was when the gateway had served nobody; {} when all is. Idle upstream connections are kept on
+        purpose, so their descriptors are no leak."""
+        metrics = self.metrics()
+        resting = {series: value for series, value in metrics.items() if RESTING.match(series)}
+        if len(resting) < 4:
+            raise AssertionError(f"the gauges have other names now: {sorted(metrics)}")
+        left = {series: value for series, value in resting.items() if value != 0}
+        kept = sum(value for series, value in metrics.items() if series.startswith("penstock_upstream_connections{"))
+        files = self.open_files()
+        if files > files_at_start + kept:
+            left["open files"] = f"{files}, {files_at_start} at the start, {kept:g} upstream connections"
+        return left
+
     def access_lines(self):
         """Every whole line of the access log, parsed: a line that is no JSON fails the test."""
         if not self.log_file.exists():
@@ -200,7 +224,7 @@ class Canary(threading.Thread):
 
     def __init__(self, address):
         super().__init__(daemon=True)
-        self.address, self.failures, self.answers = address, [], 0
+        self.address, self.failures, self.answers, self.took_ms = address, [], 0, []
         self._stop_now = threading.Event()
         self.start()
 
@@ -211,7 +235,9 @@ class Canary(threading.Thread):
             try:
                 if connection is None:
                     connection = h1_client.Connection(self.address)
+                asked_at = time.monotonic()
                 answer = connection.ask("POST", "/v1/chat/completions", body, [("x-request-id", f"canary-{self.answers}")])
+                self.took_ms.append((time.monotonic() - asked_at) * 1000)
                 if answer.status != 200 or not answer.complete:
                     self.failures.append(f"status {answer.status}: {answer.body[:200]!r}")
                 self.answers += 1
@@ -244,6 +270,7 @@ class World:
             config["clusters"].append(cluster("canary", [endpoint(self.sims["canary"].address, "h2")]))
             self.gateway = Gateway(self.folder, config)
             self.programs.append(self.gateway)
+            self.files_at_start = self.gateway.open_files()
             self.canary = Canary(self.gateway.address)
             until(lambda: self.canary.answers > 0 or self.canary.failures, "a canary's answer")
         except BaseException:
@@ -287,12 +314,35 @@ class FaultCase(unittest.TestCase):
 
     @classmethod
     def tearDownClass(cls):
-        gateway = cls.gateway
+        gateway, canary = cls.gateway, cls.world.canary
+        found = ""
+        if gateway.alive():
+            found = cls._at_rest(canary)
         codes = cls.world.end()
+        if found:
+            raise AssertionError(found)
         if SANITIZER.search("\n".join(gateway.lines["stderr"])):
             raise AssertionError("the gateway's last words: " + "\n".join(gateway.lines["stderr"])[-6000:])
         if codes[gateway] != 0:
             raise AssertionError(f"the gateway ended with {codes[gateway]}: {gateway.lines['stderr'][-20:]}")
+
+    @classmethod
+    def _at_rest(cls, canary):
+        """O2 and O3 at the end: the canary noticed nothing, also between the tests, and nothing is left. What is wrong, or ""."""
+        answers = canary.answers
+        try:
+            until(lambda: canary.answers > answers or canary.failures, "O2: a canary's answer behind the last test")
+            canary.end()
+            until(lambda: not cls.gateway.not_at_rest(cls.world.files_at_start),
+                  lambda: f"O3: left behind: {cls.gateway.not_at_rest(cls.world.files_at_start)}", REST_LIMIT)
+        except AssertionError as error:
+            return str(error)
+        if canary.failures:
+            return f"O2: the canary: {canary.failures[:5]}"
+        took = sorted(canary.took_ms)
+        if took[len(took) // 2] > CANARY_MEDIAN_MS or took[-1] > CANARY_SLOWEST_MS:
+            return f"O2: the canary's answers took {took[len(took) // 2]:.0f} ms, the slowest {took[-1]:.0f} ms"
+        return ""
 
     def setUp(self):
         self.asked = []

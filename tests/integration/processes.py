@@ -122,12 +122,12 @@ def ask(address, method, path, body=None, headers=None):
 
 
 class Gateway(Program):
-    """penstock serve with a configuration in a folder of its own."""
+    """penstock serve with a configuration in a folder of its own; `under` is a command that ends by executing its arguments."""
 
-    def __init__(self, config, folder, **popen):
+    def __init__(self, config, folder, under=(), **popen):
         self.config_file = os.path.join(folder, "penstock.yaml")
         self.write(config)
-        super().__init__([f"{BIN}/penstock", "serve", "--config", self.config_file], **popen)
+        super().__init__([*under, os.path.abspath(f"{BIN}/penstock"), "serve", "--config", self.config_file], **popen)
 
     def started(self, listeners=1):
         """Waits for the addresses in the log."""

@@ -93,7 +93,7 @@ TemporaryFolder::~TemporaryFolder() {
 std::string TemporaryFolder::Path(std::string_view name) const { return path_ + "/" + std::string(name); }
 
 std::string TemporaryFolder::Write(std::string_view name, std::string_view bytes) const {
-  const std::string path = Path(name);
+  std::string path = Path(name);
   std::ofstream(path, std::ios::binary).write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
   return path;
 }

@@ -11,3 +11,6 @@ namespace penstock {
 #define PENSTOCK_ASSERT(condition)                           \
   (__builtin_expect(!!(condition), 1) ? static_cast<void>(0) \
                                       : ::penstock::AssertionFailed(#condition, __FILE__, __LINE__))
+
+/// A place that no correct program comes to; `why` says so.
+#define PENSTOCK_UNREACHABLE(why) ::penstock::AssertionFailed(why, __FILE__, __LINE__)

@@ -19,6 +19,9 @@ class JsonParser {
   JsonParser(const JsonParser&) = delete;
   JsonParser& operator=(const JsonParser&) = delete;
 
+  /// For requests from now on; answers are read to the default depth.
+  void set_depth_max(std::uint32_t depth_max) noexcept;
+
   struct Workspace;  ///< private to the module
   Workspace& workspace() noexcept { return *workspace_; }
 

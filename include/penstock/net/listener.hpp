@@ -1,5 +1,7 @@
 #pragma once
 
+#include <sys/types.h>
+
 #include <optional>
 #include <string>
 
@@ -18,8 +20,8 @@ class ListenSocket {
   ~ListenSocket();
 
   /// Binds and listens. TCP: SO_REUSEPORT, so that each worker has its own queue. Unix: one descriptor for all workers;
-  /// a stale socket file is replaced only after a refused connect; the file goes with the socket. The error is a line
-  /// for the operator: "127.0.0.1:8080: address already in use".
+  /// a stale socket file is replaced only after a refused connect; the file goes with the socket, unless a successor
+  /// has put its own in its place. The error is a line for the operator: "127.0.0.1:8080: address already in use".
   static Result<ListenSocket, std::string> Open(const rt::Address& address, bool reuse_port);
 
   /// Why nobody may listen there alone, in the same words; none when somebody may. For TCP addresses that will be
@@ -34,6 +36,7 @@ class ListenSocket {
   int fd_ = -1;
   rt::Address address_;
   std::string unlink_path_;
+  ino_t unlink_inode_ = 0;  // the file that we made; not used anew while our socket is open
 };
 
 }  // namespace penstock::net

@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -17,10 +18,24 @@ namespace penstock::server {
 
 class Connection;
 
-/// Shared: atomics for all workers' servers, so that `limits.connections` holds for the process.
+/// Shared: a mutex. Connections by client address, for `limits.connections_per_ip`; not asked while that is off.
+class AddressCount {
+ public:
+  /// One more from there, unless it has `most` already.
+  bool Enter(const std::string& ip, std::size_t most);
+  void Leave(const std::string& ip) noexcept;
+
+ private:
+  std::mutex mutex_;
+  std::unordered_map<std::string, std::size_t> open_;  ///< bounded by `limits.connections`
+};
+
+/// Shared: atomics and AddressCount's mutex, for all workers' servers, so that the connection limits hold for the
+/// process.
 struct ConnectionCount {
   std::atomic<std::size_t> open{0};
   std::atomic<std::uint64_t> accepted{0};  ///< ever
+  AddressCount by_address;
 };
 
 /// Owned by one Worker. The downstream side: accepts on the worker's listening descriptors, owns the connections,
@@ -37,7 +52,7 @@ class Server {
   /// New handshakes of that port use this certificate; running connections keep theirs.
   void SetTls(std::size_t port, std::shared_ptr<const net::TlsServerContext> tls);
   /// New connections get these limits.
-  void SetOptions(std::shared_ptr<const Options> options) { options_ = std::move(options); }
+  void SetOptions(std::shared_ptr<const Options> options);
 
   /// First step of a drain: every answer closes its HTTP/1.1 connection, HTTP/2 connections get the two-step GOAWAY;
   /// connections are still accepted.
@@ -65,6 +80,8 @@ class Server {
   void Accepted(std::unique_ptr<rt::Socket> socket, const Port& port);
   void Gone(Connection& connection);
   bool Full() const noexcept;
+  void PauseWhileFull();
+  void ResumeIfRoom();
 
   rt::Worker& worker_;
   RequestSink& sink_;
@@ -73,12 +90,12 @@ class Server {
   rt::BuriedLast<http::HeadPool> heads_{worker_};
   rt::BuriedLast<http::H2Memory> h2_memory_{worker_};
   std::vector<std::unique_ptr<Port>> ports_;
-  std::unordered_map<std::string, std::size_t> per_ip_;  ///< only while connections_per_ip is set
   Connection* first_ = nullptr;
   std::size_t own_count_ = 0;
   bool draining_ = false;
   bool accepting_ = true;
-  bool paused_ = false;  ///< at the connection limit
+  bool paused_ = false;   ///< at the connection limit
+  rt::Timer room_timer_;  ///< while paused: another worker's connection may be the one that leaves
 };
 
 }  // namespace penstock::server

@@ -11,6 +11,8 @@ constexpr std::uint32_t kAnswerDepthMax = json::Validator::kDepthMax;
 JsonParser::JsonParser(std::uint64_t seed, std::uint32_t depth_max)
     : workspace_(std::make_unique<Workspace>(seed, depth_max)) {}
 
+void JsonParser::set_depth_max(std::uint32_t depth_max) noexcept { workspace_->depth_max = depth_max; }
+
 JsonParser::~JsonParser() = default;
 
 json::Fault JsonParser::Workspace::ParseRequest(std::string_view text) {

@@ -25,6 +25,7 @@ std::optional<Error> ChooseCluster(RequestContext& context) {
   const Duration total = context.cluster->route->config->timeouts.total;
   const auto wish = policy::ParseTimeoutMs(context.head->Find(http::HeaderId::kXPenstockTimeoutMs));
   context.deadline = policy::RequestDeadline(context.record.began, total, wish);
+  if (!context.deadline.never()) context.worker.worker.timers().Arm(*context.deadline_timer, context.deadline.at);
   return std::nullopt;
 }
 

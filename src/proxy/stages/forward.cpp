@@ -1,4 +1,5 @@
 #include "penstock/llm/error_shapes.hpp"
+#include "penstock/policy/retry_after.hpp"
 #include "penstock/proxy/error_reply.hpp"
 #include "proxy/attempt.hpp"
 #include "proxy/stages/stages.hpp"
@@ -10,12 +11,15 @@ namespace {
 struct Choice {
   EndpointPool* pool = nullptr;
   policy::LoadLease lease;
+  std::uint32_t index = 0;
   bool someone_usable = false;  ///< none was free, but somebody is alive
 };
 
-Choice Choose(const ClusterView& cluster, policy::Candidates& candidates) {
+/// `barred`: those that shall not be asked (again) for this request.
+Choice Choose(const ClusterView& cluster, policy::Candidates& candidates, const policy::EndpointSet& barred) {
   Choice choice;
   while (const std::optional<std::uint32_t> index = candidates.Next()) {
+    if (barred.Contains(*index)) continue;
     EndpointPool& pool = *cluster.pools[*index];
     upstream::Endpoint& endpoint = pool.endpoint();
     if (!endpoint.usable()) continue;
@@ -23,6 +27,7 @@ Choice Choose(const ClusterView& cluster, policy::Candidates& candidates) {
     std::optional<policy::LoadLease> lease = endpoint.load.TryLease(endpoint.spec().max_concurrency);
     if (!lease.has_value()) continue;
     choice.pool = &pool;
+    choice.index = *index;
     choice.lease = std::move(*lease);
     return choice;
   }
@@ -34,9 +39,29 @@ policy::AttemptFailure FailureOf(const Attempt& attempt) {
   failure.error = attempt.result().error;
   failure.status = attempt.result().status;
   if (attempt.result().kind == AttemptResult::Kind::kRefused) {
-    failure.asked_to_wait = attempt.refusal_head().Has(http::HeaderId::kRetryAfter);
+    failure.asked_to_wait = attempt.refusal_head().Has(http::HeaderId::kRetryAfter) ||
+                            attempt.refusal_head().Has(http::HeaderId::kRetryAfterMs);
   }
   return failure;
+}
+
+/// How long to wait before the endpoint that refused may be asked again; nothing: longer than `retry_after_max` or the
+/// request's deadline allow, or it did not say.
+std::optional<Duration> WaitFor(const RequestContext& context, const Attempt& attempt) {
+  if (attempt.result().kind != AttemptResult::Kind::kRefused) return std::nullopt;
+  const http::Head& head = attempt.refusal_head();
+  const auto wait = policy::ParseRetryAfter(head.Find(http::HeaderId::kRetryAfter),
+                                            head.Find(http::HeaderId::kRetryAfterMs), context.worker.worker.Wall());
+  if (!wait.has_value() || *wait > context.cluster->route->config->retry.retry_after_max) return std::nullopt;
+  if (context.deadline.Expired(context.now() + *wait)) return std::nullopt;
+  return wait;
+}
+
+rt::Task<void> Sleep(rt::Worker& worker, Duration time) {
+  rt::Signal over;
+  rt::Timer timer(&over, [](void* signal) { static_cast<rt::Signal*>(signal)->Set(); });
+  worker.Arm(timer, time);
+  co_await over;
 }
 
 /// The upstream's own error, in the client's family's shape.
@@ -58,13 +83,19 @@ rt::Task<std::optional<Error>> Forward(RequestContext& context, Answer& answer, 
   std::optional<policy::Candidates> candidates(std::in_place, *cluster.balancer, pick);
   policy::RetryProgress progress;
   progress.attempts = 0;
-  bool same_endpoint = false;
+  policy::EndpointSet barred;  // were silent, or asked to be left alone
   while (true) {
-    Choice choice = Choose(cluster, *candidates);
-    if (choice.pool == nullptr && same_endpoint) {
+    Choice choice = Choose(cluster, *candidates, barred);
+    if (choice.pool == nullptr && progress.attempts > 0) {
       // No other endpoint is left; one that answered badly may be asked again.
       candidates.emplace(*cluster.balancer, pick);
-      choice = Choose(cluster, *candidates);
+      choice = Choose(cluster, *candidates, barred);
+    }
+    if (const auto wait = choice.pool == nullptr && progress.attempts > 0 ? WaitFor(context, attempt) : std::nullopt) {
+      co_await Sleep(context.worker.worker, *wait);
+      barred = {};
+      candidates.emplace(*cluster.balancer, pick);
+      choice = Choose(cluster, *candidates, barred);
     }
     if (choice.pool == nullptr) {
       if (progress.attempts == 0) {
@@ -87,7 +118,7 @@ rt::Task<std::optional<Error>> Forward(RequestContext& context, Answer& answer, 
     const policy::RetryVerdict verdict = policy::DecideRetry(cluster.route->retry, progress, FailureOf(attempt));
     if (verdict.action == policy::RetryAction::kGiveUp) break;
     if (verdict.unproven) ++progress.unproven_retries;
-    same_endpoint = verdict.same_endpoint;
+    if (!verdict.same_endpoint) barred.Insert(choice.index);
     context.worker.metrics.gateway.retries[static_cast<std::size_t>(verdict.reason)].Add(context.worker.metrics.slab);
   }
   if (attempt.result().kind == AttemptResult::Kind::kRefused) {

@@ -12,6 +12,7 @@ constexpr std::size_t kParseHereMax =
 struct ParseJob {
   llm::Family family;
   std::uint64_t seed;
+  std::uint32_t depth_max;
   std::string body;
 
   struct Parsed {
@@ -19,9 +20,9 @@ struct ParseJob {
     std::string body;
   };
   Parsed operator()() {
-    llm::JsonParser parser(seed);
+    llm::JsonParser parser(seed, depth_max);
     Result<llm::RequestView> view = llm::ParseRequest(family, body, parser);
-    return {std::move(view), std::move(body)};
+    return {view, std::move(body)};
   }
 };
 
@@ -29,14 +30,16 @@ struct ParseJob {
 
 rt::Task<std::optional<Error>> ParseBody(RequestContext& context) {
   const llm::Family family = context.route->family;
+  const std::uint32_t depth_max = context.snapshot().config.server.limits.json_depth;
   if (context.body.size() <= kParseHereMax) {
+    context.worker.json.set_depth_max(depth_max);
     const Result<llm::RequestView> view = llm::ParseRequest(family, context.body, context.worker.json);
     if (!view.has_value()) co_return view.error();
     context.request = *view;
     co_return std::nullopt;
   }
   rt::Worker& worker = context.worker.worker;
-  ParseJob job{family, worker.prng().Next(), std::move(context.body)};
+  ParseJob job{family, worker.prng().Next(), depth_max, std::move(context.body)};
   ParseJob::Parsed parsed = co_await rt::Offload<ParseJob>(context.worker.offload, worker, std::move(job));
   context.body = std::move(parsed.body);
   if (!parsed.view.has_value()) co_return parsed.view.error();

@@ -22,7 +22,7 @@ class ConfigFile : public testing::Test {
   std::string Path(std::string_view name) const { return folder_ + "/" + std::string(name); }
 
   std::string Write(std::string_view name, std::string_view text, mode_t mode = 0600) const {
-    const std::string path = Path(name);
+    std::string path = Path(name);
     std::ofstream(path, std::ios::binary) << text;
     chmod(path.c_str(), mode);
     return path;

@@ -272,7 +272,7 @@ TEST(H2Faults, H2_08_EightContinuationsAreEnough) {
     std::string frames = Frame(h2::kHeaders, h2::kEndStream, 1, block.substr(0, 2));
     for (int i = 1; i <= continuations; ++i) {
       const bool last = i == continuations;
-      const auto at = static_cast<std::size_t>(2 * i);
+      const auto at = 2 * static_cast<std::size_t>(i);
       frames += ContinuationFrame(1, last ? block.substr(at) : block.substr(at, 2), last);
     }
     return frames;
@@ -454,7 +454,7 @@ TEST(H2Faults, H2_19_PaddedData) {
   Server server;
   server.Greet();
   ASSERT_TRUE(server.Exchange(HeadersFrame(1, RequestBlock(), false)));
-  const std::string padded = Frame(h2::kData, h2::kPadded, 1, '\xff' + std::string(255, '\0'));
+  std::string padded = Frame(h2::kData, h2::kPadded, 1, '\xff' + std::string(255, '\0'));
   const int taken = server.Flood(100'000, [&](int) { return padded; });
   EXPECT_GT(taken, 20'000) << "five times the connection's window: the credit came back";
   EXPECT_LT(taken, 40'000) << "padding is no payload";

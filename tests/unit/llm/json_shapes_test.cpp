@@ -80,7 +80,7 @@ constexpr std::string_view kBadValues[] = {
 
 /// The value where each kind of token may stand around it.
 std::string In(int position, std::string_view value) {
-  const std::string text(value);
+  std::string text(value);
   switch (position) {
     case 0: return text;
     case 1: return "[" + text + "]";

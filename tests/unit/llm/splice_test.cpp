@@ -153,7 +153,7 @@ TEST(Splice, TheResultEqualsTheOriginalButForTheNamedChange) {
 }
 
 TEST(Splice, QuotedNamesAreJson) {
-  const std::string names[] = {"llama", "a\"b\\c/", std::string("nul\0 \x01\x1f\x7f", 9), "\xC3\xA9\xF0\x9F\x98\x80"};
+  const std::string names[] = {"llama", "a\"b\\c/", std::string("nul\0 \x01\x1f\x7f", 8), "\xC3\xA9\xF0\x9F\x98\x80"};
   for (const std::string& name : names) {
     const auto parsed = ReferenceParser::Parse(QuoteJson(name));
     ASSERT_TRUE(parsed.json) << QuoteJson(name);

@@ -66,7 +66,7 @@ void ExpectSightings(std::initializer_list<EventRow> rows) {
 }
 
 TEST(StreamTap, TellsContentFromWhatCommitsNothing) {
-  constexpr Family chat = Family::kChat;
+  const Family chat = Family::kChat;
   ExpectSightings({
       {"role only, empty content", chat, "",
        R"({"choices":[{"index":0,"delta":{"role":"assistant","content":""},"finish_reason":null}]})", ""},
@@ -124,7 +124,7 @@ TEST(StreamTap, TellsContentFromWhatCommitsNothing) {
 }
 
 TEST(StreamTap, ErrorsInTheStreamOfEveryServer) {
-  constexpr Family chat = Family::kChat;
+  const Family chat = Family::kChat;
   ExpectSightings({
       {"vLLM", chat, "", R"({"error":{"message":"x","type":"BadRequestError","param":null,"code":400}})", "E", 400},
       {"llama.cpp", chat, "", R"({"error":{"code":500,"message":"x","type":"server_error"}})", "E", 500},
@@ -161,7 +161,7 @@ TEST(StreamTap, ErrorsInTheStreamOfEveryServer) {
 }
 
 TEST(UpstreamFaults, U_14_MalformedEventsAreCountedAndTheStreamGoesOn) {
-  constexpr Family chat = Family::kChat;
+  const Family chat = Family::kChat;
   ExpectSightings({
       {"cut JSON", chat, "", R"({"choices":[{"delta":{"content":"x)", "M"},
       {"trailing comma", chat, "", R"({"choices":[],})", "M"},

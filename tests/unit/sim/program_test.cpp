@@ -44,9 +44,9 @@ TEST(Program, FaultTakesVariantAndKeys) {
 }
 
 TEST(Program, AfterHasNames) {
-  const std::pair<const char*, std::int32_t> kPlaces[] = {
+  const std::pair<const char*, std::int32_t> places[] = {
       {"start", kBeforeHead}, {"head", kAfterHead}, {"role", kAfterRole}, {"0", 0}, {"5", 5}, {"end", kAtEnd}};
-  for (const auto& [name, place] : kPlaces) {
+  for (const auto& [name, place] : places) {
     const auto program = ParseProgram(std::string("fault:cut:after=") + name);
     ASSERT_TRUE(program.has_value()) << name;
     EXPECT_EQ(program->after, place) << name;

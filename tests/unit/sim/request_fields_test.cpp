@@ -50,10 +50,10 @@ TEST(RequestFields, WhatIsNoObjectIsNotWhole) {
 }
 
 TEST(RequestFields, CountsInputs) {
-  const std::pair<const char*, std::uint32_t> kCases[] = {
+  const std::pair<const char*, std::uint32_t> cases[] = {
       {R"("one")", 1}, {R"(["a","b","c"])", 3},  {"[1,2,3]", 1},        {"[[1,2],[3]]", 2},
       {"[]", 1},       {R"([{"text":"a"}])", 1}, {R"(["]","[,\""])", 2}};
-  for (const auto& [value, count] : kCases) EXPECT_EQ(CountInputs(value), count) << value;
+  for (const auto& [value, count] : cases) EXPECT_EQ(CountInputs(value), count) << value;
 }
 
 TEST(RequestFields, InputsAreBounded) {

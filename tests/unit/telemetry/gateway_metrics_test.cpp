@@ -68,7 +68,7 @@ TEST_F(Gateway, StartsWithZerosAndItsBuild) {
   EXPECT_EQ(Value("penstock_build_info{version=\"0.1.0\",revision=\"abc1234\"}"), "1");
   EXPECT_EQ(Value("penstock_inflight_requests"), "0");
   EXPECT_EQ(Value("penstock_retries_total{reason=\"connect\"}"), "0");
-  EXPECT_EQ(Value("penstock_config_reloads_total{result=\"failed\"}"), "0");
+  EXPECT_EQ(Value("penstock_config_reloads_total{result=\"rejected\"}"), "0");
   EXPECT_EQ(Value("penstock_metrics_dropped_total"), "0");
 }
 

@@ -49,7 +49,7 @@ struct FakeServer {
 };
 
 class HealthFaults : public World, private HealthEvents {
- protected:
+ public:
   std::shared_ptr<Endpoint> MakeEndpoint(EndpointKind kind, const std::string& url = "http://10.1.0.1:80") {
     config::Endpoint spec;
     spec.url = *Url::Parse(url);

@@ -8,7 +8,7 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 
 class H1PoolFaults : public World {
- protected:
+ public:
   ConnectionPool& Make(PoolOptions options = {}) {
     pool = std::make_unique<ConnectionPool>(worker, heads, memory, std::move(options), events);
     pool->SetAddresses({peer.address});

@@ -10,7 +10,7 @@ using std::chrono::seconds;
 namespace h2 = test::h2;
 
 class H2PoolFaults : public World {
- protected:
+ public:
   ConnectionPool& Make(PoolOptions options = {}) {
     options.protocol = PoolProtocol::kHttp2;
     pool = std::make_unique<ConnectionPool>(worker, heads, memory, std::move(options), events);

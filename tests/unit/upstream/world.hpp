@@ -135,7 +135,7 @@ struct CountedEvents final : PoolEvents {
 };
 
 class World : public testing::Test {
- protected:
+ public:
   /// True when it came to hold within `limit` of simulated time.
   template <class Condition>
   bool Until(Condition done, Duration limit = std::chrono::seconds(5)) {

@@ -1,0 +1,226 @@
+"""What lies between the rows: limits across workers, answers whose end only they themselves tell, waits that belong to nobody."""
+
+import json
+import socket
+import subprocess
+import tempfile
+import threading
+import time
+import unittest
+
+import h1_client
+import harness
+from harness import FaultCase, Gateway, World, cluster, endpoint, until
+
+PATH = "/v1/chat/completions"
+WHOLE = json.dumps({"id": "x", "object": "chat.completion", "choices": [
+    {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": "an answer"}}]}).encode()
+
+
+class Scripted(threading.Thread):
+    """A backend that answers each request by one function: answer(connection, body)."""
+
+    def __init__(self, answer):
+        super().__init__(daemon=True)
+        self.answer, self.count = answer, 0
+        self.listener = socket.create_server(("127.0.0.1", 0), backlog=64)
+        self.address = "127.0.0.1:%d" % self.listener.getsockname()[1]
+        self.start()
+
+    def run(self):
+        while True:
+            try:
+                connection, _ = self.listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self.serve, args=(connection,), daemon=True).start()
+
+    def serve(self, connection):
+        with connection:
+            connection.settimeout(harness.HANG)
+            data = b""
+            while b"\r\n\r\n" not in data:
+                piece = connection.recv(65536)
+                if not piece:
+                    return
+                data += piece
+            if not data.startswith(b"POST"):
+                return  # a health probe
+            self.count += 1
+            self.answer(connection)
+
+    def close(self):
+        self.listener.close()
+
+
+def until_close(body):
+    return lambda connection: connection.sendall(
+        b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close\r\n\r\n" + body)
+
+
+def late_body(connection):
+    connection.sendall(b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n" % len(WHOLE))
+    threading.Event().wait(0.8)  # the upstream's own slowness is what is tested
+    connection.sendall(WHOLE)
+
+
+class Busy:
+    """Every second request is served, the others are asked to wait `wait_ms`."""
+
+    def __init__(self, wait_ms):
+        self.wait_ms, self.turn = wait_ms, 0
+
+    def __call__(self, connection):
+        self.turn += 1
+        if self.turn % 2 == 0:
+            return until_close(WHOLE)(connection)
+        return connection.sendall(b"HTTP/1.1 429 Too Many Requests\r\ncontent-type: application/json\r\nretry-after-ms: %d\r\n"
+                                  b"content-length: 2\r\nconnection: close\r\n\r\n{}" % self.wait_ms)
+
+
+def silent(connection):
+    connection.recv(1)  # until the gateway has had enough
+
+
+def body_of(model, stream=False, text="hi"):
+    return json.dumps({"model": model, "stream": stream, "messages": [{"role": "user", "content": text}]})
+
+
+class Edges(FaultCase):
+    @classmethod
+    def make_world(cls):
+        cls.backends = {"cut": Scripted(until_close(WHOLE[:-9])), "whole": Scripted(until_close(WHOLE)),
+                        "late": Scripted(late_body), "silent": Scripted(silent),
+                        "busy": Scripted(Busy(150)), "busier": Scripted(Busy(9000))}
+        refusing = socket.socket()
+        refusing.bind(("127.0.0.1", 0))
+        cls.refusing = refusing
+
+        def config(world):
+            clusters = [cluster(name, [endpoint(backend.address)], retry={"attempts": 2 if name.startswith("bus") else 1}, timeouts={"headers": "300ms"})
+                        for name, backend in cls.backends.items() if name != "silent"]
+            clusters.append(cluster("silent", [endpoint(cls.backends["silent"].address), endpoint("127.0.0.1:%d" % refusing.getsockname()[1])],
+                                    retry={"attempts": 4}, timeouts={"headers": "300ms"}))
+            clusters.append(cluster("good", [endpoint(world.sims["good"].address)]))
+            return {"server": {"listeners": [{"address": "127.0.0.1:0"}], "limits": {"json_depth": 16}},
+                    "models": [{"name": c["name"], "upstream_name": "sim:5000:5:1000", "cluster": c["name"]} for c in clusters],
+                    "clusters": clusters}
+        return World(config, sims=("good",))
+
+    @classmethod
+    def tearDownClass(cls):
+        for backend in cls.backends.values():
+            backend.close()
+        cls.refusing.close()
+        super().tearDownClass()
+
+    def ask(self, model, stream=False, text="hi", headers=()):
+        with h1_client.Connection(self.gateway.address) as connection:
+            return connection.ask("POST", PATH, body_of(model, stream, text).encode(), [("x-request-id", self.request_id()), *headers])
+
+    def test_U_33_a_document_cut_by_the_end_of_its_connection(self):
+        answer = self.ask("cut")
+        self.assertEqual((answer.status, answer.error()["code"]), (502, "upstream_reset"))
+
+    def test_U_33_a_whole_document_that_ends_with_its_connection(self):
+        answer = self.ask("whole")
+        self.assertEqual((answer.status, answer.body), (200, WHOLE))
+
+    def test_U_16_a_late_document_is_bounded_by_idle_not_by_headers(self):
+        answer = self.ask("late", stream=True)
+        self.assertEqual((answer.status, answer.body), (200, WHOLE))
+
+    def test_U_04_a_silent_endpoint_is_asked_once(self):
+        before = self.backends["silent"].count
+        for _ in range(4):
+            self.ask("silent", stream=True)
+        self.assertLessEqual(self.backends["silent"].count - before, 4)
+
+    def test_U_18_a_short_retry_after_is_waited_out_where_nobody_else_is(self):
+        begun = time.monotonic()
+        self.assertEqual(self.ask("busy").status, 200)
+        self.assertGreaterEqual(time.monotonic() - begun, 0.15)
+
+    def test_U_18_a_long_retry_after_is_passed_on(self):
+        self.assertEqual(self.ask("busier").status, 429)
+
+    def test_J_04_the_configured_depth_counts(self):
+        for depth, status in ((16, 400), (8, 200)):
+            body = '{"model":"whole","messages":[{"role":"user","content":"hi"}],"x":%s%s}' % ("[" * depth, "]" * depth)
+            with h1_client.Connection(self.gateway.address) as connection:
+                self.assertEqual(connection.ask("POST", PATH, body.encode()).status, status, depth)
+
+    def test_the_deadline_holds_for_a_body_that_another_thread_parses(self):
+        begun = time.monotonic()
+        answer = self.ask("good", text="x" * 1_300_000, headers=[("x-penstock-timeout-ms", "500")])
+        self.assertEqual(answer.status, 504)
+        self.assertLess(time.monotonic() - begun, 4)
+
+    def test_head_requests_over_both_protocols(self):
+        for option in ("--http1.1", "--http2-prior-knowledge"):
+            done = subprocess.run(["curl", "-sSI", option, f"http://{self.gateway.address}/v1/models"], capture_output=True, text=True)
+            self.assertEqual((done.returncode, done.stderr), (0, ""), option)
+            self.assertIn(" 200", done.stdout.splitlines()[0])
+
+    def test_405_names_what_is_allowed(self):
+        with h1_client.Connection(self.gateway.address) as connection:
+            answer = connection.ask("GET", PATH)
+            self.assertEqual((answer.status, answer.header("allow")), (405, "POST"))
+
+    def test_the_gateways_share_is_measured(self):
+        answer = self.ask("whole")
+        share = float(answer.header("server-timing").split("gw;dur=")[1].split(",")[0])
+        self.assertGreater(share, 0)
+
+
+class Connections(unittest.TestCase):
+    """Limits of connections hold for the process, whoever of its workers accepts."""
+
+    def gateway(self, **limits):
+        folder = tempfile.TemporaryDirectory(prefix="penstock-")
+        self.addCleanup(folder.cleanup)
+        config = {"server": {"listeners": [{"address": "127.0.0.1:0"}], "workers": 2, "limits": limits},
+                  "models": [{"name": "m", "cluster": "c"}], "clusters": [cluster("c", [endpoint("127.0.0.1:9")])]}
+        gateway = Gateway(folder.name, config)
+        self.addCleanup(gateway.end)
+        return gateway
+
+    def answers(self, address, sockets):
+        """How many of them are served: the answer to each is awaited."""
+        served = 0
+        for each in sockets:
+            each.settimeout(5)
+            try:
+                each.sendall(b"GET /health HTTP/1.1\r\nhost: x\r\n\r\n")
+                served += each.recv(4096).startswith(b"HTTP/1.1 200")
+            except OSError:
+                pass
+        return served
+
+    def test_room_that_another_worker_makes_is_used(self):
+        gateway = self.gateway(connections=4)
+        where = h1_client.split_address(gateway.address)
+        for _ in range(15):
+            batch = [socket.create_connection(where) for _ in range(8)]
+            for each in batch[::2] + batch[1::2]:
+                each.close()
+        for _ in range(10):
+            with socket.create_connection(where) as one:
+                self.assertEqual(self.answers(gateway.address, [one]), 1)
+
+    def test_connections_per_ip_counts_over_all_workers(self):
+        gateway = self.gateway(connections_per_ip=2)
+        where = h1_client.split_address(gateway.address)
+        batch = [socket.create_connection(where) for _ in range(12)]
+        self.assertEqual(self.answers(gateway.address, batch), 2)
+        for each in batch:
+            each.close()
+
+        def again():
+            with socket.create_connection(where) as one:
+                return self.answers(gateway.address, [one]) == 1
+        until(again, "a new connection is served")
+
+
+if __name__ == "__main__":
+    unittest.main()
