@@ -41,6 +41,12 @@ bool HasOwnChunk(std::string_view key, const Cursor& value) {
   return key == "function_call" && value.is_object() && !value.is_empty();
 }
 
+bool HasEscapedKey(Cursor object) {
+  bool escaped = false;
+  object.EachMember([&escaped](std::string_view key, Cursor&) { escaped = escaped || IsEscaped(key); });
+  return escaped;
+}
+
 std::string_view Raw(Cursor value) { return value.Take(); }
 
 /// A choice of the whole answer. Cursors are bookmarks.
@@ -110,6 +116,7 @@ const char* TokenEvents::ReadDocument() {
       if (key == kIdentity[i]) identity_[i] = Raw(value);
     }
   });
+  if (object_ == R"("error")") refusal = "a stored answer is an error";
   if (refusal != nullptr) return refusal;
   if (choices_) Cursor(*choices_).EachElement([this](Cursor&) { ++choices_left_; });
   return choices_left_ == 0 ? "a stored answer has no choices" : nullptr;
@@ -127,7 +134,8 @@ const char* TokenEvents::ReadChoice(Cursor object, WholeChoice& choice) {
   });
   if (escaped) return kEscapedKey;
   if (chat_ ? !choice.message : !choice.text) return "a choice of a stored answer says nothing";
-  if (!choice.finish_reason || ReadFinishReason(*choice.finish_reason) == FinishReason::kNone) {
+  const FinishReason reason = choice.finish_reason ? ReadFinishReason(*choice.finish_reason) : FinishReason::kNone;
+  if (reason == FinishReason::kNone || reason == FinishReason::kAbort) {
     return "a choice of a stored answer has not ended";
   }
   return nullptr;
@@ -300,11 +308,12 @@ const char* TokenEvents::WriteChat(const WholeChoice& choice) {
 }
 
 const char* TokenEvents::WriteToolCalls(const WholeChoice& choice, Cursor calls) {
-  bool objects = true;
+  const char* refusal = nullptr;
   std::size_t index = 0;
   calls.EachElement([&](Cursor& call) {
-    objects = objects && call.is_object();
-    if (!objects) return;
+    if (!call.is_object()) refusal = "a tool call of a stored answer is no object";
+    if (call.is_object() && HasEscapedKey(call)) refusal = kEscapedKey;
+    if (refusal != nullptr) return;
     OpenDelta(choice);
     text_.Key("tool_calls");
     text_.Put("[{");
@@ -312,7 +321,7 @@ const char* TokenEvents::WriteToolCalls(const WholeChoice& choice, Cursor calls)
     text_.Put("}]");
     CloseDelta(choice, {});
   });
-  return objects ? nullptr : "a tool call of a stored answer is no object";
+  return refusal;
 }
 
 void TokenEvents::WriteToolCall(Cursor call, std::size_t index) {

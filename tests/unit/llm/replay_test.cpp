@@ -41,7 +41,7 @@ TEST(CacheFaults, K_06_AReplayHasUsageForThoseWhoAskedOnly) {
     std::string events, without;
   } rows[] = {
       {"at the end", content + usage + done, content + done},
-      {"a comment before it belongs to it", content + ": ping\n\n" + usage + done, content + ": ping\n\n" + done},
+      {"a comment before it stays", content + ": ping\n\n" + usage + done, content + ": ping\n\n" + done},
       {"two in a row", content + usage + usage + done, content + done},
       {"without [DONE]", content + usage, content},
       {"none", content + done, content + done},
