@@ -112,7 +112,7 @@ struct Twins {
 
 TEST(CacheFaults, K_06_GeneratedAnswersAreTheSameInBothForms) {
   Prng prng(6);
-  for (int round = 0; round < 1000; ++round) {
+  for (int round = 0; round < 500; ++round) {
     Twins twins(prng);
     twins.Generate();
     SCOPED_TRACE(twins.answer);
@@ -128,7 +128,7 @@ TEST(Conversion, DamagedAnswersAreRefusedOrWholeStreams) {
   Prng prng(7);
   JsonParser parser(1);
   int converted = 0;
-  for (int round = 0; round < 5000; ++round) {
+  for (int round = 0; round < 2000; ++round) {
     Twins twins(prng);
     twins.Generate();
     test::MutateJson(prng, twins.answer);
