@@ -10,6 +10,9 @@ find_package(prometheus-cpp REQUIRED)
 find_package(CLI11 REQUIRED)
 find_package(PkgConfig REQUIRED)
 pkg_check_modules(nghttp2 REQUIRED IMPORTED_TARGET libnghttp2>=1.52)
+pkg_check_modules(hiredis REQUIRED IMPORTED_TARGET hiredis)
+pkg_check_modules(zstd REQUIRED IMPORTED_TARGET libzstd)
+find_package(SQLite3 REQUIRED)
 
 # nghttp2_version() cannot tell a patched 1.52 from an unpatched one: ask for the two backported symbols.
 include(CheckSymbolExists)

@@ -52,7 +52,7 @@ void Aggregator::Write(std::string& out) const { state_->Write(out); }
 std::optional<Error> Aggregator::Add(std::string_view data, JsonParser& parser) {
   const std::optional<Cursor> root = parser.workspace().ParseAnswer(data);
   if (!root || !root->is_object()) return Refuse("a stream event is not a JSON object");
-  if (!state_->TakeRoot(*root)) return Refuse("a streamed answer has too many parts");
+  if (!state_->TakeRoot(*root)) return Refuse("a streamed answer has too many parts, or such as cannot be joined");
   if (state_->held > state_->bytes_max) return Refuse("a streamed answer is too large");
   return std::nullopt;
 }
@@ -91,6 +91,7 @@ bool Aggregator::State::TakeChoiceMember(AggregatedChoice& choice, std::string_v
     }
     return fits;
   }
+  if (key == "finish_reason") return choice.members.Take(key, value, MergeRule::kLastText, held);
   const bool joined = key == "text" || value.is_array();
   return choice.members.Take(key, value, joined ? MergeRule::kJoin : MergeRule::kLast, held);
 }
@@ -99,12 +100,15 @@ bool Aggregator::State::TakeDelta(AggregatedChoice& choice, Cursor& delta) {
   bool fits = true;
   delta.EachMember([&](std::string_view key, Cursor& value) {
     if (!fits) return;
-    if (key == "tool_calls" && value.is_array()) {
+    if (key == "tool_calls" && value.is_array() && !value.is_empty()) {
       choice.delta.Mark(key);
       fits = TakeToolCalls(choice, value);
     } else if (key == "function_call" && value.is_object()) {
       choice.delta.Mark(key);
-      fits = TakeFunction(choice.function_call, value);
+      fits = TakeCalled(choice.function_call, value);
+    } else if (key == "audio" && value.is_object()) {
+      choice.delta.Mark(key);
+      fits = TakeAudio(choice.audio, value);
     } else {
       fits = choice.delta.Take(key, value, key == "role" ? MergeRule::kFirst : MergeRule::kJoin, held);
     }
@@ -128,7 +132,10 @@ bool Aggregator::State::TakeToolCall(AggregatedChoice& choice, Cursor& call) {
     if (!fits || key == "index") return;
     if (key == "function" && value.is_object()) {
       into->members.Mark(key);
-      fits = TakeFunction(into->function, value);
+      fits = TakeCalled(into->function, value);
+    } else if (key == "custom" && value.is_object()) {
+      into->members.Mark(key);
+      fits = TakeCalled(into->custom, value);
     } else {
       fits = into->members.Take(key, value, MergeRule::kLastText, held);
     }
@@ -136,10 +143,24 @@ bool Aggregator::State::TakeToolCall(AggregatedChoice& choice, Cursor& call) {
   return fits;
 }
 
-bool Aggregator::State::TakeFunction(MergedMembers& function, Cursor& value) {
+bool Aggregator::State::TakeCalled(MergedMembers& called, Cursor& value) {
   bool fits = true;
   value.EachMember([&](std::string_view key, Cursor& part) {
-    fits = fits && function.Take(key, part, key == "arguments" ? MergeRule::kJoin : MergeRule::kLastText, held);
+    const bool joined = key == "arguments" || key == "input";
+    fits = fits && called.Take(key, part, joined ? MergeRule::kJoin : MergeRule::kLastText, held);
+  });
+  return fits;
+}
+
+bool Aggregator::State::TakeAudio(MergedMembers& audio, Cursor& value) {
+  bool fits = true;
+  value.EachMember([&](std::string_view key, Cursor& part) {
+    const bool joined = key == "data" || key == "transcript";
+    if (key == "data" && part.is_string() && !part.is_empty()) {
+      const MergedMembers::Member* const before = audio.Find(key);
+      fits = fits && (before == nullptr || !before->value.ends_with('='));  // base64 does not go on behind its padding
+    }
+    fits = fits && audio.Take(key, part, joined ? MergeRule::kJoin : MergeRule::kLast, held);
   });
   return fits;
 }

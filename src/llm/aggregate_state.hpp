@@ -13,16 +13,18 @@ namespace penstock::llm {
 /// Owned by one Worker. One tool call of a choice.
 struct AggregatedToolCall {
   std::uint32_t index = 0;
-  MergedMembers members;  ///< `function` is a mark
+  MergedMembers members;  ///< `function` and `custom` are marks
   MergedMembers function;
+  MergedMembers custom;
 };
 
 /// Owned by one Worker. One choice.
 struct AggregatedChoice {
   std::uint32_t index = 0;
   MergedMembers members;  ///< `delta` and `logprobs` are marks
-  MergedMembers delta;    ///< `tool_calls` and `function_call` are marks
+  MergedMembers delta;    ///< `tool_calls`, `function_call` and `audio` are marks
   MergedMembers function_call;
+  MergedMembers audio;
   MergedMembers logprobs;
   std::vector<AggregatedToolCall> tool_calls;  ///< sorted by index
 };
@@ -50,7 +52,8 @@ struct Aggregator::State {
   bool TakeDelta(AggregatedChoice& choice, json::Cursor& delta);
   bool TakeToolCalls(AggregatedChoice& choice, json::Cursor& calls);
   bool TakeToolCall(AggregatedChoice& choice, json::Cursor& call);
-  bool TakeFunction(MergedMembers& function, json::Cursor& value);
+  bool TakeCalled(MergedMembers& called, json::Cursor& value);
+  bool TakeAudio(MergedMembers& audio, json::Cursor& value);
   void WriteChoice(std::string& out, const AggregatedChoice& choice) const;
 };
 

@@ -27,6 +27,8 @@ void WriteToolCalls(std::string& out, const std::vector<AggregatedToolCall>& cal
       MergedMembers::WriteKey(out, member.key);
       if (member.key == "function") {
         WriteObject(out, call.function);
+      } else if (member.key == "custom" && !call.custom.list().empty()) {
+        WriteObject(out, call.custom);
       } else {
         MergedMembers::WriteValue(out, member);
       }
@@ -39,9 +41,10 @@ void WriteToolCalls(std::string& out, const std::vector<AggregatedToolCall>& cal
 /// A message's text is null only beside something else that was said.
 bool SaysMoreThanContent(const AggregatedChoice& choice) {
   for (const Member& member : choice.delta.list()) {
-    if (member.key != "role" && member.key != "content" && (member.joined != 0 || member.value != "null")) return true;
+    if (member.key == "role" || member.key == "content") continue;
+    if (member.joined != 0 ? !member.value.empty() : member.value != "null") return true;
   }
-  return !choice.tool_calls.empty() || !choice.function_call.list().empty();
+  return !choice.tool_calls.empty() || !choice.function_call.list().empty() || !choice.audio.list().empty();
 }
 
 void WriteMessage(std::string& out, const AggregatedChoice& choice) {
@@ -56,6 +59,8 @@ void WriteMessage(std::string& out, const AggregatedChoice& choice) {
       WriteToolCalls(out, choice.tool_calls);
     } else if (member.key == "function_call" && !choice.function_call.list().empty()) {
       WriteObject(out, choice.function_call);
+    } else if (member.key == "audio" && !choice.audio.list().empty()) {
+      WriteObject(out, choice.audio);
     } else if (member.key == "content" && !delta.Has("content")) {
       out += no_content;
     } else {

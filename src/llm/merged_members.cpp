@@ -68,6 +68,21 @@ bool MergedMembers::Take(std::string_view key, json::Cursor& value, MergeRule ru
   return true;
 }
 
+bool MergedMembers::TakeElement(std::string_view key, json::Cursor& value, std::size_t& held) {
+  Member* const member = FindOrAdd(key, held);
+  if (member == nullptr) return false;
+  if (member->joined == 0 && member->value == kNull) {
+    member->joined = '[';
+    member->value.clear();
+  }
+  if (member->joined != '[') return false;
+  const std::string_view raw = value.Take();
+  held += raw.size();
+  if (!IsBlank(member->value)) member->value += ',';
+  member->value.append(raw);
+  return true;
+}
+
 void MergedMembers::WriteValue(std::string& out, const Member& member) {
   if (member.joined == 0) {
     out += member.value;

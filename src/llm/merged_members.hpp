@@ -32,6 +32,9 @@ class MergedMembers {
 
   /// Takes the value at the cursor, and moves behind it. `held` is charged with the bytes kept. False: too many.
   bool Take(std::string_view key, json::Cursor& value, MergeRule rule, std::size_t& held);
+  /// Appends the value at the cursor to an array, which is made when the member is new or null. False: too many
+  /// members, or the member is no array.
+  bool TakeElement(std::string_view key, json::Cursor& value, std::size_t& held);
   /// Remembers a place in the order for a member that is written by other means.
   void Mark(std::string_view key);
 

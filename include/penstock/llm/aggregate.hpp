@@ -20,10 +20,10 @@ namespace penstock::llm {
 ///   top level     the first value of id, object, created, model, system_fingerprint; of the rest the last that is
 ///                 not null (usage, timings, service_tier, and what we do not know)
 ///   choice        text is joined, arrays (token_ids) are joined, logprobs' arrays are joined key by key; of the
-///                 rest the last that is not null
+///                 rest the last that is not null; a finish reason is not taken back by an empty one
 ///   delta         the first role; other strings are joined (content, reasoning_content, refusal, ...), arrays are
-///                 joined; tool_calls merge by index, function_call likewise: arguments joined, the last non-empty
-///                 id, type and name
+///                 joined; tool_calls merge by index, function_call likewise: arguments (a custom tool's input)
+///                 joined, the last non-empty id, type and name; audio's data and transcript are joined
 /// `delta` becomes `message`, "chat.completion.chunk" becomes "chat.completion".
 class Aggregator {
  public:

@@ -21,9 +21,19 @@ json::Fault JsonParser::Workspace::ParseRequest(std::string_view text) {
 }
 
 std::optional<json::Cursor> JsonParser::Workspace::ParseAnswer(std::string_view text) {
+  return ParseLenient(text, false);
+}
+
+std::optional<json::Cursor> JsonParser::Workspace::ParseUnambiguous(std::string_view text) {
+  return ParseLenient(text, true);
+}
+
+std::optional<json::Cursor> JsonParser::Workspace::ParseLenient(std::string_view text, bool unique_keys) {
   if (index.Build(text, document)) return std::nullopt;
-  const json::Strictness lenient{
-      .depth_max = kAnswerDepthMax, .unique_keys = false, .finite_numbers = false, .escapes = json::Escapes::kGrammar};
+  const json::Strictness lenient{.depth_max = kAnswerDepthMax,
+                                 .unique_keys = unique_keys,
+                                 .finite_numbers = false,
+                                 .escapes = json::Escapes::kGrammar};
   if (validator.Check(document, lenient)) return std::nullopt;
   return json::Cursor(document);
 }

@@ -20,12 +20,17 @@ struct JsonParser::Workspace {
   /// An upstream's text: the grammar alone, as SDKs' parsers would take it; nothing when it is not JSON. The
   /// cursor is at the root.
   std::optional<json::Cursor> ParseAnswer(std::string_view text);
+  /// The same for a text whose members are moved to other places: no object may have a key twice.
+  std::optional<json::Cursor> ParseUnambiguous(std::string_view text);
   void Trim();
 
   json::StructuralIndex index;
   json::Validator validator;
   json::Document document;
   std::uint32_t depth_max;
+
+ private:
+  std::optional<json::Cursor> ParseLenient(std::string_view text, bool unique_keys);
 };
 
 }  // namespace penstock::llm
