@@ -37,8 +37,8 @@ struct PurgeScope {
   std::optional<std::uint64_t> model;
 };
 
-/// Counts since the start; `entries` and `bytes` are what is held now. Sums over shards that were looked at one after the
-/// other.
+/// Counts since the start; `entries` and `bytes` are what is held now. Sums over shards that were looked at one after
+/// the other.
 struct MemoryUse {
   std::uint64_t entries = 0;
   std::uint64_t bytes = 0;
@@ -53,8 +53,8 @@ struct TenantUse {
   MemoryUse use{};
 };
 
-/// Shared: cut into 2^n shards by the digest, one mutex each, held for a find and a reference count, or for an insertion
-/// and what it evicts; never while memory is copied, compressed or decompressed. All calls from any thread.
+/// Shared: cut into 2^n shards by the digest, one mutex each, held for a find and a reference count, or for an
+/// insertion and what it evicts; never while memory is copied, compressed or decompressed. All calls from any thread.
 ///
 /// Room. `size_bytes` counts bytes, nodes, tables and what the allocator adds. Which entry goes is the policy's choice
 /// (src/cache/memory/eviction_policy.hpp) among those of the tenant that holds most of the queue that must shrink: a

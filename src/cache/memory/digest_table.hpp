@@ -10,9 +10,9 @@
 namespace penstock::cache {
 
 /// Owned by one shard, under its mutex. Finds nodes by the whole digest. Linear hashing (Litwin, VLDB 1980): each
-/// insertion that needs it splits one bucket, so the table grows with the entries, a pointer each, and nobody ever waits
-/// for a rehash. An entry moves to buckets of higher numbers only, so a walk upwards in portions, with insertions in
-/// between, misses nothing that was there when it began.
+/// insertion that needs it splits one bucket, so the table grows with the entries, a pointer each, and nobody ever
+/// waits for a rehash. An entry moves to buckets of higher numbers only, so a walk upwards in portions, with insertions
+/// in between, misses nothing that was there when it began.
 class DigestTable {
  public:
   DigestTable();
@@ -28,7 +28,8 @@ class DigestTable {
   std::size_t buckets() const noexcept { return buckets_; }
   Node* bucket(std::size_t i) const noexcept { return Slot(i); }
   std::size_t bytes() const noexcept {
-    return segments_.size() * HeapCost(kSegment * sizeof(Node*)) + HeapCost(segments_.capacity() * sizeof(segments_[0]));
+    return segments_.size() * HeapCost(kSegment * sizeof(Node*)) +
+           HeapCost(segments_.capacity() * sizeof(segments_[0]));
   }
 
  private:

@@ -10,10 +10,9 @@ namespace penstock::cache {
 
 std::span<const EvictionRow> EvictionPolicies() noexcept {
   static constexpr std::array kRows = {
-      EvictionRow{Eviction::kS3Fifo, "s3fifo",
-                  [](std::uint64_t capacity) -> std::unique_ptr<EvictionPolicy> {
-                    return std::make_unique<S3Fifo>(capacity);
-                  }},
+      EvictionRow{
+          Eviction::kS3Fifo, "s3fifo",
+          [](std::uint64_t capacity) -> std::unique_ptr<EvictionPolicy> { return std::make_unique<S3Fifo>(capacity); }},
       EvictionRow{Eviction::kLru, "lru",
                   [](std::uint64_t) -> std::unique_ptr<EvictionPolicy> { return std::make_unique<Lru>(); }},
   };

@@ -11,9 +11,9 @@
 
 namespace penstock::cache {
 
-/// Owned by one shard, under its mutex. Decides which entry goes when bytes are needed; owns the order, not the entries.
-/// An entry is with its policy from `Admit` until `Forget` or until `Evict` gives it back. Its digest, holder and cost
-/// are set before `Admit`, and its holder outlives its stay.
+/// Owned by one shard, under its mutex. Decides which entry goes when bytes are needed; owns the order, not the
+/// entries. An entry is with its policy from `Admit` until `Forget` or until `Evict` gives it back. Its digest, holder
+/// and cost are set before `Admit`, and its holder outlives its stay.
 class EvictionPolicy {
  public:
   virtual ~EvictionPolicy() = default;

@@ -39,8 +39,8 @@ struct Holder {
   std::array<Lane, kLanes> lanes{};
 };
 
-/// Owned by its policy. A queue that is kept apart by tenant: every entry waits behind its own tenant's entries only, and
-/// `Oldest` is the oldest of the tenant that holds most of the queue. So a tenant that floods it pays with its own
+/// Owned by its policy. A queue that is kept apart by tenant: every entry waits behind its own tenant's entries only,
+/// and `Oldest` is the oldest of the tenant that holds most of the queue. So a tenant that floods it pays with its own
 /// entries, and nobody loses one while somebody holds over a quarter more: the longest-queue-drop discipline of fair
 /// queueing routers (McKenney, "Stochastic Fairness Queueing", 1990; Suter et al., INFOCOM 1998), in bytes. No tenant's
 /// share is reserved: what one leaves unused, others use.

@@ -6,7 +6,7 @@ namespace penstock::cache {
 
 void GhostSet::Insert(const Digest& digest, std::size_t span) {
   span_ = static_cast<std::uint32_t>(std::clamp<std::size_t>(span, kSpanMin, UINT32_MAX / 2));
-  if (span_ > slots_.size()) Double();
+  if (span_ > slots_.size() / 4 * 3) Double();
   ++turn_;
   Put({FingerprintOf(digest), turn_});
 }

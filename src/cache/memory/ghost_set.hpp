@@ -9,9 +9,10 @@
 namespace penstock::cache {
 
 /// Owned by one policy. Remembers the digests of entries that are gone, for as many later insertions as it is asked to.
-/// As in the S3-FIFO paper (section 4.2) a fingerprint and the turn in which it came: 8 bytes, no queue, and what is too
-/// old is simply not found. Four-way sets; a full set loses its oldest. 32 bits of fingerprint: one wrong "remembered"
-/// in some 10^5 questions at 40,000 entries, whose cost is one entry admitted to the wrong queue.
+/// As in the S3-FIFO paper (section 4.2) a fingerprint and the turn in which it came: 8 bytes, no queue, and what is
+/// too old is simply not found. Four-way sets, at most three quarters full; a full set loses its oldest. 32 bits of
+/// fingerprint: one wrong "remembered" in some 10^5 questions at 40,000 entries, whose cost is one entry admitted to
+/// the wrong queue.
 class GhostSet {
  public:
   GhostSet() : slots_(kSlotsMin) {}

@@ -53,9 +53,8 @@ std::optional<Entry> MemoryShard::Find(const Digest& digest, WallTime now, ColdH
     ++misses_;
     ++expired_;
     ++tenant.expired;
-    entry.reset();
     Remove(*node, true, retired);
-    return entry;
+    return std::nullopt;
   }
   if (node->compressed && node->bytes.empty()) {
     cold.packed = static_cast<const CompressedNode*>(node)->packed;
@@ -157,15 +156,17 @@ void MemoryShard::AddTenants(std::unordered_map<std::uint64_t, MemoryUse>& uses)
 MemoryShard::Tenant& MemoryShard::TenantFor(std::uint64_t id) {
   const auto found = tenants_.find(id);
   if (found != tenants_.end()) return found->second;
-  if (tenants_.size() >= kTenantsRemembered) std::erase_if(tenants_, [](const auto& t) { return t.second.entries == 0; });
+  if (tenants_.size() >= kTenantsRemembered)
+    std::erase_if(tenants_, [](const auto& t) { return t.second.entries == 0; });
   Tenant& tenant = tenants_[id];
   tenant.id = id;
   return tenant;
 }
 
 std::uint64_t MemoryShard::Held() const noexcept {
-  const std::size_t tenants = tenants_.size() * HeapCost(sizeof(std::pair<const std::uint64_t, Tenant>) + sizeof(void*)) +
-                              HeapCost(tenants_.bucket_count() * sizeof(void*));
+  const std::size_t tenants =
+      tenants_.size() * HeapCost(sizeof(std::pair<const std::uint64_t, Tenant>) + sizeof(void*)) +
+      HeapCost(tenants_.bucket_count() * sizeof(void*));
   return sizeof *this + node_bytes_ + table_.bytes() + policy_->bytes() + tenants;
 }
 

@@ -22,8 +22,8 @@ struct ColdHit {
   bool keep = false;   ///< give the uncompressed bytes to MemoryShard::Warm
 };
 
-/// Shared: one mutex, held by every call for the time of its table and queue work. What leaves the shard is deleted after
-/// the mutex is released.
+/// Shared: one mutex, held by every call for the time of its table and queue work. What leaves the shard is deleted
+/// after the mutex is released.
 class alignas(64) MemoryShard {
  public:
   MemoryShard(std::uint64_t capacity_bytes, Eviction policy);
