@@ -322,6 +322,7 @@ TEST_P(MemoryTierTest, K_16_AFloodByOneTenantCostsTheOthersAtMostATenth) {
     flood.HitRatio(10'000, 0);
     const double before = flood.HitRatio(10'000, 0);
     const double during = flood.HitRatio(percent == 50 && whole ? 100'000 : 10'000, 10);
+    RecordProperty(std::to_string(percent), std::to_string(before) + " -> " + std::to_string(during));
     EXPECT_GE(during, 0.9 * before) << percent << " %: " << before << " -> " << during;
   }
 }
@@ -340,12 +341,14 @@ TEST_P(MemoryTierTest, ThreadsSeeWholeAnswers) {
   MemoryTier tier({.size_bytes = 512 * 1024, .shards = 2, .policy = GetParam(), .compress_after = 4096});
   std::vector<std::thread> threads;
   std::vector<std::uint64_t> wrong(4);
+  std::vector<std::string> texts;
+  for (std::uint64_t number = 0; number < 300; ++number) texts.push_back(TextOf(20 + number * 40, number));
   for (std::size_t t = 0; t < wrong.size(); ++t) {
-    threads.emplace_back([&tier, &wrong, t] {
+    threads.emplace_back([&tier, &wrong, &texts, t] {
       Prng prng(t);
-      for (int i = 0; i < 5000; ++i) {
+      for (int i = 0; i < 2000; ++i) {
         const std::uint64_t number = prng.Below(300);
-        const std::string text = TextOf(20 + number * 40, number);
+        const std::string& text = texts[number];
         const auto found = tier.Find(DigestOf(number), kNow);
         if (found && found->bytes.view() != text) ++wrong[t];
         if (!found) tier.Insert(DigestOf(number), EntryWith(text, number % 5, number % 3), kNow);
