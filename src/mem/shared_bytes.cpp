@@ -5,11 +5,16 @@
 
 namespace penstock {
 
-SharedBytes SharedBytes::Copy(std::string_view bytes) {
+SharedBytes SharedBytes::Uninitialized(std::size_t size) {
   SharedBytes result;
-  void* memory = ::operator new(sizeof(Block) + bytes.size());
+  void* memory = ::operator new(sizeof(Block) + size);
   result.block_ = new (memory) Block;
-  result.block_->size = bytes.size();
+  result.block_->size = size;
+  return result;
+}
+
+SharedBytes SharedBytes::Copy(std::string_view bytes) {
+  SharedBytes result = Uninitialized(bytes.size());
   if (!bytes.empty()) std::memcpy(result.block_->bytes(), bytes.data(), bytes.size());
   return result;
 }

@@ -12,8 +12,17 @@ namespace penstock {
 /// without a copy. One allocation holds count, size and bytes.
 class SharedBytes {
  public:
+  static constexpr std::size_t kHeaderBytes = 16;  ///< of an allocation beside the bytes
+
   SharedBytes() noexcept = default;
   static SharedBytes Copy(std::string_view bytes);
+  /// `size` bytes as `fill(char*) -> bool` writes them; nothing when it returns false.
+  template <class Fill>
+  static SharedBytes Make(std::size_t size, Fill&& fill) {
+    SharedBytes result = Uninitialized(size);
+    if (!fill(result.block_->bytes())) return {};
+    return result;
+  }
 
   SharedBytes(const SharedBytes& other) noexcept : block_(other.block_) {
     if (block_ != nullptr) block_->references.fetch_add(1, std::memory_order_relaxed);
@@ -37,6 +46,8 @@ class SharedBytes {
     std::size_t size = 0;
     char* bytes() noexcept { return reinterpret_cast<char*>(this + 1); }
   };
+  static_assert(sizeof(Block) == kHeaderBytes);
+  static SharedBytes Uninitialized(std::size_t size);
   void Release() noexcept;
 
   Block* block_ = nullptr;
