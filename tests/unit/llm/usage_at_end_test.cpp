@@ -28,7 +28,7 @@ INSTANTIATE_TEST_SUITE_P(
                     Row{"InsideAText", R"({"content":"\"usage\":{\"prompt_tokens\":9}"})", false, 0},
                     Row{"Absent", R"(0.1,0.2]}]})", false, 0}, Row{"Null", R"(],"usage":null})", false, 0},
                     Row{"Cut", R"(],"usage":{"prompt_tokens":3)", false, 0}),
-    [](const auto& info) { return std::string(info.param.name); });
+    [](const auto& row) { return std::string(row.param.name); });
 
 }  // namespace
 }  // namespace penstock::llm
