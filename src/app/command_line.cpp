@@ -25,41 +25,43 @@ constexpr int kUsage = 2;
 
 void Print(std::FILE* to, const std::string& text) { std::fputs(text.c_str(), to); }
 
-/// The configuration, or its errors on stderr.
-std::optional<config::Config> Load(const std::string& file) {
+/// The configuration; its errors are on stderr.
+config::LoadResult Load(const std::string& file) {
   config::LoadResult loaded = config::LoadFile(file);
   for (const config::Problem& warning : loaded.warnings) Print(stderr, "warning: " + warning.ToString() + "\n");
   for (const config::Problem& error : loaded.errors) Print(stderr, error.ToString() + "\n");
-  return std::move(loaded.config);
+  return loaded;
 }
 
 /// The file itself, then everything that it names.
 int Check(const std::string& file) {
-  const std::optional<config::Config> config = Load(file);
-  if (!config.has_value()) return kFailed;
+  const config::LoadResult loaded = Load(file);
+  if (!loaded.ok()) return kFailed;
+  const config::Config& config = *loaded.config;
   telemetry::MetricRegistry registry(telemetry::GatewayFamilies());
-  const control::BuildResult built = control::BuildSnapshot(*config, nullptr, registry);
-  for (const std::string& error : built.errors) Print(stderr, file + ": " + error + "\n");
+  const control::BuildResult built = control::BuildSnapshot(config, nullptr, registry);
+  for (const control::BuildError& error : built.errors)
+    Print(stderr, loaded.problem_at(error.path, error.message).ToString() + "\n");
   bool good = built.snapshot != nullptr;
-  const telemetry::LogSinkOptions log = LogSinkOptionsOf(config->log, 1);
+  const telemetry::LogSinkOptions log = LogSinkOptionsOf(config.log, 1);
   if (!telemetry::LogSink::Open(log).has_value()) {
-    Print(stderr, file + ": log.access: " + log.access + ": " + std::strerror(errno) + "\n");
+    Print(stderr, loaded.problem_at("log.access", log.access + ": " + std::strerror(errno)).ToString() + "\n");
     good = false;
   }
   return good ? kDone : kFailed;
 }
 
 int Dump(const std::string& file) {
-  const std::optional<config::Config> config = Load(file);
-  if (!config.has_value()) return kFailed;
-  Print(stdout, config::Dump(*config));
+  const config::LoadResult loaded = Load(file);
+  if (!loaded.ok()) return kFailed;
+  Print(stdout, config::Dump(*loaded.config));
   return kDone;
 }
 
 int Serve(const std::string& file) {
-  const std::optional<config::Config> config = Load(file);
-  if (!config.has_value()) return kFailed;
-  return RunDaemon(file, *config);
+  const config::LoadResult loaded = Load(file);
+  if (!loaded.ok()) return kFailed;
+  return RunDaemon(file, loaded);
 }
 
 }  // namespace

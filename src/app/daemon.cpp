@@ -27,14 +27,15 @@ std::vector<std::string_view> RouteNames() {
 
 }  // namespace
 
-Daemon::Daemon(std::string config_file, const config::Config& config)
+Daemon::Daemon(std::string config_file, const config::LoadResult& loaded)
     : config_file_(std::move(config_file)),
-      config_(config),
-      worker_count_(config.server.workers.value_or(rt::UsableCores())),
+      loaded_(loaded),
+      config_(*loaded.config),
+      worker_count_(config_.server.workers.value_or(rt::UsableCores())),
       registry_(telemetry::GatewayFamilies()),
       control_slab_(registry_.OpenSlab()),
       metrics_(registry_, RouteNames(), {PENSTOCK_VERSION, PENSTOCK_COMMIT}, control_slab_),
-      control_(MakeEventLoop(config.server.event_loop)) {}
+      control_(MakeEventLoop(config_.server.event_loop)) {}
 
 std::optional<std::string> Daemon::Prepare() {
   if (auto error = RaiseFileLimit(config_, worker_count_)) return error;
@@ -51,7 +52,8 @@ std::optional<std::string> Daemon::BuildSnapshot() {
   snapshot_ = std::move(built.snapshot);
   if (snapshot_ != nullptr) return std::nullopt;
   std::string lines;
-  for (const std::string& error : built.errors) lines += (lines.empty() ? "" : "\n") + config_file_ + ": " + error;
+  for (const control::BuildError& error : built.errors)
+    lines += (lines.empty() ? "" : "\n") + loaded_.problem_at(error.path, error.message).ToString();
   return lines;
 }
 
@@ -140,8 +142,8 @@ void Daemon::OnSignal(int signal) {
   });
 }
 
-int RunDaemon(const std::string& config_file, const config::Config& config) {
-  Daemon daemon(config_file, config);
+int RunDaemon(const std::string& config_file, const config::LoadResult& loaded) {
+  Daemon daemon(config_file, loaded);
   if (const auto error = daemon.Prepare()) {
     std::fprintf(stderr, "penstock: %s\n", error->c_str());
     return 1;

@@ -9,7 +9,7 @@
 #include "app/listeners.hpp"
 #include "app/signals.hpp"
 #include "app/worker_thread.hpp"
-#include "penstock/config/config.hpp"
+#include "penstock/config/load.hpp"
 #include "penstock/telemetry/log_sink.hpp"
 
 namespace penstock::app {
@@ -18,7 +18,8 @@ namespace penstock::app {
 /// built and, backwards, taken down.
 class Daemon {
  public:
-  Daemon(std::string config_file, const config::Config& config);
+  /// `loaded` has a config and outlives it.
+  Daemon(std::string config_file, const config::LoadResult& loaded);
 
   /// Whatever may fail: the line why, or none. Nothing serves yet.
   std::optional<std::string> Prepare();
@@ -34,6 +35,7 @@ class Daemon {
   void OnSignal(int signal);
 
   const std::string config_file_;
+  const config::LoadResult& loaded_;
   const config::Config& config_;
   const unsigned worker_count_;
   Signals signals_;
@@ -53,6 +55,6 @@ class Daemon {
 };
 
 /// Runs until a drain has ended it; returns the exit code. A failed start prints one line on stderr.
-int RunDaemon(const std::string& config_file, const config::Config& config);
+int RunDaemon(const std::string& config_file, const config::LoadResult& loaded);
 
 }  // namespace penstock::app

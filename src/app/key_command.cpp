@@ -31,8 +31,8 @@ int NewKey() {
     return 1;
   }
   const std::string key = std::string(kPrefix) + ToHex(random);
-  std::printf("key: %s\n# for auth.keys; the key itself is nowhere but above\n- {name: NAME, key_sha256: \"%s\"}\n", key.c_str(),
-              ToHex(DigestOf(key)).c_str());
+  std::printf("key: %s\n# for auth.keys; the key itself is nowhere but above\n- {name: NAME, key_sha256: \"%s\"}\n",
+              key.c_str(), ToHex(DigestOf(key)).c_str());
   return 0;
 }
 

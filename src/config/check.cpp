@@ -178,8 +178,10 @@ void Checker::CheckAuth() {
   }
   if (!auth.keys.empty() || auth.allow_anonymous) return;
   for (std::size_t i = 0; i < config_.server.listeners.size(); ++i) {
-    if (config_.server.listeners[i].address.is_loopback()) continue;
-    Error(Index("server.listeners", i) + ".address", "is not a loopback address, so auth.keys or auth.allow_anonymous is required");
+    const SocketAddress& address = config_.server.listeners[i].address;
+    if (address.is_loopback() || address == SocketAddress{}) continue;  // that one could not be read
+    Error(Index("server.listeners", i) + ".address",
+          "is not a loopback address, so auth.keys or auth.allow_anonymous is required");
   }
 }
 

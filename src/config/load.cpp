@@ -1,5 +1,7 @@
 #include "penstock/config/load.hpp"
 
+#include <memory>
+
 #include "config/check.hpp"
 #include "config/problems.hpp"
 #include "config/read_file.hpp"
@@ -16,12 +18,17 @@ LoadResult LoadText(std::string_view text, std::string_view name, const LoadOpti
     problems.Error({}, "(file)", "is empty");
   } else if (text.size() > kFileBytesMax) {
     problems.Error({}, "(file)", "is larger than " + PrintSize(kFileBytesMax));
-  } else if (const auto tree = YamlTree::Parse(text); !tree.has_value()) {
+  } else if (auto tree = YamlTree::Parse(text); !tree.has_value()) {
     problems.Error(tree.error().mark, "(syntax)", tree.error().message);
   } else {
     Reader(*tree, problems, options).Read(ConfigSection(), &config);
     Complete(config);
     Check(config, *tree, problems);
+    result.problem_at = [file = std::string(name), kept = std::make_shared<const YamlTree>(std::move(*tree))](
+                            const std::string& path, std::string message) {
+      const Mark mark = kept->Locate(path);
+      return Problem{file, mark.line, mark.column, path, std::move(message)};
+    };
   }
   if (!problems.any()) result.config = std::move(config);
   problems.MoveTo(result);

@@ -62,7 +62,8 @@ ReloadOutcome Reloader::Try() {
   }
   BuildResult built = BuildSnapshot(*loaded.config, running_.get(), registry_);
   if (built.snapshot == nullptr) {
-    for (const std::string& error : built.errors) outcome.problems.push_back(config_file_ + ": " + error);
+    for (const BuildError& error : built.errors)
+      outcome.problems.push_back(loaded.problem_at(error.path, error.message).ToString());
     return outcome;
   }
   running_ = std::move(built.snapshot);

@@ -80,7 +80,8 @@ class Builder {
   BuildResult Build() {
     snapshot_->server_options = ServerOptions(snapshot_->config.server);
     AddListeners();
-    for (const config::Cluster& cluster : snapshot_->config.clusters) AddCluster(cluster);
+    for (std::size_t i = 0; i < snapshot_->config.clusters.size(); ++i)
+      AddCluster(snapshot_->config.clusters[i], "clusters[" + std::to_string(i) + "]");
     AddModels();
     AddTenants();
     if (!errors_.empty()) return {nullptr, std::move(errors_)};
@@ -89,7 +90,9 @@ class Builder {
 
  private:
   void AddListeners() {
-    for (const config::Listener& listener : snapshot_->config.server.listeners) {
+    const std::vector<config::Listener>& listeners = snapshot_->config.server.listeners;
+    for (std::size_t i = 0; i < listeners.size(); ++i) {
+      const config::Listener& listener = listeners[i];
       std::shared_ptr<const net::TlsServerContext> tls;
       if (listener.tls.enabled()) {
         auto made =
@@ -97,20 +100,21 @@ class Builder {
         if (made.has_value()) {
           tls = *made;
         } else {
-          errors_.push_back(made.error());
+          errors_.push_back({"server.listeners[" + std::to_string(i) + "].tls", made.error()});
         }
       }
       snapshot_->listener_tls.push_back(std::move(tls));
     }
   }
 
-  void AddCluster(const config::Cluster& cluster) {
+  void AddCluster(const config::Cluster& cluster, const std::string& path) {
     proxy::ClusterRoute& route = snapshot_->clusters.emplace_back();
     route.config = &cluster;
     route.retry = RetryRulesOf(cluster.retry);
     route.balancer = policy::FindBalancer(BalancerName(cluster.balancer.policy));
-    for (const config::Endpoint& endpoint : cluster.endpoints) {
-      upstream::PoolOptions options = PoolOptionsOf(cluster, endpoint);
+    for (std::size_t i = 0; i < cluster.endpoints.size(); ++i) {
+      const config::Endpoint& endpoint = cluster.endpoints[i];
+      upstream::PoolOptions options = PoolOptionsOf(cluster, endpoint, path + ".endpoints[" + std::to_string(i) + "]");
       route.endpoints.push_back(Take(cluster, endpoint, options.tls.get()));
       route.pools.push_back(std::move(options));
     }
@@ -142,7 +146,8 @@ class Builder {
     return same_windows && a.connections == b.connections && a.timeouts.connect == b.timeouts.connect;
   }
 
-  upstream::PoolOptions PoolOptionsOf(const config::Cluster& cluster, const config::Endpoint& endpoint) {
+  upstream::PoolOptions PoolOptionsOf(const config::Cluster& cluster, const config::Endpoint& endpoint,
+                                      const std::string& path) {
     upstream::PoolOptions options;
     options.protocol = ProtocolOf(endpoint);
     options.min = cluster.connections.min;
@@ -165,7 +170,7 @@ class Builder {
       if (made.has_value()) {
         options.tls = *made;
       } else {
-        errors_.push_back(made.error());
+        errors_.push_back({path + ".tls.ca", made.error()});
       }
       options.server_name = endpoint.tls.server_name.empty() ? endpoint.url.host : endpoint.tls.server_name;
     }
@@ -203,7 +208,7 @@ class Builder {
   const proxy::Snapshot* previous_;
   telemetry::MetricRegistry& registry_;
   std::shared_ptr<proxy::Snapshot> snapshot_;
-  std::vector<std::string> errors_;
+  std::vector<BuildError> errors_;
 };
 
 }  // namespace

@@ -4,6 +4,7 @@
 
 #include "llm/answer_fields.hpp"
 #include "llm/json/workspace.hpp"
+#include "penstock/llm/document_end.hpp"
 
 namespace penstock::llm {
 namespace {
@@ -63,6 +64,22 @@ AnswerSummary ReadAnswer(Family family, std::string_view body, JsonParser& parse
   }
   parser.workspace().Trim();
   return summary;
+}
+
+Usage ReadUsageAtEnd(std::string_view tail, JsonParser& parser) {
+  constexpr std::string_view kMember = "\"usage\"";
+  Usage usage;
+  std::size_t begin = tail.rfind(kMember);
+  if (begin == tail.npos) return usage;
+  begin = tail.find_first_not_of(" \t\r\n:", begin + kMember.size());
+  if (begin == tail.npos || tail[begin] != '{') return usage;
+  DocumentEnd end;
+  std::size_t size = 0;
+  while (begin + size < tail.size() && !end.reached()) end.Feed(tail.substr(begin + size++, 1));
+  if (!end.reached()) return usage;
+  if (std::optional<Cursor> root = parser.workspace().ParseAnswer(tail.substr(begin, size))) ReadUsage(*root, usage);
+  parser.workspace().Trim();
+  return usage;
 }
 
 }  // namespace penstock::llm

@@ -6,6 +6,7 @@
 namespace penstock::proxy {
 namespace {
 
+constexpr std::size_t kTailBytes = 1024;             // of a large answer, where its token counts are
 constexpr std::size_t kRefusalBytesMax = 64 * 1024;  // of an upstream's error body; the rest is dropped
 
 }  // namespace
@@ -19,10 +20,16 @@ RelayStep PlainRelay::OnBytes(std::string_view bytes) {
   step.content = true;
   received_ += bytes.size();
   if (answer_.upstream_framing() == http::Framing::kUntilClose) document_.Feed(bytes);
+  if (answer_.committed()) KeepTail(bytes);
   answer_.Append(bytes);
   const std::uint64_t hold = context_.worker.crowded() ? limits.stream_buffer : limits.response_hold;
   if (!answer_.committed() && answer_.held() >= hold) answer_.Commit(answer_.upstream_head()->content_length);
   return step;
+}
+
+void PlainRelay::KeepTail(std::string_view bytes) {
+  tail_.append(bytes.substr(bytes.size() - std::min(bytes.size(), kTailBytes)));
+  if (tail_.size() > kTailBytes) tail_.erase(0, tail_.size() - kTailBytes);
 }
 
 /// A body that lasts until the connection closes may have been cut anywhere: only the document itself tells.
@@ -42,6 +49,8 @@ RelayStep PlainRelay::OnEnd() {
     std::string scratch;
     context_.record.usage = llm::ReadAnswer(context_.family(), answer_.HeldBytes(scratch), context_.worker.json).usage;
     answer_.Commit(received_);
+  } else {
+    context_.record.usage = llm::ReadUsageAtEnd(tail_, context_.worker.json);
   }
   answer_.End();
   return step;

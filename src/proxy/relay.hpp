@@ -36,11 +36,13 @@ class PlainRelay {
 
  private:
   bool Truncated() const noexcept;
+  void KeepTail(std::string_view bytes);
 
   RequestContext& context_;
   Answer& answer_;
   llm::DocumentEnd document_;  ///< followed only where the framing does not say where the body ends
   std::uint64_t received_ = 0;
+  std::string tail_;  ///< the last bytes of an answer that was committed before its end
 };
 
 /// Owned by one Worker. An event stream: each event is looked at and passed on as it came; the first content commits.

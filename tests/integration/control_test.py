@@ -583,6 +583,7 @@ class StartTest(DaemonTest):
             checked = run("check", "--config", path)
             self.assertEqual(checked.returncode, code)
             self.assertIn("/none.pem" if code else "", checked.stderr)
+            self.assertRegex(checked.stderr, r":\d+:\d+: server\.listeners\[0\]\.tls: " if code else "^")
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ import harness
 from harness import FaultCase, Gateway, World, cluster, endpoint, until
 
 PATH = "/v1/chat/completions"
+LARGE = json.dumps({"object": "list", "data": [{"x": "y" * 300_000, "note": "\"usage\": {}"}], "usage": {"prompt_tokens": 7, "completion_tokens": 5}}).encode()
 WHOLE = json.dumps({"id": "x", "object": "chat.completion", "choices": [
     {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": "an answer"}}]}).encode()
 
@@ -89,7 +90,7 @@ def body_of(model, stream=False, text="hi"):
 class Edges(FaultCase):
     @classmethod
     def make_world(cls):
-        cls.backends = {"cut": Scripted(until_close(WHOLE[:-9])), "whole": Scripted(until_close(WHOLE)),
+        cls.backends = {"cut": Scripted(until_close(WHOLE[:-9])), "whole": Scripted(until_close(WHOLE)), "large": Scripted(until_close(LARGE)),
                         "late": Scripted(late_body), "silent": Scripted(silent),
                         "busy": Scripted(Busy(150)), "busier": Scripted(Busy(9000))}
         refusing = socket.socket()
@@ -102,7 +103,7 @@ class Edges(FaultCase):
             clusters.append(cluster("silent", [endpoint(cls.backends["silent"].address), endpoint("127.0.0.1:%d" % refusing.getsockname()[1])],
                                     retry={"attempts": 4}, timeouts={"headers": "300ms"}))
             clusters.append(cluster("good", [endpoint(world.sims["good"].address)]))
-            return {"server": {"listeners": [{"address": "127.0.0.1:0"}], "limits": {"json_depth": 16}},
+            return {"server": {"listeners": [{"address": "127.0.0.1:0"}], "limits": {"json_depth": 16, "response_hold": "64KiB"}},
                     "models": [{"name": c["name"], "upstream_name": "sim:5000:5:1000", "cluster": c["name"]} for c in clusters],
                     "clusters": clusters}
         return World(config, sims=("good",))
@@ -125,6 +126,12 @@ class Edges(FaultCase):
     def test_U_33_a_whole_document_that_ends_with_its_connection(self):
         answer = self.ask("whole")
         self.assertEqual((answer.status, answer.body), (200, WHOLE))
+
+    def test_the_tokens_of_an_answer_that_is_not_held(self):
+        answer = self.ask("large")
+        self.assertEqual((answer.status, answer.body), (200, LARGE))
+        line = self.gateway.line_of(self.asked[-1])
+        self.assertEqual((line["tokens_in"], line["tokens_out"]), (7, 5))
 
     def test_U_16_a_late_document_is_bounded_by_idle_not_by_headers(self):
         answer = self.ask("late", stream=True)

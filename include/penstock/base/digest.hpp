@@ -28,8 +28,8 @@ std::string ToHex(const Digest& digest);
 /// Nothing unless `text` is 64 hexadecimal digits of either case.
 std::optional<Digest> DigestFromHex(std::string_view text) noexcept;
 
-/// Owned by one Worker. SHA-256 (FIPS 180-4) by OpenSSL, which uses the processor's SHA extensions. Used again and again:
-/// after construction no digest costs an allocation.
+/// Owned by one Worker. SHA-256 (FIPS 180-4) by OpenSSL, which uses the processor's SHA extensions. Used again and
+/// again: after construction no digest costs an allocation.
 class Sha256 {
  public:
   Sha256();

@@ -9,8 +9,8 @@ namespace penstock::config {
 
 /// A tenant. Its key is nowhere: only the digest of it is.
 struct ApiKey {
-  std::string name;               ///< in metrics and the access log
-  Digest key_sha256;              ///< of the key's bytes
+  std::string name;                      ///< in metrics and the access log
+  Digest key_sha256;                     ///< of the key's bytes
   std::vector<std::string> models{"*"};  ///< configured names it may use; "*" = all
 
   friend bool operator==(const ApiKey&, const ApiKey&) = default;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -35,6 +36,8 @@ struct LoadResult {
   std::optional<Config> config;
   std::vector<Problem> errors;
   std::vector<Problem> warnings;
+  /// Places what is found later, when somebody opens what a key names. Set where there is a config.
+  std::function<Problem(const std::string& path, std::string message)> problem_at;
 
   bool ok() const noexcept { return config.has_value(); }
 };

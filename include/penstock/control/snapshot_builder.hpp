@@ -9,10 +9,16 @@
 
 namespace penstock::control {
 
-/// A snapshot, or everything that keeps it from working, one line each.
+/// What a key names and cannot be used.
+struct BuildError {
+  std::string path;  ///< of the key, as config::LoadResult::problem_at takes it
+  std::string message;
+};
+
+/// A snapshot, or everything that keeps it from working.
 struct BuildResult {
   std::shared_ptr<const proxy::Snapshot> snapshot;
-  std::vector<std::string> errors;
+  std::vector<BuildError> errors;
 };
 
 /// Builds and tests everything that a configuration names (certificates, keys, trust stores) before anything is

@@ -25,4 +25,8 @@ struct AnswerSummary {
 /// Tolerant: malformed, huge or ill-typed bodies (J-18) give an empty summary, never an error.
 AnswerSummary ReadAnswer(Family family, std::string_view body, JsonParser& parser);
 
+/// The `usage` of an answer that was too large to keep, from its last bytes: servers write it behind the choices. A
+/// text inside the answer cannot pass for one, because its quotes are escaped. Unknown when it is not there.
+Usage ReadUsageAtEnd(std::string_view tail, JsonParser& parser);
+
 }  // namespace penstock::llm

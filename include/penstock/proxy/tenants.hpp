@@ -15,18 +15,19 @@ namespace penstock::proxy {
 struct Tenant {
   std::string name;  ///< empty: anonymous
   bool every_model = true;
-  std::vector<bool> models;      ///< by index in Snapshot::models; unless every_model
+  std::vector<bool> models;     ///< by index in Snapshot::models; unless every_model
   telemetry::LabelLease label;  ///< its name, or `anonymous`
 
   bool MayUse(std::size_t model) const noexcept { return every_model || models[model]; }
 };
 
-/// Immutable. The tenants of a snapshot, by the digest of their keys: the keys themselves are not known here, so nothing
-/// about one can be learnt from how long a look-up takes.
+/// Immutable. The tenants of a snapshot, by the digest of their keys: the keys themselves are not known here, so
+/// nothing about one can be learnt from how long a look-up takes.
 class Tenants {
  public:
   /// `model_names`: of Snapshot::models, in its order.
-  Tenants(const config::Auth& auth, const std::vector<std::string_view>& model_names, telemetry::MetricRegistry& registry);
+  Tenants(const config::Auth& auth, const std::vector<std::string_view>& model_names,
+          telemetry::MetricRegistry& registry);
 
   /// No key is configured: what a client sends as one is of no interest.
   bool open() const noexcept { return by_digest_.empty(); }

@@ -36,7 +36,8 @@ std::optional<Error> Authenticate(RequestContext& context) {
     context.tenant = tenants.Find(sha256.Finish());
   }
   if (context.tenant != nullptr) return std::nullopt;
-  return DownstreamError(ErrorCode::kInvalidApiKey, key.empty() ? "an API key is required" : "the API key is not known");
+  return DownstreamError(ErrorCode::kInvalidApiKey,
+                         key.empty() ? "an API key is required" : "the API key is not known");
 }
 
 }  // namespace penstock::proxy

@@ -48,6 +48,9 @@ clusters:
     timeouts: {connect: 1s, headers: 2s, first_token: 3s, idle: 4s, total: 5h}
     retry: {attempts: 5, on: [reset, 418], unproven: false, retry_after_max: 60s}
   - {name: two, endpoints: [{url: "http://i"}], retry: {on: []}}
+auth:
+  keys: [{name: t, key_sha256: 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08, models: [a]}]
+  allow_anonymous: true
 )";
 
 TEST(ConfigDump, LoadsBackToTheSameConfig) {

@@ -53,7 +53,7 @@ INSTANTIATE_TEST_SUITE_P(Keys, ConfigErrors, testing::Values(
     Case{"ListForSection", "log: [level]\n", "1:6: log: must be a mapping of keys to values, not a list\n"},
     Case{"ScalarForSection", "log: info\n", "1:6: log: must be a mapping of keys to values, not a single value\n"},
     Case{"SectionForScalar", "log: {level: {a: b}}\n", "1:14: log.level: must be a single value, not a mapping\n"},
-    Case{"ScalarForList", "server: {listeners: [{address: \"1.1.1.1:1\"}], forward_headers: a}\n", "1:64: server.forward_headers: must be a list, not a single value\n"},
+    Case{"ScalarForList", "server: {listeners: [{address: \"127.0.0.1:1\"}], forward_headers: a}\n", "1:66: server.forward_headers: must be a list, not a single value\n"},
     Case{"Required", "server:\n  workers: 2\n", "2:3: server.listeners: is required\n"},
     Case{"RequiredInElement", "models:\n  - name: m\n", "2:5: models[0].cluster: is required\n"},
     Case{"EmptyList", "server: {listeners: []}\n", "1:21: server.listeners: needs at least 1 element\n"},
@@ -137,6 +137,10 @@ INSTANTIATE_TEST_SUITE_P(Together, ConfigErrors, testing::Values(
     Case{"AdminNeedsKey", "admin:\n  address: 0.0.0.0:9901\n", "2:12: admin.address: is not a loopback address, so admin.key is required\n"},
     Case{"AdminWithKey", "admin:\n  address: 0.0.0.0:9901\n  key: abc\n", ""},
     Case{"AdminOnUnixSocket", "admin:\n  address: unix:/run/admin.sock\n", ""},
+    Case{"KeysForOtherHosts", "server: {listeners: [{address: \"0.0.0.0:80\"}]}\n", "1:32: server.listeners[0].address: is not a loopback address, so auth.keys or auth.allow_anonymous is required\n"},
+    Case{"AnonymousForOtherHosts", "server: {listeners: [{address: \"0.0.0.0:80\"}]}\nauth: {allow_anonymous: true}\n", ""},
+    Case{"KeyDigest", "auth: {keys: [{name: t, key_sha256: \"12\"}]}\n", "1:37: auth.keys[0].key_sha256: must be 64 hexadecimal digits, as `penstock key hash` prints them, got \"12\"\n"},
+    Case{"KeyOfNoModel", "auth: {keys: [{name: t, key_sha256: \"9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08\", models: [gone]}]}\n", "1:114: auth.keys[0].models[0]: names no model of this file (aliases do not count)\n"},
     Case{"HoldLargerThanBody", IN_SERVER "  limits: {response_hold: 2MiB, response_body: 1MiB}\n", "3:27: server.limits.response_hold: must not be larger than response_body\n"},
     Case{"UriLargerThanHead", IN_SERVER "  limits: {uri: 64KiB}\n", "3:17: server.limits.uri: must not be larger than header_bytes\n"}), CaseName);
 

@@ -9,7 +9,7 @@
 namespace penstock::http {
 namespace {
 
-using std::string_literals::operator""s;
+using namespace std::string_literals;
 
 struct Row {
   const char* name;

@@ -10,7 +10,7 @@
 namespace penstock::http {
 namespace {
 
-using std::string_literals::operator""s;
+using namespace std::string_literals;
 
 std::string Post(const std::string& fields, const std::string& body = "") {
   return "POST /v1/chat/completions HTTP/1.1\r\nHost: a\r\n" + fields + "\r\n" + body;

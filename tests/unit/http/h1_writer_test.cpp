@@ -8,7 +8,7 @@
 namespace penstock::http {
 namespace {
 
-using std::string_literals::operator""s;
+using namespace std::string_literals;
 
 std::string Drain(Chain& chain) {
   std::string out(chain.size(), '\0');
