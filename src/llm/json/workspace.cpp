@@ -13,22 +13,30 @@ JsonParser::JsonParser(std::uint64_t seed, std::uint32_t depth_max)
 
 JsonParser::~JsonParser() = default;
 
-json::Fault JsonParser::Workspace::ParseRequest(std::string_view text) {
-  if (json::Fault fault = index.Build(text, document)) return fault;
+json::Fault JsonParser::Workspace::ParseRequest(std::string_view bytes) {
+  ++text;
+  if (json::Fault fault = index.Build(bytes, document)) return fault;
   return validator.Check(document, {.depth_max = depth_max});
 }
 
-std::optional<json::Cursor> JsonParser::Workspace::ParseAnswer(std::string_view text) {
-  if (index.Build(text, document)) return std::nullopt;
+std::optional<json::Cursor> JsonParser::Workspace::ParseAnswer(std::string_view bytes) {
+  ++text;
+  if (index.Build(bytes, document)) return std::nullopt;
   const json::Strictness lenient{
       .depth_max = kAnswerDepthMax, .unique_keys = false, .finite_numbers = false, .escapes = json::Escapes::kGrammar};
   if (validator.Check(document, lenient)) return std::nullopt;
   return json::Cursor(document);
 }
 
+bool JsonParser::Workspace::Index(std::string_view bytes) {
+  ++text;
+  return !index.Build(bytes, document);
+}
+
 void JsonParser::Workspace::Trim() {
-  index.Trim();
+  if (index.Trim()) ++text;
   validator.Trim();
+  canonical.Trim();
 }
 
 }  // namespace penstock::llm
