@@ -16,10 +16,9 @@ namespace {
 constexpr std::string_view kPrefix = "psk-";  // tells a leaked key from other secrets
 constexpr std::size_t kKeyBytesMax = 4096;
 
-Digest DigestOf(std::string_view key) {
-  Sha256 sha256;
-  sha256.Update(key);
-  return sha256.Finish();
+std::string Hex(const Digest& digest) {
+  const DigestHex hex = ToHex(digest);
+  return {hex.data(), hex.size()};
 }
 
 }  // namespace
@@ -30,9 +29,9 @@ int NewKey() {
     std::perror("penstock: no random bytes");
     return 1;
   }
-  const std::string key = std::string(kPrefix) + ToHex(random);
+  const std::string key = std::string(kPrefix) + Hex(random);
   std::printf("key: %s\n# for auth.keys; the key itself is nowhere but above\n- {name: NAME, key_sha256: \"%s\"}\n",
-              key.c_str(), ToHex(DigestOf(key)).c_str());
+              key.c_str(), Hex(Sha256::Of(key)).c_str());
   return 0;
 }
 
@@ -43,7 +42,7 @@ int HashKey() {
     std::fputs("penstock: key hash reads one key of 1 to 4096 bytes from its standard input\n", stderr);
     return 1;
   }
-  std::printf("%s\n", ToHex(DigestOf(key)).c_str());
+  std::printf("%s\n", Hex(Sha256::Of(key)).c_str());
   return 0;
 }
 

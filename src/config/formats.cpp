@@ -133,12 +133,15 @@ Spelling UrlFormat::Spell(const Value& value) { return {value.ToString(), Style:
 
 Facts DigestFormat::Describe() { return {.name = "SHA-256 in hexadecimal", .pattern = "^[0-9A-Fa-f]{64}$"}; }
 std::string DigestFormat::Read(const Scalar& scalar, Value& value) {
-  const std::optional<Digest> digest = DigestFromHex(scalar.text);
+  const std::optional<Digest> digest = ParseDigest(scalar.text);
   if (!digest.has_value()) return "must be 64 hexadecimal digits, as `penstock key hash` prints them";
   value = *digest;
   return {};
 }
-Spelling DigestFormat::Spell(const Value& value) { return {ToHex(value), Style::kString}; }
+Spelling DigestFormat::Spell(const Value& value) {
+  const DigestHex hex = ToHex(value);
+  return {std::string(hex.data(), hex.size()), Style::kString};
+}
 
 Facts AccessLogFormat::Describe() { return {.name = "stderr, off or a path", .pattern = "^(stderr|off|\\.{0,2}/.+)$"}; }
 std::string AccessLogFormat::Read(const Scalar& scalar, Value& value) {

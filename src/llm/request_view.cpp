@@ -244,6 +244,8 @@ Result<RequestView> ParseRequest(Family family, std::string_view body, JsonParse
   view.family = family;
   view.body = body;
   view.end = workspace.document.tokens[workspace.document.count - 1];
+  view.parser_ = &workspace;
+  view.text_ = workspace.text;
   const std::optional<Error> error = RequestReader(view, FieldsOf(family)).Read(json::Cursor(workspace.document));
   workspace.Trim();
   if (error) return *error;

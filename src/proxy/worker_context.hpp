@@ -4,7 +4,6 @@
 #include <unordered_map>
 #include <vector>
 
-#include "penstock/base/digest.hpp"
 #include "penstock/llm/json_parser.hpp"
 #include "penstock/net/resolver.hpp"
 #include "penstock/rt/offload.hpp"
@@ -32,7 +31,6 @@ struct WorkerContext {
   http::HeadPool& heads = *head_pool;
   http::H2Memory& h2_memory = *h2_pool;
   llm::JsonParser json;
-  Sha256 sha256;
   ViewPtr view;  ///< what new exchanges begin with
   std::unordered_map<const upstream::Endpoint*, EndpointPoolPtr> pools;
   std::vector<std::unique_ptr<rt::Mortal>> free_exchanges;  ///< Exchanges, whose type is not complete here

@@ -1,13 +1,11 @@
 #pragma once
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <optional>
-#include <string>
 #include <string_view>
-
-struct evp_md_ctx_st;
 
 namespace penstock {
 
@@ -23,26 +21,27 @@ struct Digest {
   }
 };
 
-/// 64 lower-case hexadecimal digits.
-std::string ToHex(const Digest& digest);
-/// Nothing unless `text` is 64 hexadecimal digits of either case.
-std::optional<Digest> DigestFromHex(std::string_view text) noexcept;
+/// A digest as 64 lower-case hexadecimal digits, no terminator.
+using DigestHex = std::array<char, 64>;
+DigestHex ToHex(const Digest& digest) noexcept;
+/// Exactly 64 hexadecimal digits of either case; nothing otherwise.
+std::optional<Digest> ParseDigest(std::string_view hex) noexcept;
 
-/// Owned by one Worker. SHA-256 (FIPS 180-4) by OpenSSL, which uses the processor's SHA extensions. Used again and
-/// again: after construction no digest costs an allocation.
+/// Owned by one Worker. SHA-256 (FIPS 180-4) in pieces, by OpenSSL, which uses the CPU's SHA extensions. Nothing is
+/// allocated. Copying one copies its state: what many digests begin with need be added once only.
 class Sha256 {
  public:
-  Sha256();
-  ~Sha256();
-  Sha256(const Sha256&) = delete;
-  Sha256& operator=(const Sha256&) = delete;
+  Sha256() noexcept;
 
-  void Update(std::string_view bytes) noexcept;
-  /// The digest of everything since the last one.
+  /// Not more than 2^61 - 1 bytes in all.
+  void Add(std::string_view bytes) noexcept;
+  /// The digest of what was added; then begins anew.
   Digest Finish() noexcept;
 
+  static Digest Of(std::string_view bytes) noexcept;
+
  private:
-  evp_md_ctx_st* context_;
+  alignas(8) std::array<std::byte, 112> state_;  ///< OpenSSL's own struct, which this header does not show
 };
 
 }  // namespace penstock

@@ -11,6 +11,8 @@
 
 namespace penstock::llm {
 
+struct ByteSink;
+
 /// Where a value lies in the body, quotes and brackets included. size 0: the field is absent (or null, except
 /// where said otherwise).
 struct Span {
@@ -66,6 +68,11 @@ class RequestView {
 
  private:
   friend class RequestReader;
+  friend Result<RequestView> ParseRequest(Family family, std::string_view body, JsonParser& parser);
+  friend bool WriteCanonicalBody(const RequestView& request, JsonParser& parser, ByteSink sink);
+  /// Which text of which parser this is, so that its index can be used while it lasts.
+  const JsonParser::Workspace* parser_ = nullptr;
+  std::uint64_t text_ = 0;
   bool model_decoded_ = false;  ///< the name was written with escapes
   std::uint32_t model_size_ = 0;
   std::array<char, kModelNameMax> model_storage_;  // NOLINT: only the first model_size_ bytes are ever read

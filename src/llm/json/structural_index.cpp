@@ -41,10 +41,11 @@ Fault StructuralIndex::Build(std::string_view text, Document& document) {
   return {};
 }
 
-void StructuralIndex::Trim() {
-  if (capacity_ <= kRetainedMax) return;
+bool StructuralIndex::Trim() {
+  if (capacity_ <= kRetainedMax) return false;
   stage1_.reset();
   capacity_ = 0;
+  return true;
 }
 
 }  // namespace penstock::llm::json

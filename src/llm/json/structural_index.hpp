@@ -29,8 +29,8 @@ class StructuralIndex {
 
   /// `document` is filled when the returned fault is none.
   Fault Build(std::string_view text, Document& document);
-  /// Gives memory back after an unusually large text.
-  void Trim();
+  /// Gives memory back after an unusually large text: true when it did, so that the last document is gone.
+  bool Trim();
 
  private:
   bool Reserve(std::size_t bytes);

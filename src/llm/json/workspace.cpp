@@ -15,21 +15,23 @@ void JsonParser::set_depth_max(std::uint32_t depth_max) noexcept { workspace_->d
 
 JsonParser::~JsonParser() = default;
 
-json::Fault JsonParser::Workspace::ParseRequest(std::string_view text) {
-  if (json::Fault fault = index.Build(text, document)) return fault;
+json::Fault JsonParser::Workspace::ParseRequest(std::string_view bytes) {
+  ++text;
+  if (json::Fault fault = index.Build(bytes, document)) return fault;
   return validator.Check(document, {.depth_max = depth_max});
 }
 
-std::optional<json::Cursor> JsonParser::Workspace::ParseAnswer(std::string_view text) {
-  return ParseLenient(text, false);
+std::optional<json::Cursor> JsonParser::Workspace::ParseAnswer(std::string_view bytes) {
+  return ParseLenient(bytes, false);
 }
 
-std::optional<json::Cursor> JsonParser::Workspace::ParseUnambiguous(std::string_view text) {
-  return ParseLenient(text, true);
+std::optional<json::Cursor> JsonParser::Workspace::ParseUnambiguous(std::string_view bytes) {
+  return ParseLenient(bytes, true);
 }
 
-std::optional<json::Cursor> JsonParser::Workspace::ParseLenient(std::string_view text, bool unique_keys) {
-  if (index.Build(text, document)) return std::nullopt;
+std::optional<json::Cursor> JsonParser::Workspace::ParseLenient(std::string_view bytes, bool unique_keys) {
+  ++text;
+  if (index.Build(bytes, document)) return std::nullopt;
   const json::Strictness lenient{.depth_max = kAnswerDepthMax,
                                  .unique_keys = unique_keys,
                                  .finite_numbers = false,
@@ -38,9 +40,15 @@ std::optional<json::Cursor> JsonParser::Workspace::ParseLenient(std::string_view
   return json::Cursor(document);
 }
 
+bool JsonParser::Workspace::Index(std::string_view bytes) {
+  ++text;
+  return !index.Build(bytes, document);
+}
+
 void JsonParser::Workspace::Trim() {
-  index.Trim();
+  if (index.Trim()) ++text;
   validator.Trim();
+  canonical.Trim();
 }
 
 }  // namespace penstock::llm

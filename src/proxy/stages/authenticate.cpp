@@ -31,9 +31,7 @@ std::optional<Error> Authenticate(RequestContext& context) {
   if (key.empty()) {
     context.tenant = tenants.anonymous();
   } else {
-    Sha256& sha256 = context.worker.sha256;
-    sha256.Update(key);
-    context.tenant = tenants.Find(sha256.Finish());
+    context.tenant = tenants.Find(Sha256::Of(key));
   }
   if (context.tenant != nullptr) return std::nullopt;
   return DownstreamError(ErrorCode::kInvalidApiKey,
