@@ -1,0 +1,206 @@
+#include "cache/redis_topology.hpp"
+
+#include <algorithm>
+#include <charconv>
+#include <utility>
+
+#include "penstock/redis/command.hpp"
+
+namespace penstock::cache {
+
+namespace {
+
+/// A port as an integer (CLUSTER SLOTS) or as text (SENTINEL); 0 when it is none.
+std::uint16_t PortOf(const redis::Reply& reply) noexcept {
+  std::int64_t port = reply.integer();
+  const std::string_view text = reply.text();
+  if (!text.empty() && std::from_chars(text.data(), text.data() + text.size(), port).ptr != text.data() + text.size()) {
+    return 0;
+  }
+  return port > 0 && port <= 65535 ? static_cast<std::uint16_t>(port) : 0;
+}
+
+}  // namespace
+
+RedisTopology::RedisTopology(const RedisContext& context)
+    : context_(context), timer_(this, [](void* self) { static_cast<RedisTopology*>(self)->Ask(); }) {
+  const RedisOptions& options = context_.options;
+  if (options.mode == RedisMode::kCluster) slots_.resize(redis::kSlots);
+  for (const redis::Url& url : options.urls) {
+    if (options.mode == RedisMode::kSentinel) {
+      sentinels_.push_back(new RedisNode(context_, url, 0, url.host, url.port, *this));
+      sentinels_.back()->Begin();
+    } else {
+      Add(url.host, url.port, options.mode == RedisMode::kCluster ? 0 : url.database);  // a cluster has database 0 only
+      if (options.mode == RedisMode::kSingle) break;
+    }
+  }
+  seeds_ = nodes_.size();
+}
+
+RedisTopology::~RedisTopology() {
+  // Waiters are told while the servers go, and may ask for more: there is none any more.
+  slots_.clear();
+  for (RedisNode* node : std::exchange(nodes_, {})) node->Retire();
+  for (RedisNode* node : std::exchange(sentinels_, {})) node->Retire();
+}
+
+RedisNode& RedisTopology::Add(std::string_view host, std::uint16_t port, std::uint32_t database) {
+  nodes_.push_back(new RedisNode(context_, context_.options.urls.front(), database, host, port, *this));
+  RedisNode& node = *nodes_.back();
+  node.Begin();
+  return node;
+}
+
+RedisNode* RedisTopology::FindOrAdd(std::string_view host, std::uint16_t port) {
+  const auto known = std::find_if(nodes_.begin(), nodes_.end(), [&](const RedisNode* n) { return n->Is(host, port); });
+  if (known != nodes_.end()) return *known;
+  return nodes_.size() < kNodesMax ? &Add(host, port, 0) : nullptr;
+}
+
+RedisNode* RedisTopology::NodeFor(std::string_view key) noexcept {
+  if (!slots_.empty()) {
+    if (RedisNode* node = slots_[redis::KeySlot(key)]; node != nullptr) return node;
+    for (RedisNode* node : nodes_) {
+      if (node->link() != nullptr) return node;  // it will say where
+    }
+  }
+  return nodes_.empty() ? nullptr : nodes_.front();
+}
+
+RedisNode* RedisTopology::Follow(const redis::Reply& error, RedisNode& from) {
+  const std::optional<redis::Redirect> redirect = redis::Redirect::Parse(error.text());
+  if (slots_.empty() || !redirect) return nullptr;
+  const std::string_view host = redirect->host.empty() ? from.host() : redirect->host;
+  RedisNode* const node = FindOrAdd(host, redirect->port);
+  if (error.error() == redis::ErrorKind::kMoved) {
+    slots_[redirect->slot] = node;
+    known_ = false;
+    AskSoon();  // where one slot went, others did
+  }
+  return node;
+}
+
+bool RedisTopology::ready() noexcept {
+  return std::any_of(nodes_.begin(), nodes_.end(), [](RedisNode* node) { return node->link() != nullptr; });
+}
+
+std::size_t RedisTopology::in_flight() const noexcept {
+  std::size_t sum = 0;
+  for (const RedisNode* node : nodes_) sum += node->in_flight();
+  return sum;
+}
+
+void RedisTopology::OnNodeReady(RedisNode&) {
+  if (context_.options.mode != RedisMode::kSingle && !known_) Ask();
+}
+
+void RedisTopology::OnNodeDown(RedisNode& node) {
+  if (context_.options.mode == RedisMode::kSingle) return;
+  if (std::find(sentinels_.begin(), sentinels_.end(), &node) != sentinels_.end()) return;
+  known_ = false;
+  AskSoon();
+}
+
+void RedisTopology::OnWriteError(RedisNode& node, const redis::Reply& error) {
+  switch (error.error()) {
+    case redis::ErrorKind::kMoved:
+      Follow(error, node);  // for the next one; this write is dropped
+      break;
+    case redis::ErrorKind::kReadOnly:
+      known_ = false;  // a master no more
+      AskSoon();
+      break;
+    default: break;
+  }
+}
+
+void RedisTopology::AskSoon() {
+  if (context_.options.mode != RedisMode::kSingle && !timer_.armed()) {
+    context_.worker.Arm(timer_, context_.options.timeout);
+  }
+}
+
+void RedisTopology::Ask() {
+  const bool sentinel = context_.options.mode == RedisMode::kSentinel;
+  if (asked_ != nullptr || known_) return;
+  for (RedisNode* node : sentinel ? sentinels_ : nodes_) {
+    RedisLink* const link = node->link();
+    if (link == nullptr || link->full()) continue;
+    if (sentinel) {
+      redis::AppendCommand(link->out(), {"SENTINEL", "get-master-addr-by-name", context_.options.master});
+    } else {
+      redis::AppendCommand(link->out(), {"CLUSTER", "SLOTS"});
+    }
+    asked_ = node;
+    link->Expect(&question_);
+    break;
+  }
+  // Until it is known, again: the next second another may be ready.
+  context_.worker.Arm(timer_, RedisTier::kProbeInterval);
+}
+
+void RedisTopology::OnAnswer(const redis::Reply& reply) {
+  RedisNode& from = *std::exchange(asked_, nullptr);
+  if (!reply.is(redis::ReplyType::kArray) || reply.elements() == 0)
+    return;  // an error, or nobody knows: the timer asks on
+  if (context_.options.mode == RedisMode::kSentinel) {
+    ReadMaster(reply);
+  } else {
+    known_ = ReadSlots(reply, from);
+    RetireUnused();
+  }
+}
+
+void RedisTopology::ReadMaster(const redis::Reply& reply) {
+  if (reply.elements() < 2) return;
+  const std::string_view host = reply.First().text();
+  const std::uint16_t port = PortOf(reply.First().Next());
+  if (host.empty() || port == 0) return;
+  known_ = true;
+  if (!nodes_.empty() && nodes_.front()->Is(host, port)) {
+    known_ = nodes_.front()->link() != nullptr;  // the old one still: the sentinels have not agreed yet
+    return;
+  }
+  for (RedisNode* node : std::exchange(nodes_, {})) node->Retire();
+  Add(host, port, context_.options.urls.front().database);
+}
+
+bool RedisTopology::ReadSlots(const redis::Reply& reply, RedisNode& from) {
+  redis::Reply range = reply.First();
+  for (std::size_t i = 0; i < reply.elements(); ++i) {
+    if (i > 0) range = range.Next();
+    if (!ReadSlotRange(range, from)) return false;
+  }
+  return true;
+}
+
+bool RedisTopology::ReadSlotRange(const redis::Reply& range, RedisNode& from) {
+  if (range.elements() < 3) return false;
+  const redis::Reply first = range.First();
+  const redis::Reply last = first.Next();
+  const redis::Reply master = last.Next();
+  if (master.elements() < 2 || first.integer() < 0 || first.integer() > last.integer() ||
+      last.integer() >= redis::kSlots) {
+    return false;
+  }
+  const std::string_view said = master.First().text();
+  const std::uint16_t port = PortOf(master.First().Next());
+  if (port == 0) return false;
+  RedisNode* const node = FindOrAdd(said.empty() || said == "?" ? from.host() : said, port);
+  std::fill(slots_.begin() + first.integer(), slots_.begin() + last.integer() + 1, node);
+  return true;
+}
+
+void RedisTopology::RetireUnused() {
+  std::vector<RedisNode*> kept;
+  std::vector<RedisNode*> gone;
+  for (std::size_t i = 0; i < nodes_.size(); ++i) {
+    const bool used = i < seeds_ || std::find(slots_.begin(), slots_.end(), nodes_[i]) != slots_.end();
+    (used ? kept : gone).push_back(nodes_[i]);
+  }
+  nodes_.swap(kept);
+  for (RedisNode* node : gone) node->Retire();
+}
+
+}  // namespace penstock::cache

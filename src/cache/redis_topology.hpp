@@ -1,0 +1,68 @@
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+#include <vector>
+
+#include "cache/redis_node.hpp"
+#include "penstock/redis/key_slot.hpp"
+
+namespace penstock::cache {
+
+/// Owned by one Worker. Which server has which key: one server, the master that sentinels name, or the slots of a
+/// cluster.
+class RedisTopology final : private RedisNodeEvents {
+ public:
+  static constexpr std::size_t kNodesMax = 256;  ///< of a cluster; keys of further ones are misses
+
+  explicit RedisTopology(const RedisContext& context);
+  ~RedisTopology();
+  RedisTopology(const RedisTopology&) = delete;
+  RedisTopology& operator=(const RedisTopology&) = delete;
+
+  /// Who has `key`, as far as is known; null when nobody can be asked.
+  RedisNode* NodeFor(std::string_view key) noexcept;
+  /// Where `from` sent us by MOVED or ASK, which is remembered for MOVED. Null: not in a cluster, or not to be had.
+  RedisNode* Follow(const redis::Reply& error, RedisNode& from);
+
+  bool ready() noexcept;
+  std::size_t in_flight() const noexcept;
+  RedisStats& stats() noexcept { return context_.stats; }
+  const RedisOptions& options() const noexcept { return context_.options; }
+  rt::Worker& worker() noexcept { return context_.worker; }
+
+ private:
+  /// Waits for CLUSTER SLOTS or SENTINEL get-master-addr-by-name from one server.
+  struct Question final : RedisWaiter {
+    explicit Question(RedisTopology& asker) noexcept : owner(asker) {}
+    void OnReply(const redis::Reply& reply) override { owner.OnAnswer(reply); }
+    void OnLost() override { owner.asked_ = nullptr; }
+    RedisTopology& owner;
+  };
+
+  void OnNodeReady(RedisNode& node) override;
+  void OnNodeDown(RedisNode& node) override;
+  void OnWriteError(RedisNode& node, const redis::Reply& error) override;
+  RedisNode& Add(std::string_view host, std::uint16_t port, std::uint32_t database);
+  RedisNode* FindOrAdd(std::string_view host, std::uint16_t port);
+  /// Asks a ready server, unless a question is under way.
+  void Ask();
+  void AskSoon();
+  void OnAnswer(const redis::Reply& reply);
+  bool ReadSlots(const redis::Reply& reply, RedisNode& from);
+  bool ReadSlotRange(const redis::Reply& range, RedisNode& from);
+  void ReadMaster(const redis::Reply& reply);
+  void RetireUnused();
+
+  RedisContext context_;
+  std::vector<RedisNode*> nodes_;  ///< data nodes; each buries itself when retired
+  std::vector<RedisNode*> sentinels_;
+  std::size_t seeds_ = 0;          ///< the first so many nodes are configured: never retired
+  std::vector<RedisNode*> slots_;  ///< by slot; null = unknown. Empty outside a cluster
+  Question question_{*this};
+  RedisNode* asked_ = nullptr;
+  bool known_ = false;  ///< slots or master have been told since the last doubt
+  rt::Timer timer_;
+};
+
+}  // namespace penstock::cache

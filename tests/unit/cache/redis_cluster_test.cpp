@@ -1,0 +1,208 @@
+// Clusters and sentinels: who is asked, and who after that.
+
+#include <gtest/gtest.h>
+
+#include "penstock/redis/key_slot.hpp"
+#include "unit/cache/redis_world.hpp"
+
+namespace penstock::cache {
+namespace {
+
+std::string Integer(int value) { return ":" + std::to_string(value) + "\r\n"; }
+
+/// One line of CLUSTER SLOTS.
+std::string Range(int first, int last, const std::string& host) {
+  return "*3\r\n" + Integer(first) + Integer(last) + "*3\r\n" + Bulk(host) + Integer(FakeRedis::kPort) + Bulk("id");
+}
+
+class RedisCluster : public RedisWorld {
+ protected:
+  RedisCluster() { SetSlots("*2\r\n" + Range(0, 8191, server.host()) + Range(8192, 16383, other.host())); }
+  void SetSlots(const std::string& slots) {
+    const auto script = [this, slots](const Words& words) -> std::optional<std::string> {
+      if (words[0] == "CLUSTER") return slots;
+      if (words[0] == "GET" && override_get) return override_get(words);
+      return std::nullopt;
+    };
+    server.script = script;
+    other.script = script;
+  }
+  bool OpenCluster() {
+    RedisOptions options = OptionsFor({server.url()});
+    options.mode = RedisMode::kCluster;
+    Open(std::move(options));
+    return Until([&] { return events.said.size() == 2; });
+  }
+  FakeRedis other{network, worker, 2};
+  std::function<std::optional<std::string>(const Words&)> override_get;
+};
+
+TEST_F(RedisCluster, KeysGoWhereTheirSlotsAre) {
+  ASSERT_TRUE(OpenCluster());
+  for (unsigned i = 0; i < 100; ++i) Store(i);
+  for (unsigned i = 0; i < 100; ++i) EXPECT_EQ(Found(i), TextOf(i));
+  EXPECT_GT(server.keys.size(), 20u);
+  EXPECT_GT(other.keys.size(), 20u);
+  EXPECT_EQ(server.keys.size() + other.keys.size(), 100u);
+  EXPECT_EQ(tier->stats().redirects, 0u);
+}
+
+TEST_F(RedisCluster, R_07_MovedIsFollowedAndRemembered) {
+  ASSERT_TRUE(OpenCluster());
+  for (unsigned i = 0; i < 20; ++i) Store(i);
+  Pass(5ms);
+  // All slots of the first go to the second.
+  SetSlots("*1\r\n" + Range(0, 16383, other.host()));
+  other.keys.insert(server.keys.begin(), server.keys.end());
+  server.keys.clear();
+  const auto plain = server.script;
+  server.script = [&, plain](const Words& words) -> std::optional<std::string> {
+    if (words[0] != "GET") return plain(words);
+    return "-MOVED " + std::to_string(redis::KeySlot(words[1])) + " 10.1.0.2:6379\r\n";
+  };
+  for (unsigned i = 0; i < 20; ++i) EXPECT_EQ(Found(i), TextOf(i));
+  EXPECT_GT(tier->stats().redirects, 0u);
+  Pass(1s);  // the slots were asked for anew
+  const std::uint64_t redirects = tier->stats().redirects;
+  const int asked = server.Count("GET");
+  for (unsigned i = 0; i < 20; ++i) EXPECT_EQ(Found(i), TextOf(i));
+  EXPECT_EQ(tier->stats().redirects, redirects);
+  EXPECT_EQ(server.Count("GET"), asked);
+}
+
+TEST_F(RedisCluster, R_07_AskIsFollowedOnce) {
+  ASSERT_TRUE(OpenCluster());
+  for (unsigned i = 0; i < 20; ++i) Store(i);
+  Pass(5ms);
+  other.keys.insert(server.keys.begin(), server.keys.end());
+  const auto plain = server.script;
+  server.script = [plain](const Words& words) -> std::optional<std::string> {
+    if (words[0] != "GET") return plain(words);
+    return "-ASK 1 10.1.0.2:6379\r\n";
+  };
+  for (int round = 0; round < 2; ++round) {
+    for (unsigned i = 0; i < 20; ++i) EXPECT_EQ(Found(i), TextOf(i));
+  }
+  EXPECT_GT(other.Count("ASKING"), 2);
+  EXPECT_EQ(other.Count("ASKING"), static_cast<int>(tier->stats().redirects));
+  EXPECT_EQ(other.Count("ASKING"), server.Count("GET")) << "ASK is remembered by nobody";
+}
+
+TEST_F(RedisCluster, R_07_ServersThatPointAtEachOther) {
+  ASSERT_TRUE(OpenCluster());
+  for (FakeRedis* each : {&server, &other}) {
+    const std::string to = each == &server ? other.host() : server.host();
+    each->script = [to](const Words& words) -> std::optional<std::string> {
+      if (words[0] == "GET") return "-MOVED 1 " + to + ":6379\r\n";
+      if (words[0] == "CLUSTER") return "-ERR This instance has cluster support disabled\r\n";
+      return std::nullopt;
+    };
+  }
+  EXPECT_EQ(Found(1), "");
+  EXPECT_EQ(server.Count("GET") + other.Count("GET"), 3);
+}
+
+TEST_F(RedisCluster, R_01_OneOfTwoKilled) {
+  ASSERT_TRUE(OpenCluster());
+  for (unsigned i = 0; i < 50; ++i) Store(i);
+  Pass(5ms);
+  other.Kill();
+  Pass(50ms);
+  unsigned hits = 0;
+  for (unsigned i = 0; i < 50; ++i) hits += Find(i).took() == 0ms ? 0 : 1;
+  Pass(50ms);
+  hits = 0;
+  for (const auto& each : lookups) hits += each->hit() ? 1 : 0;
+  EXPECT_EQ(hits, server.keys.size());
+  other.Start();
+  Pass(2s);
+  for (unsigned i = 0; i < 50; ++i) EXPECT_EQ(Found(i), TextOf(i));
+}
+
+TEST_F(RedisCluster, R_05_SlotsThatMakeNoSense) {
+  for (const std::string& slots :
+       {std::string("*1\r\n*0\r\n"), std::string("*1\r\n+x\r\n"), "*1\r\n" + Range(5, 4, "10.1.0.2"),
+        "*1\r\n" + Range(-1, 4, "10.1.0.2"), "*1\r\n" + Range(0, 16384, "10.1.0.2"), std::string("*0\r\n"),
+        std::string("*1\r\n*3\r\n:0\r\n:1\r\n*2\r\n$1\r\nh\r\n:70000\r\n"), std::string("+OK\r\n")}) {
+    SCOPED_TRACE(slots);
+    SetSlots(slots);
+    RedisOptions options = OptionsFor({server.url()});
+    options.mode = RedisMode::kCluster;
+    ASSERT_TRUE(OpenReady(std::move(options)));
+    Store(1);
+    EXPECT_EQ(Found(1), TextOf(1));  // any server may have it
+  }
+}
+
+class RedisSentinel : public RedisWorld {
+ protected:
+  RedisSentinel() {
+    sentinel.script = [this](const Words& words) { return Answer(words); };
+  }
+  std::optional<std::string> Answer(const Words& words) const {
+    if (words[0] != "SENTINEL") return std::nullopt;
+    EXPECT_EQ(words, (Words{"SENTINEL", "get-master-addr-by-name", "main"}));
+    if (master.empty()) return "*-1\r\n";
+    return "*2\r\n" + Bulk(master) + Bulk("6379");
+  }
+  void OpenSentinel() {
+    RedisOptions options = OptionsFor({sentinel.url()});
+    options.mode = RedisMode::kSentinel;
+    options.master = "main";
+    Open(std::move(options));
+  }
+  FakeRedis other{network, worker, 2};
+  FakeRedis sentinel{network, worker, 3};
+  std::string master = "10.1.0.1";
+};
+
+TEST_F(RedisSentinel, TheMasterIsAskedFor) {
+  OpenSentinel();
+  ASSERT_TRUE(Until([&] { return tier->ready(); }));
+  Store(1);
+  EXPECT_EQ(Found(1), TextOf(1));
+  EXPECT_EQ(server.keys.size(), 1u);
+  EXPECT_EQ(sentinel.Count("GET"), 0);
+}
+
+TEST_F(RedisSentinel, UnknownAtFirst) {
+  master.clear();
+  OpenSentinel();
+  Pass(3s);
+  EXPECT_EQ(Found(1), "");
+  master = "10.1.0.2";
+  ASSERT_TRUE(Until([&] { return tier->ready(); }, 2s));
+  Store(1);
+  EXPECT_EQ(Found(1), TextOf(1));
+}
+
+TEST_F(RedisSentinel, R_01_TheNextMasterAfterAKill) {
+  OpenSentinel();
+  ASSERT_TRUE(Until([&] { return tier->ready(); }));
+  server.Kill();
+  Pass(1500ms);
+  EXPECT_FALSE(tier->ready());
+  master = "10.1.0.2";
+  ASSERT_TRUE(Until([&] { return tier->ready(); }, 2s));
+  Store(1);
+  EXPECT_EQ(Found(1), TextOf(1));
+  EXPECT_EQ(other.keys.size(), 1u);
+}
+
+TEST_F(RedisSentinel, R_07_ADemotedMasterIsLeft) {
+  OpenSentinel();
+  ASSERT_TRUE(Until([&] { return tier->ready(); }));
+  server.script = [](const Words& words) -> std::optional<std::string> {
+    if (words[0] == "SET") return "-READONLY You can't write against a read only replica.\r\n";
+    return std::nullopt;
+  };
+  master = "10.1.0.2";
+  Store(1);
+  ASSERT_TRUE(Until([&] { return other.Count("PING") == 1 && tier->ready(); }, 2s));
+  Store(1);
+  EXPECT_EQ(Found(1), TextOf(1));
+  EXPECT_EQ(other.keys.size(), 1u);
+}
+
+}  // namespace
+}  // namespace penstock::cache
