@@ -1,7 +1,5 @@
 #include "penstock/config/load.hpp"
 
-#include <memory>
-
 #include "config/check.hpp"
 #include "config/problems.hpp"
 #include "config/read_file.hpp"
@@ -24,9 +22,9 @@ LoadResult LoadText(std::string_view text, std::string_view name, const LoadOpti
     Reader(*tree, problems, options).Read(ConfigSection(), &config);
     Complete(config);
     Check(config, *tree, problems);
-    result.problem_at = [file = std::string(name), kept = std::make_shared<const YamlTree>(std::move(*tree))](
-                            const std::string& path, std::string message) {
-      const Mark mark = kept->Locate(path);
+    result.problem_at = [file = std::string(name), kept = std::move(*tree)](const std::string& path,
+                                                                            std::string message) {
+      const Mark mark = kept.Locate(path);
       return Problem{file, mark.line, mark.column, path, std::move(message)};
     };
   }
