@@ -18,27 +18,15 @@ WHOLE = json.dumps({"id": "x", "object": "chat.completion", "choices": [
     {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": "an answer"}}]}).encode()
 
 
-class Scripted(threading.Thread):
-    """A backend that answers each request by one function: answer(connection, body)."""
+class Scripted(harness.Backend):
+    """A backend that answers each request by one function: answer(connection)."""
 
     def __init__(self, answer):
-        super().__init__(daemon=True)
-        self.answer, self.count = answer, 0
-        self.listener = socket.create_server(("127.0.0.1", 0), backlog=64)
-        self.address = "127.0.0.1:%d" % self.listener.getsockname()[1]
-        self.start()
-
-    def run(self):
-        while True:
-            try:
-                connection, _ = self.listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self.serve, args=(connection,), daemon=True).start()
+        self.answer = answer
+        super().__init__()
 
     def serve(self, connection):
         with connection:
-            connection.settimeout(harness.HANG)
             data = b""
             while b"\r\n\r\n" not in data:
                 piece = connection.recv(65536)
@@ -49,9 +37,6 @@ class Scripted(threading.Thread):
                 return  # a health probe
             self.count += 1
             self.answer(connection)
-
-    def close(self):
-        self.listener.close()
 
 
 def until_close(body):

@@ -24,27 +24,15 @@ def body_of(cluster_name, stream=False, **more):
     return json.dumps({"model": f"{cluster_name}|{MODEL}", "stream": stream, "messages": [{"role": "user", "content": "hi"}], **more})
 
 
-class Slammer(threading.Thread):
+class Slammer(harness.Backend):
     """A backend that reads `after` bytes of a request and resets the connection."""
 
     def __init__(self, after):
-        super().__init__(daemon=True)
-        self.after, self.count = after, 0
-        self.listener = socket.create_server(("127.0.0.1", 0), backlog=512)
-        self.address = "127.0.0.1:%d" % self.listener.getsockname()[1]
-        self.start()
+        self.after = after
+        super().__init__()
 
-    def run(self):
-        while True:
-            try:
-                connection, _ = self.listener.accept()
-            except OSError:
-                return
-            self.count += 1
-            threading.Thread(target=self.slam, args=(connection,), daemon=True).start()
-
-    def slam(self, connection):
-        connection.settimeout(harness.HANG)
+    def serve(self, connection):
+        self.count += 1
         left = self.after
         while left > 0:
             data = connection.recv(min(left, 65536))
@@ -53,9 +41,6 @@ class Slammer(threading.Thread):
             left -= len(data)
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
         connection.close()
-
-    def close(self):
-        self.listener.close()
 
 
 def closed_port():

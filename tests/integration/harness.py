@@ -10,6 +10,7 @@ import os
 import re
 import select
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -251,6 +252,32 @@ class Canary(threading.Thread):
     def end(self):
         self._stop_now.set()
         self.join(HANG)
+
+
+class Backend(threading.Thread):
+    """Listens and gives each connection to serve() of its subclass, on a thread of its own."""
+
+    def __init__(self):
+        super().__init__(daemon=True)
+        self.count = 0
+        self.listener = socket.create_server(("127.0.0.1", 0), backlog=512)
+        self.address = "127.0.0.1:%d" % self.listener.getsockname()[1]
+        self.start()
+
+    def run(self):
+        while True:
+            try:
+                connection, _ = self.listener.accept()
+            except OSError:
+                return
+            connection.settimeout(HANG)
+            threading.Thread(target=self.serve, args=(connection,), daemon=True).start()
+
+    def serve(self, connection):
+        raise NotImplementedError
+
+    def close(self):
+        self.listener.close()
 
 
 class World:
