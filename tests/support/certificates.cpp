@@ -6,8 +6,6 @@
 #include <unistd.h>
 
 #include <cstdlib>
-#include <filesystem>
-#include <fstream>
 
 #include "penstock/base/assert.hpp"
 
@@ -79,24 +77,6 @@ X509* NewCertificate(EVP_PKEY* key, const std::string& common_name, long serial,
 }
 
 }  // namespace
-
-TemporaryFolder::TemporaryFolder() {
-  path_ = (std::filesystem::temp_directory_path() / "penstock-test-XXXXXX").string();
-  PENSTOCK_ASSERT(::mkdtemp(path_.data()) != nullptr);
-}
-
-TemporaryFolder::~TemporaryFolder() {
-  std::error_code ignored;
-  std::filesystem::remove_all(path_, ignored);
-}
-
-std::string TemporaryFolder::Path(std::string_view name) const { return path_ + "/" + std::string(name); }
-
-std::string TemporaryFolder::Write(std::string_view name, std::string_view bytes) const {
-  std::string path = Path(name);
-  std::ofstream(path, std::ios::binary).write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
-  return path;
-}
 
 CertificateAuthority::CertificateAuthority(const TemporaryFolder& folder, std::string name)
     : folder_(folder), name_(std::move(name)), key_(NewKey()), certificate_(NewCertificate(key_, name_, 1, -10, 365)) {

@@ -1,0 +1,99 @@
+#include "cache/disk/record.hpp"
+
+#include <bit>
+#include <cstring>
+
+namespace penstock::cache::disk {
+namespace {
+
+static_assert(std::endian::native == std::endian::little, "the checksum is defined over little-endian words");
+
+// XXH64 as its specification defines it (xxhash_spec.md, version 0.2.0), by which a changed byte goes unseen once in
+// 2^64. Not against an attacker: who can write the file can write checksums.
+constexpr std::uint64_t kPrime1 = 0x9E3779B185EBCA87, kPrime2 = 0xC2B2AE3D27D4EB4F, kPrime3 = 0x165667B19E3779F9,
+                        kPrime4 = 0x85EBCA77C2B2AE63, kPrime5 = 0x27D4EB2F165667C5;
+
+template <class Word>
+std::uint64_t Load(const char* at) noexcept {
+  Word word;
+  std::memcpy(&word, at, sizeof word);
+  return word;
+}
+
+std::uint64_t Round(std::uint64_t lane, std::uint64_t word) noexcept {
+  return std::rotl(lane + word * kPrime2, 31) * kPrime1;
+}
+
+std::uint64_t Xxh64(std::string_view bytes, std::uint64_t seed) noexcept {
+  const char* at = bytes.data();
+  std::size_t left = bytes.size();
+  std::uint64_t hash = seed + kPrime5;
+  if (left >= 32) {
+    std::uint64_t lanes[4] = {seed + kPrime1 + kPrime2, seed + kPrime2, seed, seed - kPrime1};
+    for (; left >= 32; at += 32, left -= 32) {
+      for (int i = 0; i < 4; ++i) lanes[i] = Round(lanes[i], Load<std::uint64_t>(at + 8 * i));
+    }
+    hash = std::rotl(lanes[0], 1) + std::rotl(lanes[1], 7) + std::rotl(lanes[2], 12) + std::rotl(lanes[3], 18);
+    for (const std::uint64_t lane : lanes) hash = (hash ^ Round(0, lane)) * kPrime1 + kPrime4;
+  }
+  hash += bytes.size();
+  for (; left >= 8; at += 8, left -= 8) {
+    hash = std::rotl(hash ^ Round(0, Load<std::uint64_t>(at)), 27) * kPrime1 + kPrime4;
+  }
+  if (left >= 4) {
+    hash = std::rotl(hash ^ (Load<std::uint32_t>(at) * kPrime1), 23) * kPrime2 + kPrime3;
+    at += 4, left -= 4;
+  }
+  for (; left > 0; ++at, --left) {
+    hash = std::rotl(hash ^ (static_cast<unsigned char>(*at) * kPrime5), 11) * kPrime1;
+  }
+  hash = (hash ^ (hash >> 33)) * kPrime2;
+  hash = (hash ^ (hash >> 29)) * kPrime3;
+  return hash ^ (hash >> 32);
+}
+
+std::int64_t Sum(const Digest& key, const Record& record, std::string_view body) noexcept {
+  const std::int64_t words[] = {
+      record.tenant,        record.model,     record.kind,      record.prompt_tokens, record.completion_tokens,
+      record.cached_tokens, record.stored_us, record.expires_us};
+  std::uint64_t sum = Xxh64(View(key), 0);
+  sum = Xxh64({reinterpret_cast<const char*>(words), sizeof words}, sum);
+  return std::bit_cast<std::int64_t>(Xxh64(body, sum));
+}
+
+constexpr std::int64_t kEventsBit = 1, kUsageBit = 2, kFamilyShift = 8;
+
+}  // namespace
+
+Record ToRecord(const Digest& key, const Entry& entry) noexcept {
+  Record record;
+  record.tenant = std::bit_cast<std::int64_t>(entry.scope.tenant);
+  record.model = std::bit_cast<std::int64_t>(entry.scope.model);
+  record.kind = (static_cast<std::int64_t>(entry.family) << kFamilyShift) |
+                (entry.form == Form::kEvents ? kEventsBit : 0) | (entry.usage.known ? kUsageBit : 0);
+  record.prompt_tokens = entry.usage.prompt_tokens;
+  record.completion_tokens = entry.usage.completion_tokens;
+  record.cached_tokens = entry.usage.cached_tokens;
+  record.stored_us = entry.stored_at.us;
+  record.expires_us = entry.expires_at.us;
+  record.checksum = Sum(key, record, entry.bytes.view());
+  return record;
+}
+
+bool FromRecord(const Digest& key, const Record& record, std::string_view body, Entry& entry) {
+  if (Sum(key, record, body) != record.checksum) return false;
+  const std::int64_t family = record.kind >> kFamilyShift;
+  if (family < 0 || family > static_cast<std::int64_t>(llm::Family::kDetokenize)) return false;
+  entry.bytes = SharedBytes::Copy(body);
+  entry.form = (record.kind & kEventsBit) != 0 ? Form::kEvents : Form::kWhole;
+  entry.family = static_cast<llm::Family>(family);
+  entry.usage = {(record.kind & kUsageBit) != 0, static_cast<std::uint32_t>(record.prompt_tokens),
+                 static_cast<std::uint32_t>(record.completion_tokens),
+                 static_cast<std::uint32_t>(record.cached_tokens)};
+  entry.scope = {std::bit_cast<std::uint64_t>(record.tenant), std::bit_cast<std::uint64_t>(record.model)};
+  entry.stored_at = {record.stored_us};
+  entry.expires_at = {record.expires_us};
+  return true;
+}
+
+}  // namespace penstock::cache::disk
