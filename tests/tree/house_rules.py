@@ -94,3 +94,10 @@ FUNCTION_LINES = 70
 
 # Absolute paths of somebody's machine.
 MACHINE_PATH = re.compile(r"(?<![\w.$}/-])/(?:home|root|Users|work|workspace|builds)/\w")
+
+# What lies in the root of the repository. A stray script there is more than untidy: Python takes modules from the folder
+# it is started in, so a `json.py` in the root replaces the standard one for CMake and for every test.
+ROOT_FILES = {
+    ".clang-format", ".clang-tidy", ".gitignore", "CHANGELOG.md", "CMakeLists.txt", "CMakePresets.json", "CONTRIBUTING.md",
+    "LICENSE", "README.md", "dev",
+}

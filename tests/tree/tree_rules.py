@@ -216,6 +216,13 @@ def machine_paths(tree):
                     yield Finding(path, number, "machine", f"`{match.group(0)}...` is a path of one machine: make it relative")
 
 
+def root_files(tree):
+    """The root holds what house_rules.py lists and folders."""
+    for path in tree.paths:
+        if "/" not in path and path not in house.ROOT_FILES:
+            yield Finding(path, 1, "root", "no file of the root: remove it, or add it to ROOT_FILES in tests/tree/house_rules.py")
+
+
 _FENCE = re.compile(r"^(```|~~~).*?^\1", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"\]\(\s*<?([^)\s>]+)>?(?:\s+\"[^\"]*\")?\s*\)")
 _PLACE = re.compile(r"`((?:src|include|tests|bench|cmake|config)/[\w./-]+\.\w+)(?::([A-Za-z_][\w:~]*))?(?:\(\))?`")
@@ -239,7 +246,7 @@ def links(tree):
                     yield Finding(path, number, "links", f"{file} has no {name}: the text is behind the code")
 
 
-RULES = [layers, walls, purity, banned, sizes, names, ownership, machine_paths, links]
+RULES = [layers, walls, purity, banned, sizes, names, ownership, machine_paths, root_files, links]
 
 
 def exceptions(tree, findings, listing):
