@@ -63,7 +63,7 @@ void Key(benchmark::State& state, bool index_again) {
   const auto view = ParseRequest(llm::Family::kChat, body, parser);
   const auto stranger = ParseRequest(llm::Family::kChat, body, other);
   for (auto _ : state) {
-    const KeyBuilder builder(tenant, 1);
+    const KeyBuilder builder(tenant, 0, 1);
     benchmark::DoNotOptimize(builder.Build(model, 1, index_again ? *stranger : *view, {}, parser));
   }
   state.SetBytesProcessed(static_cast<std::int64_t>(body.size()) * state.iterations());

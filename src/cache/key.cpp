@@ -48,9 +48,11 @@ ModelIdentity::ModelIdentity(std::string_view name, std::string_view upstream_na
   AppendText(fields_, revision);
 }
 
-KeyBuilder::KeyBuilder(const TenantScope& tenant, std::uint64_t tenant_epoch) noexcept : tenant_id_(tenant.id()) {
+KeyBuilder::KeyBuilder(const TenantScope& tenant, std::uint64_t all_epoch, std::uint64_t tenant_epoch) noexcept
+    : tenant_id_(tenant.id()) {
   tenant_.Add(BytesOf(kKeySchema));
   tenant_.Add(tenant.field_);
+  tenant_.Add(BytesOf(all_epoch));
   tenant_.Add(BytesOf(tenant_epoch));
 }
 

@@ -25,13 +25,14 @@ struct Scope {
   friend bool operator==(const Scope&, const Scope&) = default;
 };
 
-/// One complete answer as every tier keeps it. Copying it copies no bytes. Times are wall-clock, because entries outlive
-/// processes; whoever serves one checks `expires_at` itself, so a clock that jumps makes a miss, never an immortal entry.
+/// One complete answer as every tier keeps it. Copying it copies no bytes. Times are wall-clock, because entries
+/// outlive processes; whoever serves one checks `expires_at` itself, so a clock that jumps makes a miss, never an
+/// immortal entry.
 struct Entry {
   SharedBytes bytes;
   Form form = Form::kWhole;
   llm::Family family = llm::Family::kChat;
-  llm::Usage usage{};       ///< what the upstream reported, for accounting and for the usage event
+  llm::Usage usage{};  ///< what the upstream reported, for accounting and for the usage event
   Scope scope{};
   WallTime stored_at{};
   WallTime expires_at{};

@@ -67,13 +67,13 @@ struct CacheKey {
 };
 
 /// Owned by one Worker. Lives for a request, which may need keys of several models. SHA-256 over, in this order: the
-/// schema, the tenant's scope, its epoch, the model's name, its upstream name and its revision, the model's epoch, the
-/// endpoint's family, the headers, and the body's canonical form (llm/canonical_json.hpp). Numbers have a fixed size,
-/// texts their length before them, the headers their count, and the body is the rest: no two lists of fields make the
-/// same bytes. Nothing is allocated once the parser is warm.
+/// schema, the tenant's scope, everybody's epoch and the tenant's, the model's name, its upstream name and its
+/// revision, the model's epoch, the endpoint's family, the headers, and the body's canonical form
+/// (llm/canonical_json.hpp). Numbers have a fixed size, texts their length before them, the headers their count, and
+/// the body is the rest: no two lists of fields make the same bytes. Nothing is allocated once the parser is warm.
 class KeyBuilder {
  public:
-  KeyBuilder(const TenantScope& tenant, std::uint64_t tenant_epoch) noexcept;
+  KeyBuilder(const TenantScope& tenant, std::uint64_t all_epoch, std::uint64_t tenant_epoch) noexcept;
 
   /// `request` as its ParseRequest returned it; fastest while it is the last text that `parser` read. Nothing: no
   /// memory to index a body beyond 1 MiB; that request goes by the cache.

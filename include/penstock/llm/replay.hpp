@@ -10,9 +10,9 @@
 
 namespace penstock::llm {
 
-/// Immutable. Where in a recorded stream the usage lies that every upstream is asked for and not every client: kept beside the
-/// bytes, so that a replay looks at no event. Size 0: there is none of its own (families without `include_usage`;
-/// servers that put usage on the last choice, where it stays for everybody, as in the relay).
+/// Immutable. Where in a recorded stream the usage lies that every upstream is asked for and not every client: kept
+/// beside the bytes, so that a replay looks at no event. Size 0: there is none of its own (families without
+/// `include_usage`; servers that put usage on the last choice, where it stays for everybody, as in the relay).
 struct UsageEvent {
   std::uint32_t offset = 0;
   std::uint32_t size = 0;
@@ -36,7 +36,8 @@ class UsageFinder {
   bool replayable_ = true;
 };
 
-/// Immutable. A stream's bytes for one client, in order: pieces of what was recorded. No event is parsed, nothing is copied.
+/// Immutable. A stream's bytes for one client, in order: pieces of what was recorded. No event is parsed, nothing is
+/// copied.
 struct ReplayPieces {
   std::array<std::string_view, 2> pieces;  ///< the second is empty unless something is left out
   std::size_t size() const noexcept { return pieces[0].size() + pieces[1].size(); }

@@ -168,7 +168,7 @@ Digest DigestOf(const World& world, const Parts& parts, Prng& prng, llm::JsonPar
   }
   const KeyHeader header{"x", kHeaderValues[parts.header]};
   const auto key =
-      KeyBuilder(world.tenants[parts.tenant], parts.tenant_epoch)
+      KeyBuilder(world.tenants[parts.tenant], 0, parts.tenant_epoch)
           .Build(world.models[parts.model][parts.revision], parts.model_epoch, *view, {&header, 1}, parser);
   return key ? key->digest : Digest{};
 }

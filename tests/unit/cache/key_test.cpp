@@ -15,6 +15,7 @@ using llm::Family;
 /// Everything a key is made of.
 struct Request {
   TenantScope tenant = TenantScope::OfKey("team-a");
+  std::uint64_t all_epoch = 1;
   std::uint64_t tenant_epoch = 1;
   std::string model = "llama-3-8b";
   std::string upstream_name = "meta-llama/Meta-Llama-3-8B";
@@ -35,7 +36,7 @@ CacheKey KeyOf(const Request& request) {
   std::vector<KeyHeader> headers;
   for (const auto& [name, value] : request.headers) headers.push_back({name, value});
   const auto key =
-      KeyBuilder(request.tenant, request.tenant_epoch)
+      KeyBuilder(request.tenant, request.all_epoch, request.tenant_epoch)
           .Build({request.model, request.upstream_name, request.revision}, request.model_epoch, *view, headers, parser);
   EXPECT_TRUE(key);
   return key.value_or(CacheKey{});
@@ -80,6 +81,7 @@ TEST(CacheKeyFaults, K_02_WhatMayChangeAnAnswerChangesTheKey) {
       {"what its backends call it", Changed([](Request& r) { r.upstream_name = "other"; })},
       {"revision", Changed([](Request& r) { r.revision = "r2"; })},
       {"no revision", Changed([](Request& r) { r.revision = ""; })},
+      {"everybody's epoch", Changed([](Request& r) { r.all_epoch = 2; })},
       {"tenant's epoch", Changed([](Request& r) { r.tenant_epoch = 2; })},
       {"model's epoch", Changed([](Request& r) { r.model_epoch = 2; })},
       {"family", Changed([](Request& r) { r.family = Family::kMessages; })},
