@@ -1,9 +1,12 @@
 #include "config/check.hpp"
 
 #include <algorithm>
+#include <bit>
 #include <string>
 #include <unordered_map>
 #include <unordered_set>
+
+#include "config/redis_url.hpp"
 
 namespace penstock::config {
 namespace {
@@ -27,6 +30,8 @@ class Checker {
     CheckAdmin();
     CheckClusters();
     CheckModels();
+    CheckCacheMemory();
+    CheckCacheRedis();
     CheckAuth();
   }
 
@@ -53,6 +58,8 @@ class Checker {
   void CheckCluster(const Cluster& cluster, const std::string& path);
   void CheckEndpoint(const Endpoint& endpoint, const std::string& path);
   void CheckModels();
+  void CheckCacheMemory();
+  void CheckCacheRedis();
   void CheckAuth();
 
   struct NamedEndpoint {
@@ -160,6 +167,43 @@ void Checker::CheckModels() {
   for (std::size_t i = 0; i < config_.clusters.size(); ++i) {
     const std::string& name = config_.clusters[i].name;
     if (!name.empty() && !used.contains(name)) Warning(Index("clusters", i), "no model uses this cluster");
+  }
+}
+
+// What an entry may take of the memory tier: an eighth of it all, so that one answer does not drive out most others,
+// and half a shard, beyond which the tier refuses it.
+void Checker::CheckCacheMemory() {
+  const MemoryCache& memory = config_.cache.memory;
+  const std::uint64_t max_entry = config_.cache.max_entry;
+  if (!memory.size) return;
+  if (*memory.size / 8 < max_entry) {
+    Error("cache.memory.size", "must be at least " + PrintSize(8 * max_entry) + ", eight times cache.max_entry");
+    return;
+  }
+  if (!memory.shards) return;
+  const std::uint64_t shards_max = std::bit_floor(*memory.size / (2 * max_entry));
+  if (std::bit_ceil(*memory.shards) > shards_max) {
+    Error("cache.memory.shards", "must be at most " + std::to_string(shards_max) +
+                                     ", so that an answer of cache.max_entry is no more than half a shard");
+  }
+}
+
+void Checker::CheckCacheRedis() {
+  const RedisCache& redis = config_.cache.redis;
+  if (redis.mode == RedisMode::kSentinel && redis.master.empty())
+    Error("cache.redis.master", "is required by mode sentinel");
+  if (redis.mode != RedisMode::kSentinel && !redis.master.empty())
+    Error("cache.redis.master", "has no effect but in mode sentinel");
+  if (redis.mode == RedisMode::kSingle && redis.urls.size() > 1)
+    Error("cache.redis.urls[1]", "is one too many: mode single takes one server");
+  std::unordered_map<std::string, std::string> servers;
+  for (std::size_t i = 0; i < redis.urls.size(); ++i) {
+    const std::string path = Index("cache.redis.urls", i);
+    const Parsed<RedisUrlParts> url = SplitRedisUrl(redis.urls[i].reveal());
+    if (!url.has_value()) continue;  // reported when it was read
+    Unique(servers, url->server, path);
+    if (redis.mode == RedisMode::kCluster && url->database != 0)
+      Error(path, "names a database, and a cluster has only 0");
   }
 }
 

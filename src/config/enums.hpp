@@ -52,5 +52,23 @@ struct EnumRows<BalancerPolicy> {
                                                       {"weighted", BalancerPolicy::kWeighted},
                                                       {"least_load", BalancerPolicy::kLeastLoad}};
 };
+template <>
+struct EnumRows<CachePartition> {
+  static constexpr EnumRow<CachePartition> kRows[] = {{"key", CachePartition::kKey}, {"none", CachePartition::kNone}};
+};
+template <>
+struct EnumRows<CacheStore> {
+  static constexpr EnumRow<CacheStore> kRows[] = {
+      {"deterministic", CacheStore::kDeterministic}, {"always", CacheStore::kAlways}, {"opt_in", CacheStore::kOptIn}};
+};
+template <>
+struct EnumRows<CacheEviction> {
+  static constexpr EnumRow<CacheEviction> kRows[] = {{"s3fifo", CacheEviction::kS3Fifo}, {"lru", CacheEviction::kLru}};
+};
+template <>
+struct EnumRows<RedisMode> {
+  static constexpr EnumRow<RedisMode> kRows[] = {
+      {"single", RedisMode::kSingle}, {"cluster", RedisMode::kCluster}, {"sentinel", RedisMode::kSentinel}};
+};
 
 }  // namespace penstock::config

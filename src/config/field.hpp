@@ -46,9 +46,15 @@ Spelling SpellScalar(const void* value) {
 }
 
 template <class Format>
+bool EqualScalars(const void* a, const void* b) {
+  using Value = typename Format::Value;
+  return *static_cast<const Value*>(a) == *static_cast<const Value*>(b);
+}
+
+template <class Format>
 const ScalarType& ScalarOf() {
   static const ScalarType kType = [] {
-    ScalarType scalar{Format::Describe, ReadScalar<Format>, SpellScalar<Format>, nullptr};
+    ScalarType scalar{Format::Describe, ReadScalar<Format>, SpellScalar<Format>, EqualScalars<Format>, nullptr};
     if constexpr (requires { Format::kBound; }) scalar.bound = &Format::kBound;
     return scalar;
   }();

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "config/redis_url.hpp"
 #include "config/secret_source.hpp"
 #include "penstock/base/parse.hpp"
 
@@ -109,6 +110,17 @@ std::string SecretFormat::Read(const Scalar& scalar, const ReadContext& context,
   return ReadSecret(scalar.text, context, value);
 }
 Spelling SecretFormat::Spell(const Value& value) { return {value.empty() ? "" : "***", Style::kString}; }
+
+Facts RedisUrlFormat::Describe() { return {.name = "Redis URL", .confidential = true}; }
+std::string RedisUrlFormat::Read(const Scalar& scalar, const ReadContext& context, Value& value) {
+  Secret url;
+  if (std::string problem = ReadSecret(scalar.text, context, url); !problem.empty()) return problem;
+  const Parsed<RedisUrlParts> parts = SplitRedisUrl(url.reveal());
+  if (!parts.has_value()) return parts.error().message;
+  value = std::move(url);
+  return {};
+}
+Spelling RedisUrlFormat::Spell(const Value& value) { return {MaskRedisUrl(value.reveal()), Style::kString}; }
 
 Facts AddressFormat::Describe() {
   return {.name = "address", .pattern = "^(unix:/.+|[0-9.]+:[0-9]+|\\[[0-9A-Fa-f:.]+\\]:[0-9]+)$"};

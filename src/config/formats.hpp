@@ -103,6 +103,14 @@ struct SecretFormat {
   static Spelling Spell(const Value& value);
 };
 
+/// A secret whose text is a Redis URL; all but its password is shown.
+struct RedisUrlFormat {
+  using Value = Secret;
+  static Facts Describe();
+  static std::string Read(const Scalar& scalar, const ReadContext& context, Value& value);
+  static Spelling Spell(const Value& value);
+};
+
 struct AddressFormat {
   using Value = SocketAddress;
   static Facts Describe();
@@ -165,14 +173,14 @@ struct EnumFormat {
   static Spelling Spell(const Value& value) { return {std::string(Name(value))}; }
 };
 
-/// `auto`, held as nullopt, or what Format takes.
+/// AutoFormat without the bounds of rows.
 template <class Format>
-struct AutoFormat {
+struct AutoWord {
   using Value = std::optional<typename Format::Value>;
   static Facts Describe() {
     Facts facts = Format::Describe();
+    facts.open = facts.open || facts.words.empty();
     facts.words.push_back("auto");
-    facts.open = true;
     return facts;
   }
   static std::string Read(const Scalar& scalar, Value& value) {
@@ -184,6 +192,15 @@ struct AutoFormat {
     return {};
   }
   static Spelling Spell(const Value& value) { return value ? Format::Spell(*value) : Spelling{"auto"}; }
+};
+
+/// `auto`, held as nullopt, or what Format takes.
+template <class Format>
+struct AutoFormat : AutoWord<Format> {};
+template <class Format>
+requires requires { Format::kBound; }
+struct AutoFormat<Format> : AutoWord<Format> {
+  using Value = typename AutoWord<Format>::Value;
   static constexpr const BoundSpelling& kBound = Format::kBound;
   static std::optional<std::int64_t> Measure(const Value& value) {
     return value ? std::optional(Format::Measure(*value)) : std::nullopt;

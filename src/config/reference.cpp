@@ -18,6 +18,9 @@ complete files for common fleets. This page is generated from the tables in `src
 * **Secrets** are written inline, with `${NAME}` from the environment (anywhere in the text; `$${` stands for `${`), or as
   `file:PATH`, whose last line end is cut. A variable that is not set, and a secret that resolves to nothing, are errors; a file
   that others than its owner and group may use is warned of. Secrets are shown as `***` everywhere.
+* **Redis URLs** are secrets of the form `redis://HOST`, or `rediss://` for TLS, with `:PASSWORD@` or `USER:PASSWORD@` before the
+  host if the server asks for it, and `:PORT` and `/DATABASE` behind it. `%`, `?` and `#` in user and password are written `%25`,
+  `%3F` and `%23`, also in an environment variable. Only the password is hidden.
 * **Addresses** are `IP:PORT`, `[IPV6]:PORT` or `unix:/PATH`; host names are not taken, because what they mean can change.
 * **URLs** of endpoints are `http://` or `https://`, a host, a port (80 or 443 when left out) and, if every request path needs
   a prefix, that path. User information, queries and fragments are errors.

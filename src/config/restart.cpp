@@ -1,7 +1,6 @@
 #include <algorithm>
 
 #include "config/type.hpp"
-#include "config/yaml_writer.hpp"
 #include "penstock/config/config.hpp"
 
 namespace penstock::config {
@@ -12,6 +11,14 @@ bool NeedsRestart(const Field& field) {
   const SectionType* section = field.type.section;
   if (field.type.list != nullptr) section = field.type.list->element.section;
   return section != nullptr && std::any_of(section->fields.begin(), section->fields.end(), NeedsRestart);
+}
+
+bool Equal(const Type& type, const void* a, const void* b) {
+  if (type.scalar != nullptr) return type.scalar->equal(a, b);
+  const ListType& list = *type.list;
+  bool equal = list.size(a) == list.size(b);
+  for (std::size_t i = 0; equal && i < list.size(a); ++i) equal = Equal(list.element, list.at(a, i), list.at(b, i));
+  return equal;
 }
 
 void Compare(const SectionType& section, const void* a, const void* b, const std::string& prefix,
@@ -33,7 +40,7 @@ void Compare(const SectionType& section, const void* a, const void* b, const std
         const std::string element = path + "[" + std::to_string(i) + "].";
         Compare(*list.element.section, list.at(in_a, i), list.at(in_b, i), element, changed);
       }
-    } else if (SpellInline(field.type, in_a) != SpellInline(field.type, in_b)) {
+    } else if (!Equal(field.type, in_a, in_b)) {
       changed.push_back(path);
     }
   }

@@ -64,7 +64,7 @@ std::string ReadSecret(std::string_view text, const ReadContext& context, Secret
   if (secret.empty()) return "resolves to nothing";
   if (secret.size() > kSecretBytesMax) return "is longer than 4096 bytes";
   const bool sendable = std::all_of(secret.begin(), secret.end(), [](char c) { return c > ' ' && c < 0x7f; });
-  if (!sendable) return "holds a blank or a byte that a header field cannot carry";
+  if (!sendable) return "holds a blank or a byte that is not visible ASCII";
   value = Secret(std::move(secret));
   return {};
 }

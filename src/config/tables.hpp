@@ -40,6 +40,16 @@ const SectionType& SectionOf<Retry>();
 template <>
 const SectionType& SectionOf<Cluster>();
 template <>
+const SectionType& SectionOf<MemoryCache>();
+template <>
+const SectionType& SectionOf<RedisCache>();
+template <>
+const SectionType& SectionOf<DiskCache>();
+template <>
+const SectionType& SectionOf<Cache>();
+template <>
+const SectionType& SectionOf<ModelCache>();
+template <>
 const SectionType& SectionOf<ApiKey>();
 template <>
 const SectionType& SectionOf<Auth>();

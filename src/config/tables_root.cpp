@@ -34,6 +34,8 @@ const SectionType& SectionOf<Model>() {
       Key<&Model::aliases>("aliases", "other names for it", kName.Count(0, 100)),
       Key<&Model::upstream_name>("upstream_name", "what the backends call it; empty = name", Between(0, 256).Text(kUpstreamNameRule)),
       Key<&Model::cluster>("cluster", "which of the clusters serves it", Between(1, 128).Text(kNameRule).Required()),
+      Key<&Model::revision>("revision", "of what is served under this name; a change makes its stored answers unreachable", Between(0, 256).Text(kNameRule)),
+      Key<&Model::cache>("cache", "where it differs from the cache section"),
   };
   return MakeSection<Model>(kFields);
 }
@@ -65,6 +67,7 @@ const SectionType& SectionOf<Config>() {
       Key<&Config::log>("log", "logging to stderr"),
       Key<&Config::models>("models", "what is served", Rules{}.Count(1, 10'000).Required()),
       Key<&Config::clusters>("clusters", "who serves it", Rules{}.Count(1, 1'000).Required()),
+      Key<&Config::cache>("cache", "answers that are served again"),
       Key<&Config::auth>("auth", "who may ask"),
   };
   return MakeSection<Config>(kFields);

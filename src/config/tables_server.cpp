@@ -9,9 +9,6 @@ using std::chrono::hours;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-constexpr Rules Bytes(std::uint64_t low, std::uint64_t high) {
-  return Between(static_cast<std::int64_t>(low), static_cast<std::int64_t>(high));
-}
 constexpr Rules kPath = Between(0, 4095);
 constexpr Rules kWait = Between(milliseconds(1), hours(24));
 

@@ -84,6 +84,9 @@ constexpr Rules Between(std::int64_t low, std::int64_t high) {
   return rules;
 }
 constexpr Rules Between(Duration low, Duration high) { return Between(low.count(), high.count()); }
+constexpr Rules Bytes(std::uint64_t low, std::uint64_t high) {
+  return Between(static_cast<std::int64_t>(low), static_cast<std::int64_t>(high));
+}
 
 /// What people and schemas are told about a kind of scalar.
 struct Facts {
@@ -115,7 +118,8 @@ struct ScalarType {
   /// Empty: `value` is set. Else what is wrong: "must be ..."; `value` is untouched.
   std::string (*read)(const Scalar& scalar, const Rules& rules, const ReadContext& context, void* value);
   Spelling (*spell)(const void* value);
-  const BoundSpelling* bound = nullptr;  ///< null: rows cannot bound it
+  bool (*equal)(const void* a, const void* b);  ///< by value: two secrets are spelled the same
+  const BoundSpelling* bound = nullptr;         ///< null: rows cannot bound it
 };
 
 struct ListType;

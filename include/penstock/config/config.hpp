@@ -5,6 +5,7 @@
 
 #include "penstock/config/admin_log.hpp"
 #include "penstock/config/auth.hpp"
+#include "penstock/config/cache.hpp"
 #include "penstock/config/clusters.hpp"
 #include "penstock/config/models.hpp"
 #include "penstock/config/server.hpp"
@@ -19,6 +20,7 @@ struct Config {
   Log log;
   std::vector<Model> models;
   std::vector<Cluster> clusters;
+  Cache cache;
   Auth auth;
 };
 
@@ -26,8 +28,8 @@ struct Config {
 /// `server.listeners[1].address`. A reload that changes one of them is refused as a whole.
 std::vector<std::string> RestartKeys(const Config& running, const Config& wanted);
 
-/// The effective configuration as YAML, every key in the table's order; secrets are `***`, everything else
-/// loads back.
+/// The effective configuration as YAML, every key in the table's order; secrets (of a Redis URL: the password) are
+/// `***`, everything else loads back.
 std::string Dump(const Config& config);
 
 /// config/penstock.yaml: every key with its default and one line of explanation.

@@ -3,6 +3,8 @@
 #include <string>
 #include <vector>
 
+#include "penstock/config/cache.hpp"
+
 namespace penstock::config {
 
 /// A model clients may ask for. Names are 1 to 256 visible ASCII bytes without `"` and `\`, so that they can
@@ -12,6 +14,8 @@ struct Model {
   std::vector<std::string> aliases;
   std::string upstream_name;  ///< Load() fills it with `name` when the file leaves it empty
   std::string cluster;        ///< names one of Config::clusters
+  std::string revision;       ///< part of the cache key: another one, and no earlier answer is served
+  ModelCache cache;
 };
 
 }  // namespace penstock::config

@@ -34,7 +34,7 @@ server:
 admin: {address: "0.0.0.0:9901", key: s3cr3t}
 log: {level: debug, format: text, access: ./access.log, prompts: true}
 models:
-  - {name: a, aliases: [b, c], upstream_name: "the a", cluster: one}
+  - {name: a, aliases: [b, c], upstream_name: "the a", cluster: one, revision: r2, cache: {ttl: 0, store: opt_in}}
   - {name: d, cluster: two}
 clusters:
   - name: one
@@ -48,6 +48,16 @@ clusters:
     timeouts: {connect: 1s, headers: 2s, first_token: 3s, idle: 4s, total: 5h}
     retry: {attempts: 5, on: [reset, 418], unproven: false, retry_after_max: 60s}
   - {name: two, endpoints: [{url: "http://i"}], retry: {on: []}}
+cache:
+  enabled: false
+  ttl: 1h
+  partition: none
+  store: always
+  max_entry: 1MiB
+  coalesce: false
+  memory: {size: 64MiB, shards: 5, policy: lru, compress_after: 0}
+  redis: {urls: ["redis://h", "rediss://u:***@[::1]:6380/2"], mode: sentinel, master: m, connect_timeout: 1s, timeout: 2ms, in_flight_max: 7}
+  disk: {path: /c, size: 4MiB}
 auth:
   keys: [{name: t, key_sha256: 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08, models: [a]}]
   allow_anonymous: true
@@ -96,6 +106,39 @@ TEST(ConfigLoad, FillsTheStructs) {
   EXPECT_TRUE(Retry{}.Covers(RetryCondition::kConnect));
 }
 
+TEST(ConfigLoad, FillsTheCache) {
+  using namespace std::chrono_literals;
+  const LoadResult result = LoadText(kEverything, "f");
+  ASSERT_TRUE(result.ok()) << Errors(result);
+  const Cache& cache = result.config->cache;
+  EXPECT_FALSE(cache.enabled);
+  EXPECT_EQ(cache.ttl, 1h);
+  EXPECT_EQ(cache.partition, CachePartition::kNone);
+  EXPECT_EQ(cache.store, CacheStore::kAlways);
+  EXPECT_EQ(cache.max_entry, kMiB);
+  EXPECT_FALSE(cache.coalesce);
+  EXPECT_EQ(cache.memory.size, 64 * kMiB);
+  EXPECT_EQ(cache.memory.shards, 5u);
+  EXPECT_EQ(cache.memory.policy, CacheEviction::kLru);
+  EXPECT_EQ(cache.memory.compress_after, 0u);
+  ASSERT_EQ(cache.redis.urls.size(), 2u);
+  EXPECT_EQ(cache.redis.urls[0].reveal(), "redis://h");
+  EXPECT_EQ(cache.redis.mode, RedisMode::kSentinel);
+  EXPECT_EQ(cache.redis.master, "m");
+  EXPECT_EQ(cache.redis.connect_timeout, 1s);
+  EXPECT_EQ(cache.redis.timeout, 2ms);
+  EXPECT_EQ(cache.redis.in_flight_max, 7u);
+  EXPECT_EQ(cache.disk.path, "/c");
+  EXPECT_EQ(cache.disk.size, 4 * kMiB);
+  const std::vector<Model>& models = result.config->models;
+  EXPECT_EQ(models[0].revision, "r2");
+  EXPECT_EQ(models[0].cache.ttl, Duration(0));
+  EXPECT_EQ(models[0].cache.store, CacheStore::kOptIn);
+  EXPECT_EQ(models[1].revision, "");
+  EXPECT_EQ(models[1].cache.ttl, std::nullopt);
+  EXPECT_EQ(models[1].cache.store, std::nullopt);
+}
+
 TEST(ConfigRestart, NamesTheKeysThatOnlyTakeEffectAtAStart) {
   const Config running = *LoadText(kEverything, "f").config;
   const auto changed = [&](auto change) {
@@ -115,12 +158,30 @@ TEST(ConfigRestart, NamesTheKeysThatOnlyTakeEffectAtAStart) {
               ElementsAre("server.listeners[1].address"));
   EXPECT_THAT(changed([](Config& c) { c.server.listeners.pop_back(); }), ElementsAre("server.listeners"));
   EXPECT_THAT(changed([](Config& c) { c.admin.address.port = 1; }), ElementsAre("admin.address"));
+  EXPECT_THAT(changed([](Config& c) { c.cache.redis.urls[1] = Secret("rediss://u:new@[::1]:6380/2"); }),
+              ElementsAre("cache.redis.urls"))
+      << "passwords are spelled alike and still differ";
+  EXPECT_THAT(changed([](Config& c) {
+                c.cache.partition = CachePartition::kKey;
+                c.cache.memory = {};
+                c.cache.redis = {};
+                c.cache.disk = {};
+              }),
+              ElementsAre("cache.partition", "cache.memory.size", "cache.memory.shards", "cache.memory.policy",
+                          "cache.memory.compress_after", "cache.redis.urls", "cache.redis.mode", "cache.redis.master",
+                          "cache.redis.connect_timeout", "cache.redis.timeout", "cache.redis.in_flight_max",
+                          "cache.disk.path", "cache.disk.size"));
   EXPECT_THAT(changed([](Config& c) {
                 c.server.listeners[0].tls.certificate = "/new.pem";
                 c.server.drain.delay = std::chrono::seconds(1);
                 c.log.level = LogLevel::kError;
                 c.models.clear();
                 c.clusters.clear();
+                c.cache.enabled = true;
+                c.cache.ttl = std::chrono::seconds(1);
+                c.cache.store = CacheStore::kOptIn;
+                c.cache.max_entry = 2 * kMiB;
+                c.cache.coalesce = true;
               }),
               IsEmpty())
       << "reloadable";
@@ -134,6 +195,10 @@ TEST(ConfigNames, EveryEnumerationPrintsItsWord) {
   EXPECT_EQ(Name(LogLevel::kWarn), "warn");
   EXPECT_EQ(Name(LogFormat::kJson), "json");
   EXPECT_EQ(Name(EventLoop::kEpoll), "epoll");
+  EXPECT_EQ(Name(CachePartition::kNone), "none");
+  EXPECT_EQ(Name(CacheStore::kOptIn), "opt_in");
+  EXPECT_EQ(Name(CacheEviction::kS3Fifo), "s3fifo");
+  EXPECT_EQ(Name(RedisMode::kSentinel), "sentinel");
 }
 
 }  // namespace

@@ -138,14 +138,14 @@ TEST_F(ConfigFile, SecretsThatCannotBeReadAreErrors) {
   EXPECT_EQ(error("${EMPTY}"), "needs the environment variable EMPTY, which is empty\n");
   EXPECT_EQ(error("x${KEY"), "has a ${ without its }\n");
   EXPECT_EQ(error("${}"), "has a ${...} that is no environment variable's name\n");
-  EXPECT_EQ(error("${BLANK}"), "holds a blank or a byte that a header field cannot carry\n");
+  EXPECT_EQ(error("${BLANK}"), "holds a blank or a byte that is not visible ASCII\n");
   EXPECT_EQ(error("file:" + Path("none")), "names a file that cannot be opened: No such file or directory\n");
   EXPECT_EQ(error("file:" + folder_), "names a file that is not a regular file\n");
   EXPECT_EQ(error("file:" + Write("empty", "\n")), "resolves to nothing\n");
   EXPECT_EQ(error("file:" + Write("large", std::string(kSecretFileBytesMax + 1, 'x'))),
             "names a file that is larger than 64KiB\n");
   EXPECT_EQ(error("file:" + Write("long", std::string(4097, 'x'))), "is longer than 4096 bytes\n");
-  EXPECT_EQ(error("file:" + Write("lines", "a\nb\n")), "holds a blank or a byte that a header field cannot carry\n");
+  EXPECT_EQ(error("file:" + Write("lines", "a\nb\n")), "holds a blank or a byte that is not visible ASCII\n");
 }
 
 TEST_F(ConfigFile, G_10_WideSecretFilesAreWarnedOf) {
