@@ -181,8 +181,9 @@ void Checker::CheckCacheMemory() {
     return;
   }
   if (!memory.shards) return;
+  // A power of two, as the tier rounds up to one.
   const std::uint64_t shards_max = std::bit_floor(*memory.size / (2 * max_entry));
-  if (std::bit_ceil(*memory.shards) > shards_max) {
+  if (*memory.shards > shards_max) {
     Error("cache.memory.shards", "must be at most " + std::to_string(shards_max) +
                                      ", so that an answer of cache.max_entry is no more than half a shard");
   }
