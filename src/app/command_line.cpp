@@ -39,7 +39,8 @@ int Check(const std::string& file) {
   if (!loaded.ok()) return kFailed;
   const config::Config& config = *loaded.config;
   telemetry::MetricRegistry registry(telemetry::GatewayFamilies());
-  const control::BuildResult built = control::BuildSnapshot(config, nullptr, registry);
+  cache::Epochs epochs;
+  const control::BuildResult built = control::BuildSnapshot(config, nullptr, registry, epochs);
   for (const control::BuildError& error : built.errors)
     Print(stderr, loaded.problem_at(error.path, error.message).ToString() + "\n");
   bool good = built.snapshot != nullptr;

@@ -42,13 +42,14 @@ std::optional<std::string> Daemon::Prepare() {
   if (auto error = BuildSnapshot()) return error;
   if (auto error = OpenLogs()) return error;
   if (auto error = OpenListeners()) return error;
+  if (auto error = OpenCache()) return error;
   BuildWorkers();
   BuildControl();
   return std::nullopt;
 }
 
 std::optional<std::string> Daemon::BuildSnapshot() {
-  control::BuildResult built = control::BuildSnapshot(config_, nullptr, registry_);
+  control::BuildResult built = control::BuildSnapshot(config_, nullptr, registry_, cache_.cache.epochs);
   snapshot_ = std::move(built.snapshot);
   if (snapshot_ != nullptr) return std::nullopt;
   std::string lines;
@@ -67,6 +68,14 @@ std::optional<std::string> Daemon::OpenLogs() {
   return std::nullopt;
 }
 
+/// After the listeners: one process at a time has them, so one has the folder.
+std::optional<std::string> Daemon::OpenCache() {
+  const auto report = [this](std::string line) {
+    control_.Post([line = std::move(line)](control::Control& control) { control.Warn(line); });
+  };
+  return app::OpenCache(config_.cache, worker_count_, report, cache_);
+}
+
 std::optional<std::string> Daemon::OpenListeners() {
   for (const config::Listener& listener : config_.server.listeners) {
     auto opened = OpenAddress::Open(listener.address, worker_count_);
@@ -83,7 +92,8 @@ void Daemon::BuildWorkers() {
   for (unsigned i = 0; i < worker_count_; ++i) {
     telemetry::LogChannel* access = log_sink_->access_enabled() ? &log_sink_->OpenChannel() : nullptr;
     workers_.push_back(std::make_unique<WorkerThread>(i, MakeEventLoop(config_.server.event_loop), offload_, resolver_,
-                                                      metrics_, access, connections_, snapshot_));
+                                                      metrics_, access, connections_, cache_.cache, nullptr,
+                                                      snapshot_));
     for (std::size_t l = 0; l < listeners_.size(); ++l) {
       workers_[i]->AddListener(listeners_[l].fd(i), listeners_[l].shared(), snapshot_->listener_tls[l]);
     }
@@ -101,6 +111,7 @@ void Daemon::BuildControl() {
                   .resolver = resolver_,
                   .registry = registry_,
                   .metrics = metrics_,
+                  .cache = cache_.cache,
                   .slab = control_slab_,
                   .log_sink = *log_sink_,
                   .log = *log_,
@@ -127,6 +138,7 @@ void Daemon::Run() {
   NotifyService("STOPPING=1");
   control_.StopAndJoin();
   for (const auto& worker : workers_) worker->StopAndJoin();
+  if (cache_.cache.disk != nullptr) cache_.cache.disk->Stop();
   log_->Info(ReadWallClock(), "stopped");
 }
 

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "app/cache_setup.hpp"
 #include "app/control_thread.hpp"
 #include "app/listeners.hpp"
 #include "app/signals.hpp"
@@ -29,6 +30,7 @@ class Daemon {
  private:
   std::optional<std::string> BuildSnapshot();
   std::optional<std::string> OpenLogs();
+  std::optional<std::string> OpenCache();
   std::optional<std::string> OpenListeners();
   void BuildWorkers();
   void BuildControl();
@@ -46,6 +48,7 @@ class Daemon {
   std::unique_ptr<telemetry::LogSink> log_sink_;
   std::optional<telemetry::Logger> log_;  ///< the control thread's while that runs
   server::ConnectionCount connections_;
+  CacheSetup cache_;
   std::vector<OpenAddress> listeners_;
   std::optional<OpenAddress> admin_;
   net::Resolver resolver_;

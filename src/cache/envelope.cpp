@@ -54,10 +54,8 @@ EnvelopeHeader EncodeEnvelope(const Digest& digest, const Entry& entry) noexcept
   cursor.Put(entry.scope.model);
   cursor.Put(entry.stored_at.us);
   cursor.Put(entry.expires_at.us);
-  cursor.Put(std::uint32_t{entry.usage.known});
-  cursor.Put(entry.usage.prompt_tokens);
-  cursor.Put(entry.usage.completion_tokens);
-  cursor.Put(entry.usage.cached_tokens);
+  cursor.Put(entry.usage.offset);
+  cursor.Put(entry.usage.size);
   cursor.Put(std::uint64_t{entry.bytes.size()});
   cursor.Put(Crc32c(entry.bytes.view()));
   cursor.Put(Crc32c({header.data(), kSumAt}));
@@ -101,10 +99,8 @@ Result<Entry, EnvelopeFault> DecodeEnvelope(std::string_view envelope, const Dig
   if (entry.scope != scope) return EnvelopeFault::kOtherScope;
   entry.stored_at.us = cursor.Take<std::int64_t>();
   entry.expires_at.us = cursor.Take<std::int64_t>();
-  entry.usage.known = cursor.Take<std::uint32_t>() != 0;
-  entry.usage.prompt_tokens = cursor.Take<std::uint32_t>();
-  entry.usage.completion_tokens = cursor.Take<std::uint32_t>();
-  entry.usage.cached_tokens = cursor.Take<std::uint32_t>();
+  entry.usage.offset = cursor.Take<std::uint32_t>();
+  entry.usage.size = cursor.Take<std::uint32_t>();
   const std::string_view bytes = envelope.substr(kEnvelopeHeaderBytes);
   if (cursor.Take<std::uint64_t>() != bytes.size()) return EnvelopeFault::kTruncated;
   if (cursor.Take<std::uint32_t>() != Crc32c(bytes)) return EnvelopeFault::kChecksum;

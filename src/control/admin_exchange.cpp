@@ -43,6 +43,8 @@ struct AdminRoute {
         {Method::kGet, "GET", "/version", Door::kKey, false, &X::Version},
         {Method::kGet, "GET", "/admin/config", Door::kKey, false, &X::ShowConfig},
         {Method::kGet, "GET", "/admin/backends", Door::kKey, true, &X::Backends},
+        {Method::kGet, "GET", "/admin/cache", Door::kKey, true, &X::Cache},
+        {Method::kPost, "POST", "/admin/cache/purge", Door::kKey, false, &X::PurgeCache},
         {Method::kPost, "POST", "/admin/reload", Door::kKey, false, &X::Reload},
         {Method::kPost, "POST", "/admin/drain", Door::kKey, false, &X::BeginDrain},
     };
@@ -91,6 +93,11 @@ bool AdminExchange::MayEnter(const http::Head& head) const {
   return key.empty() || key.Matches(OfferedKey(head));
 }
 
+/// Small by the listener's limit; of most requests nobody reads it.
+void AdminExchange::OnBody(std::string_view bytes) {
+  if (!answered_) body_ += bytes;
+}
+
 void AdminExchange::OnEnd() {
   if (!answered_) Serve();
 }
@@ -122,6 +129,36 @@ void AdminExchange::ShowConfig() { Reply(200, kYaml, config::Dump(control_.runni
 
 void AdminExchange::Backends() {
   Reply(200, kJson, BackendsPage(control_.running(), control_.sampler().registry(), control_.draining()));
+}
+
+void AdminExchange::Cache() { Reply(200, kJson, CachePage(control_.running(), control_.cache(), control_.metrics())); }
+
+void AdminExchange::PurgeCache() {
+  const char* why = nullptr;
+  const std::optional<PurgeOrder> order = ParsePurge(body_, why);
+  if (!order.has_value()) {
+    Fail(DownstreamError(ErrorCode::kInvalidParam, why));
+    return;
+  }
+  const proxy::Snapshot& running = control_.running();
+  if (order->model.has_value() && !running.by_name.contains(*order->model)) {
+    Fail(DownstreamError(ErrorCode::kModelNotFound, "no model of that name is configured"));
+  } else if (order->tenant.has_value() && running.config.cache.partition == config::CachePartition::kNone) {
+    Fail(DownstreamError(ErrorCode::kInvalidParam, "answers belong to no tenant: cache.partition is none"));
+  } else if (order->tenant.has_value() && !running.tenants->Knows(*order->tenant)) {
+    Fail(DownstreamError(ErrorCode::kNotFound, "no key of that name is configured"));
+  } else {
+    purge_ = RunPurge(*order);
+    purge_.Start();
+  }
+}
+
+rt::Task<void> AdminExchange::RunPurge(PurgeOrder order) {
+  // By an alias is meant the model that it stands for.
+  const proxy::ModelRoute* model = order.model.has_value() ? control_.running().FindModel(*order.model) : nullptr;
+  if (model != nullptr) order.model = model->name;
+  const std::string page = co_await Purge(control_.worker(), control_.workers(), control_.cache(), std::move(order));
+  Reply(200, kJson, page);
 }
 
 void AdminExchange::Reload() {
@@ -159,6 +196,7 @@ void AdminExchange::Reply(std::uint16_t status, std::string_view content_type, s
 
 void AdminExchange::OnFinished() {
   control_.sampler().Forget(*this);
+  purge_.Destroy();
   control_.worker().Bury(std::unique_ptr<rt::Mortal>(this));
 }
 

@@ -2,6 +2,7 @@
 
 #include <string_view>
 
+#include "control/purge.hpp"
 #include "penstock/control/control.hpp"
 
 namespace penstock::control {
@@ -20,7 +21,7 @@ class AdminExchange final : public rt::Mortal, public server::RequestHandler {
 
  private:
   friend struct AdminRoute;
-  void OnBody(std::string_view) override {}  // no request of the admin API has one; what comes is drained
+  void OnBody(std::string_view bytes) override;
   void OnEnd() override;
   void OnRequestFailed(const Error& error) override { Fail(error); }
   void OnSent() override {}
@@ -39,12 +40,17 @@ class AdminExchange final : public rt::Mortal, public server::RequestHandler {
   void Version();
   void ShowConfig();
   void Backends();
+  void Cache();
+  void PurgeCache();
+  rt::Task<void> RunPurge(PurgeOrder order);
   void Reload();
   void BeginDrain();
 
   Control& control_;
   server::ResponseStream* stream_ = nullptr;
   const AdminRoute* route_ = nullptr;
+  std::string body_;
+  rt::Task<void> purge_;
   bool answered_ = false;
 };
 

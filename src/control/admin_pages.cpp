@@ -1,5 +1,6 @@
 #include "control/admin_pages.hpp"
 
+#include "control/json_page.hpp"
 #include "penstock/llm/error_shapes.hpp"
 #include "penstock/llm/splice.hpp"
 
@@ -7,44 +8,6 @@ namespace penstock::control {
 namespace {
 
 using llm::QuoteJson;
-
-/// Writes JSON members one after the other; names are literals.
-class Members {
- public:
-  explicit Members(std::string& out) : out_(out) { out_ += '{'; }
-  std::string& Name(std::string_view name) {
-    if (!first_) out_ += ',';
-    first_ = false;
-    out_ += '"';
-    out_ += name;
-    out_ += "\":";
-    return out_;
-  }
-  void Text(std::string_view name, std::string_view value) { Name(name) += QuoteJson(value); }
-  void Number(std::string_view name, std::uint64_t value) { Name(name) += std::to_string(value); }
-  void Flag(std::string_view name, bool value) { Name(name) += value ? "true" : "false"; }
-  void End() { out_ += '}'; }
-
- private:
-  std::string& out_;
-  bool first_ = true;
-};
-
-template <class List, class Write>
-void WriteList(std::string& out, const List& list, Write write) {
-  out += '[';
-  bool first = true;
-  for (const auto& each : list) {
-    if (!first) out += ',';
-    first = false;
-    write(each);
-  }
-  out += ']';
-}
-
-std::uint64_t Sum(const telemetry::MetricsReading& reading, telemetry::Gauge gauge) {
-  return gauge.slot < reading.sums.size() ? reading.sums[gauge.slot] : 0;
-}
 
 void WriteEndpoint(std::string& out, const upstream::Endpoint& endpoint, const telemetry::MetricsReading& reading) {
   using telemetry::ConnectionState;

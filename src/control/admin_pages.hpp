@@ -10,6 +10,9 @@ namespace penstock::control {
 std::string VersionPage(const BuildText& build);
 /// Every cluster and endpoint with its load, health and connections, the latter as the last sample saw them.
 std::string BackendsPage(const proxy::Snapshot& snapshot, const telemetry::MetricRegistry& registry, bool draining);
+/// What each tier of the cache holds and has done, by tenant where it is known, and the epochs.
+std::string CachePage(const proxy::Snapshot& snapshot, const cache::SharedCache& cache,
+                      const telemetry::GatewayMetrics& metrics);
 /// The new generation, or an error that carries every problem.
 std::string ReloadPage(const ReloadOutcome& outcome, std::uint64_t generation);
 

@@ -22,7 +22,8 @@ Control::Control(rt::Worker& worker, ControlParts parts)
     : worker_(worker),
       parts_(std::move(parts)),
       workers_(worker, std::move(parts_.workers)),
-      reloader_(parts_.config_file, std::move(parts_.snapshot), parts_.registry, parts_.metrics, parts_.slab, workers_),
+      reloader_(parts_.config_file, std::move(parts_.snapshot), parts_.registry, parts_.cache.epochs, parts_.metrics,
+                parts_.slab, workers_),
       drain_(worker, workers_, parts_.log, parts_.on_drained),
       health_(worker, parts_.resolver, parts_.slab, *this),
       sampler_(std::make_unique<Sampler>(worker, workers_, parts_.registry)),
@@ -33,6 +34,8 @@ Control::Control(rt::Worker& worker, ControlParts parts)
 Control::~Control() {
   server_.reset();  // connections first: they end the exchanges
 }
+
+void Control::Warn(std::string_view line) { parts_.log.Warn(worker_.Wall(), line); }
 
 void Control::Listen(int fd) { server_->Listen(fd, false, nullptr); }
 

@@ -23,11 +23,12 @@ void Swap(proxy::Gateway& gateway, const std::shared_ptr<const proxy::Snapshot>&
 }  // namespace
 
 Reloader::Reloader(std::string config_file, std::shared_ptr<const proxy::Snapshot> running,
-                   telemetry::MetricRegistry& registry, const telemetry::GatewayMetrics& metrics, telemetry::Slab& slab,
-                   Workers& workers)
+                   telemetry::MetricRegistry& registry, cache::Epochs& epochs, const telemetry::GatewayMetrics& metrics,
+                   telemetry::Slab& slab, Workers& workers)
     : config_file_(std::move(config_file)),
       running_(std::move(running)),
       registry_(registry),
+      epochs_(epochs),
       metrics_(metrics),
       slab_(slab),
       workers_(workers) {
@@ -60,7 +61,7 @@ ReloadOutcome Reloader::Try() {
     outcome.problems.push_back(config_file_ + ": " + NeedsRestart(keys));
     return outcome;
   }
-  BuildResult built = BuildSnapshot(*loaded.config, running_.get(), registry_);
+  BuildResult built = BuildSnapshot(*loaded.config, running_.get(), registry_, epochs_);
   if (built.snapshot == nullptr) {
     for (const BuildError& error : built.errors)
       outcome.problems.push_back(loaded.problem_at(error.path, error.message).ToString());

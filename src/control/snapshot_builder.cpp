@@ -68,11 +68,21 @@ policy::RetryRules RetryRulesOf(const config::Retry& retry) {
   return rules;
 }
 
+cache::StorePolicy StorePolicyOf(config::CacheStore store) {
+  switch (store) {
+    case config::CacheStore::kDeterministic: return cache::StorePolicy::kDeterministic;
+    case config::CacheStore::kAlways: return cache::StorePolicy::kAlways;
+    case config::CacheStore::kOptIn: return cache::StorePolicy::kOptIn;
+  }
+  return cache::StorePolicy::kOptIn;
+}
+
 /// One snapshot under construction.
 class Builder {
  public:
-  Builder(const config::Config& config, const proxy::Snapshot* previous, telemetry::MetricRegistry& registry)
-      : previous_(previous), registry_(registry), snapshot_(std::make_shared<proxy::Snapshot>()) {
+  Builder(const config::Config& config, const proxy::Snapshot* previous, telemetry::MetricRegistry& registry,
+          cache::Epochs& epochs)
+      : previous_(previous), registry_(registry), epochs_(epochs), snapshot_(std::make_shared<proxy::Snapshot>()) {
     snapshot_->config = config;
     snapshot_->generation = previous == nullptr ? 1 : previous->generation + 1;
   }
@@ -181,11 +191,18 @@ class Builder {
     std::string& json = snapshot_->models_json;
     json = R"({"object":"list","data":[)";
     for (const config::Model& model : snapshot_->config.models) {
-      proxy::ModelRoute& route = snapshot_->models.emplace_back();
-      route.name = model.name;
-      route.upstream_name = model.upstream_name;
-      route.upstream_json = llm::QuoteJson(model.upstream_name);
-      route.metrics = std::make_unique<const telemetry::ModelMetrics>(registry_, model.name);
+      const config::Cache& cache = snapshot_->config.cache;
+      snapshot_->models.push_back({
+          .name = model.name,
+          .upstream_name = model.upstream_name,
+          .upstream_json = llm::QuoteJson(model.upstream_name),
+          .metrics = std::make_unique<const telemetry::ModelMetrics>(registry_, model.name),
+          .identity = {model.name, model.upstream_name, model.revision},
+          .epoch = &epochs_.Of(cache::Epochs::NameOfModel(model.name)),
+          .ttl = model.cache.ttl.value_or(cache.ttl),
+          .store = StorePolicyOf(model.cache.store.value_or(cache.store)),
+      });
+      proxy::ModelRoute& route = snapshot_->models.back();
       const auto& clusters = snapshot_->config.clusters;
       const auto cluster =
           std::find_if(clusters.begin(), clusters.end(), [&](const auto& each) { return each.name == model.cluster; });
@@ -202,11 +219,13 @@ class Builder {
   void AddTenants() {
     std::vector<std::string_view> models;
     for (const proxy::ModelRoute& model : snapshot_->models) models.push_back(model.name);
-    snapshot_->tenants = std::make_unique<const proxy::Tenants>(snapshot_->config.auth, models, registry_);
+    snapshot_->tenants = std::make_unique<const proxy::Tenants>(
+        snapshot_->config.auth, snapshot_->config.cache.partition, models, registry_, epochs_);
   }
 
   const proxy::Snapshot* previous_;
   telemetry::MetricRegistry& registry_;
+  cache::Epochs& epochs_;
   std::shared_ptr<proxy::Snapshot> snapshot_;
   std::vector<BuildError> errors_;
 };
@@ -214,8 +233,8 @@ class Builder {
 }  // namespace
 
 BuildResult BuildSnapshot(const config::Config& config, const proxy::Snapshot* previous,
-                          telemetry::MetricRegistry& registry) {
-  return Builder(config, previous, registry).Build();
+                          telemetry::MetricRegistry& registry, cache::Epochs& epochs) {
+  return Builder(config, previous, registry, epochs).Build();
 }
 
 }  // namespace penstock::control

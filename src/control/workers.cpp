@@ -11,6 +11,10 @@ void Workers::Tell(const std::function<void(proxy::Gateway&)>& letter) {
   for (const PostToGateway& post : posts_) post(letter);
 }
 
+void Workers::TellOne(std::size_t worker, std::function<void(proxy::Gateway&)> letter) {
+  posts_[worker](std::move(letter));
+}
+
 void Workers::Ask(const std::function<void(proxy::Gateway&, std::size_t)>& letter, std::function<void()> done) {
   struct Round {
     std::atomic<std::size_t> left;

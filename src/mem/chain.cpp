@@ -32,10 +32,10 @@ ChunkPool::Chunk* ChunkPool::Take() {
   return chunk;
 }
 
-ChunkPool::Chunk* ChunkPool::TakeShared(SharedBytes bytes) {
+ChunkPool::Chunk* ChunkPool::TakeShared(SharedBytes bytes, std::string_view piece) {
   Chunk* chunk = Take();
-  chunk->data = bytes.view().data();
-  chunk->end = bytes.size();
+  chunk->data = piece.data();
+  chunk->end = piece.size();
   chunk->capacity = 0;
   chunk->shared = std::move(bytes);
   return chunk;
@@ -97,10 +97,10 @@ void Chain::Append(std::string_view bytes) {
   }
 }
 
-void Chain::Append(SharedBytes bytes) {
-  if (bytes.empty()) return;
-  size_ += bytes.size();
-  ChunkPool::Chunk* chunk = pool_->TakeShared(std::move(bytes));
+void Chain::Append(SharedBytes bytes, std::string_view piece) {
+  if (piece.empty()) return;
+  size_ += piece.size();
+  ChunkPool::Chunk* chunk = pool_->TakeShared(std::move(bytes), piece);
   (tail_ == nullptr ? head_ : tail_->next) = chunk;
   tail_ = chunk;
 }

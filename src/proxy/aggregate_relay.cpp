@@ -76,6 +76,10 @@ RelayStep AggregateRelay::OnEnd() {
   }
   std::string body;
   aggregator_.Write(body);
+  if (context_.cache.lead.has_value()) {
+    context_.cache.lead->OnBytes(body);
+    context_.cache.lead->OnComplete(tap_.storable(), tap_.finish_reasons());
+  }
   answer_.CommitWhole("application/json", body);
   RelayStep step;
   step.kind = RelayStep::Kind::kComplete;

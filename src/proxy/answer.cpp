@@ -23,6 +23,7 @@ void Answer::Append(std::string_view bytes) {
 void Answer::Commit(std::optional<std::uint64_t> content_length) {
   PENSTOCK_ASSERT(!committed_ && upstream_head_ != nullptr);
   committed_ = true;
+  if (context_.cache.lead.has_value()) context_.cache.lead->Commit(content_length);
   if (context_.client == nullptr) return;
   http::HeadPtr head = context_.worker.heads.Take();
   head->status = upstream_head_->status;
@@ -53,6 +54,33 @@ std::string_view Answer::HeldBytes(std::string& scratch) const {
   scratch.reserve(held_.size());
   held_.ForEach([&scratch](std::string_view piece) { scratch += piece; });
   return scratch;
+}
+
+void Answer::CommitOwn(http::Head& head) {
+  PENSTOCK_ASSERT(!committed_);
+  committed_ = true;
+  if (context_.client == nullptr) return;
+  AddOwnFields(head);
+  Send(head, false);
+}
+
+void Answer::Append(const SharedBytes& bytes, std::string_view piece) {
+  if (context_.client == nullptr) return;
+  context_.record.bytes_out += piece.size();
+  context_.client->body().Append(bytes, piece);
+}
+
+std::size_t Answer::AppendFrom(cache::Follower& follower, std::size_t bytes_max) {
+  if (context_.client == nullptr) return 0;
+  const std::size_t size = follower.Take(context_.client->body(), bytes_max, context_.request->include_usage);
+  context_.record.bytes_out += size;
+  if (size > 0) context_.client->BodyReady();
+  return size;
+}
+
+void Answer::Detach(bool committed) noexcept {
+  committed_ = committed;
+  context_.client = nullptr;
 }
 
 void Answer::End() {
@@ -132,6 +160,8 @@ void Answer::AddOwnFields(http::Head& head) {
   head.Add("x-request-id", record.id(), http::HeaderId::kXRequestId);
   if (context_.family() == llm::Family::kMessages) head.Add("request-id", record.id(), http::HeaderId::kRequestId);
   if (context_.model != nullptr) head.Add("x-penstock-model", context_.model->name);
+  if (const std::string_view cache = CacheStatusName(context_.cache.status); !cache.empty())
+    head.Add("x-penstock-cache", cache, http::HeaderId::kXPenstockCache);
   if (head.status >= 400 && record.attempts > 1) head.Add("x-should-retry", "false");  // we did already
   // The turn's own time would leave out the work of this turn: all there is, mostly.
   const Duration running = record.forwarded != TimePoint{} ? context_.now() - record.forwarded : Duration{};

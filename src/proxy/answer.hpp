@@ -3,10 +3,14 @@
 #include <optional>
 #include <string_view>
 
+#include "penstock/cache/flight.hpp"
 #include "penstock/mem/chain.hpp"
 #include "proxy/request_context.hpp"
 
 namespace penstock::proxy {
+
+/// Sent after commit while the upstream is silent (`sse_keepalive`).
+inline constexpr std::string_view kKeepaliveComment = ": keep-alive\n\n";
 
 /// Owned by one Worker. The client's side of an exchange: holds an upstream's answer back until it is committed, then
 /// lets it through. Until then nothing was sent and everything may begin anew.
@@ -33,6 +37,16 @@ class Answer {
   void Cut(std::string_view last_words);
   /// The attempt came to nothing: as if it had not been.
   void Discard();
+
+  // An answer that no upstream gave to this request: from the cache, or from another request's call.
+  /// `head` without the fields that every answer carries.
+  void CommitOwn(http::Head& head);
+  /// `piece` of `bytes`, by reference.
+  void Append(const SharedBytes& bytes, std::string_view piece);
+  /// What `follower` has not had yet, at most about `bytes_max`; returns how many bytes that were.
+  std::size_t AppendFrom(cache::Follower& follower, std::size_t bytes_max);
+  /// The client was told how it ends for it; the upstream's answer, `committed` or not, goes on for others.
+  void Detach(bool committed) noexcept;
 
   // An answer of our own. `retry_after` > 0 goes into retry-after and retry-after-ms.
   void Reply(std::uint16_t status, std::string_view content_type, std::string_view body, Duration retry_after = {});

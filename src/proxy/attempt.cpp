@@ -9,7 +9,6 @@ namespace {
 
 constexpr std::size_t kWatermarkMax = 64 * 1024;     // a reader that keeps up may have this much under way
 constexpr std::size_t kWatermarkCrowded = 4 * 1024;  // while all together hold more than buffered_bytes; HTTP/1.1
-constexpr std::string_view kKeepaliveComment = ": keep-alive\n\n";
 
 /// Media types are compared without case (RFC 9110 8.3.1).
 bool HasMediaType(const http::Head& head, std::string_view lower) noexcept {
@@ -73,6 +72,7 @@ void Attempt::Begin(EndpointPool& pool, policy::LoadLease lease, std::uint32_t n
   relay_.emplace<std::monostate>();
   begun_ = context_.worker.worker.ReadClock();
   received_ = 0;
+  if (context_.cache.lead.has_value()) context_.cache.lead->OnAttempt();
   watermark_ = context_.snapshot().config.server.limits.stream_buffer;
 
   upstream::Endpoint& endpoint = pool.endpoint();
@@ -114,6 +114,10 @@ void Attempt::OnHead(http::HeadPtr head) {
     return;
   }
   const bool events = HasMediaType(*head, "text/event-stream");
+  if (context_.cache.lead.has_value()) {
+    context_.cache.lead->OnHead(events && !aggregate_ ? cache::Form::kEvents : cache::Form::kWhole,
+                                CacheControlOf(*head));
+  }
   answer_.Hold(std::move(head));
   if (events && aggregate_) {
     relay_.emplace<AggregateRelay>(context_, answer_);
@@ -295,7 +299,10 @@ std::size_t Attempt::PauseAt() const noexcept {
 
 void Attempt::Backpressure() {
   if (paused_ || !answer_.committed()) return;
-  if (answer_.backlog() < PauseAt()) return;
+  const std::size_t backlog = answer_.backlog();
+  if (backlog < PauseAt()) return;
+  // A slow client does not hold up those who follow its call, unless too much would have to wait for it.
+  if (context_.cache.followed() && backlog < context_.snapshot().config.cache.max_entry) return;
   paused_ = true;
   stream_.SetPaused(true);
 }

@@ -34,6 +34,7 @@ void RequestContext::Clear(std::size_t body_keep_max) {
   tenant = nullptr;
   model = nullptr;
   cluster = nullptr;
+  cache.Clear();
   deadline = {};
   record = {};
   peer.clear();
@@ -127,28 +128,98 @@ void Exchange::Run() {
 }
 
 void Exchange::OnDeadline() {
-  attempt_.Expire(InternalError(ErrorCode::kDeadlineExceeded, "the request's time is over"));
-}
-
-void Exchange::End() {
-  if (attempt_.running()) {
-    attempt_.Expire(InternalError(ErrorCode::kDraining, "the gateway is shutting down"));
-  } else if (!answer_.committed()) {
-    pipeline_.Destroy();  // its body may be with another thread
-    Refuse(InternalError(ErrorCode::kDraining, "the gateway is shutting down"));
+  if (headless_ && pipeline_.done()) {
+    FinishHeadless();
+    return;
   }
+  const Error error = InternalError(ErrorCode::kDeadlineExceeded, "the request's time is over");
+  if (context_.cache.follower != nullptr) {
+    context_.worker.metrics.gateway.cache.coalesced[static_cast<std::size_t>(telemetry::CoalescedOutcome::kTimedOut)]
+        .Add(context_.worker.metrics.slab);
+  }
+  // The client may have wished for less time than those who follow its call have.
+  const TimePoint end = context_.record.began + context_.cluster->route->config->timeouts.total;
+  if (context_.now() < end && LeaveToFollowers()) {
+    context_.worker.worker.timers().Arm(deadline_timer_, end);
+    return;
+  }
+  Expire(error);
 }
 
-void Exchange::OnSent() { attempt_.OnSent(); }
+void Exchange::Expire(const Error& error) {
+  if (attempt_.running()) {
+    attempt_.Expire(error);
+    return;
+  }
+  const bool followed = context_.cache.follower != nullptr;
+  if (answer_.committed() && !followed) return;  // all of it is on its way
+  pipeline_.Destroy();  // it waits for another thread, a tier, another request's call, or a refusal's end
+  if (!answer_.committed()) {
+    Refuse(error);
+    return;
+  }
+  context_.record.term = RowOf(error).term;
+  answer_.Cut(context_.request->stream ? ErrorEvent(context_.family(), error, context_.record.id()) : std::string());
+}
+
+void Exchange::End() { Expire(InternalError(ErrorCode::kDraining, "the gateway is shutting down")); }
+
+/// True: the client's part is over, the call goes on for those who follow it.
+bool Exchange::LeaveToFollowers() {
+  if (headless_ || !attempt_.running() || !context_.cache.followed()) return false;
+  cache::Flight& flight = context_.cache.lead->flight();
+  flight.WhenDeserted(&context_.worker.worker, [this] {
+    attempt_.Cancel();
+    FinishHeadless();
+  });
+  if (flight.followers() == 0) {  // the last one left in between
+    flight.WhenDeserted(nullptr, {});
+    return false;
+  }
+  headless_ = true;
+  if (context_.client == nullptr) return true;
+  const Error error = InternalError(ErrorCode::kDeadlineExceeded, "the request's time is over");
+  const bool committed = answer_.committed();
+  if (committed) {
+    answer_.Cut(context_.request->stream ? ErrorEvent(context_.family(), error, context_.record.id()) : std::string());
+  } else {
+    AnswerError(context_, answer_, error);
+  }
+  context_.record.term = RowOf(error).term;
+  answer_.Detach(committed);
+  return true;
+}
+
+void Exchange::FinishHeadless() {
+  Account();
+  Recycle();
+}
+
+void Exchange::Abandon() {
+  attempt_.Cancel();
+  FinishHeadless();
+}
+
+void Exchange::OnSent() {
+  if (headless_) return;
+  attempt_.OnSent();
+  if (context_.cache.follower != nullptr) context_.cache.follower->Wake();
+}
 
 void Exchange::OnFinished() {
   context_.client = nullptr;
+  if (headless_) return;
   Account();
   Recycle();
 }
 
 void Exchange::OnGone(server::Departure departure) {
   context_.client = nullptr;
+  if (headless_) return;
+  if (LeaveToFollowers()) {
+    NoteDeparture(departure);
+    return;
+  }
   if (attempt_.running()) {
     attempt_.Cancel();
     const rt::Worker& worker = context_.worker.worker;
@@ -156,12 +227,16 @@ void Exchange::OnGone(server::Departure departure) {
                                                            worker.ReadClock() - worker.Now());
   }
   pipeline_.Destroy();
+  NoteDeparture(departure);
+  Account();
+  Recycle();
+}
+
+void Exchange::NoteDeparture(server::Departure departure) {
   context_.record.status = 499;
   context_.record.term = departure == server::Departure::kSlowReader      ? telemetry::Term::kClientSlow
                          : departure == server::Departure::kProtocolError ? telemetry::Term::kConnectionKilled
                                                                           : telemetry::Term::kClientGone;
-  Account();
-  Recycle();
 }
 
 /// Everything that is told of a request, in one place.
@@ -192,10 +267,12 @@ void Exchange::Account() {
   line.route = context_.route != nullptr ? context_.route->name : kNoRouteName;
   if (context_.tenant != nullptr) line.key = context_.tenant->name;
   if (context_.request.has_value()) line.model = context_.request->model();
-  if (context_.model != nullptr && record.attempts > 0) line.model_answered = context_.model->name;
+  if (context_.model != nullptr && (record.attempts > 0 || record.status == 200))
+    line.model_answered = context_.model->name;
   if (record.endpoint != nullptr) line.endpoint = record.endpoint->name();
   line.attempts = record.attempts;
   line.status = record.status;
+  line.cache = CacheStatusName(context_.cache.status);
   line.term = record.term;
   line.bytes_in = record.bytes_in;
   line.bytes_out = record.bytes_out;
@@ -214,7 +291,7 @@ void Exchange::Recycle() {
   pipeline_.Destroy();
   attempt_.Reset();
   answer_.Reset();
-  answered_early_ = false;
+  answered_early_ = headless_ = false;
   context_.Clear(kBodyKeepMax);
   gateway_.Recycle(*this);
 }

@@ -11,6 +11,9 @@ class Gateway;
 
 /// Owned by one Worker. One request from its head to its last byte: gathers the body, runs the pipeline, keeps the
 /// deadline, and accounts for it exactly once, when the session says that it is over. Recycled.
+///
+/// When the client leaves, or its time is over, while others follow this request's upstream call, the exchange goes on
+/// without a client until that call has ended or nobody follows it any more.
 class Exchange final : public rt::Mortal, public server::RequestHandler {
  public:
   Exchange(Gateway& gateway, WorkerContext& worker);
@@ -19,6 +22,8 @@ class Exchange final : public rt::Mortal, public server::RequestHandler {
              const Error* reject);
   /// The drain's time is over: what runs ends now, in-band where it is committed.
   void End();
+  /// The worker ends, and nobody can be told any more.
+  void Abandon();
 
   std::size_t place = 0;  ///< in the worker's list of live exchanges
 
@@ -34,6 +39,11 @@ class Exchange final : public rt::Mortal, public server::RequestHandler {
   void Refuse(const Error& error);
   void Run();
   void OnDeadline();
+  /// Everything that waits ends: `error` to the client, as long as that is free.
+  void Expire(const Error& error);
+  bool LeaveToFollowers();
+  void FinishHeadless();
+  void NoteDeparture(server::Departure departure);
   void Account();
   void Recycle();
 
@@ -43,6 +53,7 @@ class Exchange final : public rt::Mortal, public server::RequestHandler {
   Attempt attempt_;
   rt::Timer deadline_timer_;
   rt::Task<void> pipeline_;
+  bool headless_ = false;        ///< the client was served or is gone, the call goes on
   bool answered_early_ = false;  ///< refused before the body was complete: what still comes of it is dropped
 };
 

@@ -1,5 +1,6 @@
 #include "penstock/proxy/gateway.hpp"
 
+#include "proxy/cache_sample.hpp"
 #include "proxy/exchange.hpp"
 
 namespace penstock::proxy {
@@ -16,14 +17,21 @@ const ModelRoute* Snapshot::FindModel(std::string_view name) const noexcept {
 
 Gateway::Gateway(rt::Worker& worker, rt::OffloadThreads& offload, net::Resolver& resolver,
                  telemetry::WorkerMetrics& metrics, telemetry::AccessLog& access_log, server::ConnectionCount& count,
-                 std::shared_ptr<const Snapshot> snapshot)
-    : context_(std::make_unique<WorkerContext>(worker, offload, resolver, metrics, access_log)) {
+                 cache::SharedCache& cache, cache::RedisEvents* redis_events, std::shared_ptr<const Snapshot> snapshot)
+    : context_(std::make_unique<WorkerContext>(
+          worker, offload, resolver, metrics, access_log, cache,
+          cache.redis.urls.empty()
+              ? nullptr
+              : std::make_unique<cache::RedisTier>(worker, resolver, cache.redis, *redis_events))) {
   server_ = std::make_unique<server::Server>(worker, *this, count, snapshot->server_options);
   Apply(std::move(snapshot));
 }
 
 Gateway::~Gateway() {
-  server_.reset();  // connections first: they end the exchanges
+  server_.reset();  // connections first: they end the exchanges, all but those that others followed
+  for (const std::vector<Exchange*> rest = context_->live; Exchange * exchange : rest) exchange->Abandon();
+  context_->purges.clear();
+  context_->redis.reset();  // nobody looks anything up any more
   context_->view.reset();
   context_->pools.clear();
   context_->worker.EmptyGraves();  // HTTP/2 sessions among them give their memory back to the context
@@ -91,6 +99,18 @@ void Gateway::Sample() {
   telemetry::WorkerMetrics& metrics = context_->metrics;
   metrics.gateway.buffered_bytes.Set(metrics.slab, static_cast<std::int64_t>(context_->buffered_bytes()));
   for (const auto& [endpoint, pool] : context_->pools) pool->Sample();
+  SampleCache(*context_);
+}
+
+void Gateway::PublishEpoch(std::string name, std::uint64_t value, std::function<void(bool)> told) {
+  (void)name;
+  (void)value;
+  told(false);
+}
+
+void Gateway::PublishPurgedKey(const Digest& key, std::function<void(bool)> told) {
+  (void)key;
+  told(false);
 }
 
 void Gateway::BeginDrain() {

@@ -92,6 +92,15 @@ void BuildUpstreamHead(const RequestContext& context, const upstream::Endpoint& 
   SetContentLength(to, body_size);
 }
 
+cache::CacheControl CacheControlOf(const http::Head& head) noexcept {
+  cache::CacheControl control;
+  for (std::size_t i = 0; i < head.size(); ++i) {
+    const http::Head::Field field = head.field(i);
+    if (field.id == HeaderId::kCacheControl) control |= cache::ParseCacheControl(field.value);
+  }
+  return control;
+}
+
 void SetContentLength(http::Head& head, std::uint64_t size) {
   head.content_length = size;
   head.Add("content-length", Decimal(size).view(), HeaderId::kContentLength);

@@ -15,6 +15,9 @@ void CopyResponseFields(const http::Head& from, http::Head& to);
 void BuildUpstreamHead(const RequestContext& context, const upstream::Endpoint& endpoint, std::size_t body_size,
                        std::uint32_t attempt, http::Head& to);
 
+/// All Cache-Control fields of a request or an answer as one.
+cache::CacheControl CacheControlOf(const http::Head& head) noexcept;
+
 void SetContentLength(http::Head& head, std::uint64_t size);
 /// retry-after in whole seconds (at least 1, at most 60) and retry-after-ms.
 void AddRetryAfter(http::Head& head, Duration wait);

@@ -22,6 +22,7 @@ RelayStep PlainRelay::OnBytes(std::string_view bytes) {
   if (answer_.upstream_framing() == http::Framing::kUntilClose) document_.Feed(bytes);
   if (answer_.committed()) KeepTail(bytes);
   answer_.Append(bytes);
+  if (context_.cache.lead.has_value()) context_.cache.lead->OnBytes(bytes);
   const std::uint64_t hold = context_.worker.crowded() ? limits.stream_buffer : limits.response_hold;
   if (!answer_.committed() && answer_.held() >= hold) answer_.Commit(answer_.upstream_head()->content_length);
   return step;
@@ -45,13 +46,21 @@ RelayStep PlainRelay::OnEnd() {
     return step;
   }
   step.kind = RelayStep::Kind::kComplete;
+  std::string scratch;
+  std::optional<std::string_view> all;
   if (!answer_.committed()) {
-    std::string scratch;
-    context_.record.usage = llm::ReadAnswer(context_.family(), answer_.HeldBytes(scratch), context_.worker.json).usage;
-    answer_.Commit(received_);
+    all = answer_.HeldBytes(scratch);
+  } else if (context_.cache.lead.has_value()) {
+    all = context_.cache.lead->Taken();
+  }
+  if (all.has_value()) {
+    const llm::AnswerSummary summary = llm::ReadAnswer(context_.family(), *all, context_.worker.json);
+    context_.record.usage = summary.usage;
+    if (context_.cache.lead.has_value()) context_.cache.lead->OnComplete(summary.storable(), summary.finish_reasons);
   } else {
     context_.record.usage = llm::ReadUsageAtEnd(tail_, context_.worker.json);
   }
+  if (!answer_.committed()) answer_.Commit(received_);
   answer_.End();
   return step;
 }

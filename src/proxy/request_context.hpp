@@ -12,6 +12,7 @@
 #include "penstock/proxy/routes.hpp"
 #include "penstock/server/request_handler.hpp"
 #include "penstock/telemetry/term.hpp"
+#include "proxy/cache_part.hpp"
 #include "proxy/worker_context.hpp"
 
 namespace penstock::proxy {
@@ -52,6 +53,7 @@ struct RequestContext {
   const Tenant* tenant = nullptr;  ///< null: not known (yet)
   const ModelRoute* model = nullptr;
   const ClusterView* cluster = nullptr;
+  CachePart cache;
   policy::Deadline deadline;
   rt::Timer* deadline_timer = nullptr;  ///< the exchange's; armed when the deadline is known
   RequestRecord record;

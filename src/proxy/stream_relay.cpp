@@ -57,8 +57,12 @@ RelayStep StreamRelay::Take(const llm::SseEvent& event, bool unfinished) {
     step.status = sighting.error_status;
     return step;
   }
-  if (sighting.usage_only && !context_.request->include_usage) return step;
   if (sighting.done && tap_.error_seen()) return step;  // only success ends with [DONE]
+  if (context_.cache.lead.has_value()) {
+    context_.cache.lead->OnEvent(event, sighting);
+    if (unfinished) context_.cache.lead->OnBytes("\n\n");
+  }
+  if (sighting.usage_only && !context_.request->include_usage) return step;
   if (sighting.content) NoteContent();
   answer_.Append(event.raw);
   if (unfinished) answer_.Append("\n\n");
@@ -89,7 +93,11 @@ RelayStep StreamRelay::OnEnd() {
   context_.record.usage = tap_.usage();
   if (tap_.error_seen()) return Failed(ErrorCode::kStreamInterrupted, "the upstream reported an error in its stream");
   if (!tap_.ended()) return Failed(ErrorCode::kUpstreamReset, "the stream ended before the answer did");
-  if (llm::HasDone(context_.family()) && !tap_.done_seen()) answer_.Append(kDone);
+  if (llm::HasDone(context_.family()) && !tap_.done_seen()) {
+    answer_.Append(kDone);
+    if (context_.cache.lead.has_value()) context_.cache.lead->OnBytes(kDone);
+  }
+  if (context_.cache.lead.has_value()) context_.cache.lead->OnComplete(tap_.storable(), tap_.finish_reasons());
   if (!answer_.committed()) answer_.Commit(std::nullopt);
   answer_.End();
   RelayStep step;

@@ -4,6 +4,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "penstock/cache/tiers.hpp"
 #include "penstock/llm/json_parser.hpp"
 #include "penstock/net/resolver.hpp"
 #include "penstock/rt/offload.hpp"
@@ -18,14 +19,24 @@ class Exchange;
 /// Owned by one Worker. What the exchanges of one worker share.
 struct WorkerContext {
   WorkerContext(rt::Worker& w, rt::OffloadThreads& threads, net::Resolver& names, telemetry::WorkerMetrics& m,
-                telemetry::AccessLog& log)
-      : worker(w), offload(threads), resolver(names), metrics(m), access_log(log), json(w.prng().Next()) {}
+                telemetry::AccessLog& log, cache::SharedCache& shared, std::unique_ptr<cache::RedisTier> redis_tier)
+      : worker(w),
+        offload(threads),
+        resolver(names),
+        metrics(m),
+        access_log(log),
+        redis(std::move(redis_tier)),
+        tiers(w, threads, shared, redis.get()),
+        json(w.prng().Next()) {}
 
   rt::Worker& worker;
   rt::OffloadThreads& offload;
   net::Resolver& resolver;
   telemetry::WorkerMetrics& metrics;
   telemetry::AccessLog& access_log;
+  std::unique_ptr<cache::RedisTier> redis;  ///< null: off
+  cache::Tiers tiers;
+  std::vector<rt::Task<void>> purges;  ///< that Redis is being told of
   rt::BuriedLast<http::HeadPool> head_pool{worker};
   rt::BuriedLast<http::H2Memory> h2_pool{worker};
   http::HeadPool& heads = *head_pool;

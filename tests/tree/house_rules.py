@@ -74,6 +74,8 @@ BANNED = [
            "threads belong to rt::Worker; post to its Mailbox instead",
            home=[f"{root}{module}/" for module in ("rt", "net", "telemetry", "app", "sim")
                  for root in ("include/penstock/", "src/")] + ["src/main.cpp", "tests/", "bench/"]),
+    Banned("co_await", re.compile(r"(?:\|\||&&|\?)\s*co_await\b"),
+           "GCC 12 does not run what is awaited behind ||, && and ?: write an if for each"),
     Banned("singleton", re.compile(r"\b[Ii]nstance\s*\(\s*\)"), "pass the object to the constructor that needs it"),
     Banned("strand", re.compile(r"\b(?:make_)?strand\b"), "one Worker owns the object; post to its Mailbox instead"),
     Banned("shared_ptr", re.compile(r"\b(?:shared_ptr|make_shared|weak_ptr|enable_shared_from_this)\b"),

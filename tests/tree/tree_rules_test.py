@@ -54,6 +54,7 @@ MUST_FIND = [
     ("src/rt/a.cpp", "auto s = asio::make_strand(io);", ["strand"]),
     ("src/proxy/a.cpp", "std::shared_ptr<Foo> foo;", ["shared_ptr"]),
     ("src/proxy/a.cpp", "assert(x);", ["assert"]),
+    ("src/proxy/a.cpp", "if (A() || co_await B()) co_return;", ["co_await"]),
     ("json.py", "import socket", ["root"]),
     ("src/proxy/a.cpp", "int Foo() {\n" + LONG + "}", ["size"]),
     ("src/proxy/a.cpp", "Foo::Foo(int a) noexcept : a_{a}, b_(1) {\n" + LONG + "}", ["size"]),

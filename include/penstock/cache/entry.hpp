@@ -5,7 +5,7 @@
 #include "penstock/base/digest.hpp"
 #include "penstock/base/time.hpp"
 #include "penstock/llm/family.hpp"
-#include "penstock/llm/usage.hpp"
+#include "penstock/llm/replay.hpp"
 #include "penstock/mem/shared_bytes.hpp"
 
 namespace penstock::cache {
@@ -32,7 +32,7 @@ struct Entry {
   SharedBytes bytes;
   Form form = Form::kWhole;
   llm::Family family = llm::Family::kChat;
-  llm::Usage usage{};  ///< what the upstream reported, for accounting and for the usage event
+  llm::UsageEvent usage{};  ///< of Form::kEvents: what clients that did not ask for it do not get
   Scope scope{};
   WallTime stored_at{};
   WallTime expires_at{};

@@ -88,10 +88,12 @@ class MemoryTier {
   /// Tenants that hold something, and up to a thousand per shard that did.
   std::vector<TenantUse> TenantsUse() const;
   std::size_t shards() const noexcept { return shards_.size(); }
+  std::uint64_t size_bytes() const noexcept { return size_bytes_; }  ///< as it was given
 
  private:
   MemoryShard& ShardOf(const Digest& digest) const noexcept { return *shards_[digest.word(0) & (shards_.size() - 1)]; }
 
+  std::uint64_t size_bytes_;
   std::size_t compress_after_;
   std::vector<std::unique_ptr<MemoryShard>> shards_;
 };

@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "penstock/cache/shared_cache.hpp"
 #include "penstock/control/drain.hpp"
 #include "penstock/control/reloader.hpp"
 #include "penstock/control/workers.hpp"
@@ -33,6 +34,7 @@ struct ControlParts {
   net::Resolver& resolver;
   telemetry::MetricRegistry& registry;
   const telemetry::GatewayMetrics& metrics;
+  cache::SharedCache& cache;
   telemetry::Slab& slab;  ///< of the control thread
   telemetry::LogSink& log_sink;
   telemetry::Logger& log;  ///< the control thread's while it runs
@@ -59,11 +61,16 @@ class Control final : public server::RequestSink, private upstream::HealthEvents
   /// A second signal: the first begins the drain, this one ends it.
   void DrainOrEnd(std::string_view by);
   void ReopenLogs();
+  /// A line of the operator's log from somewhere that has none.
+  void Warn(std::string_view line);
 
   // For the admin API's exchanges.
   rt::Worker& worker() noexcept { return worker_; }
   http::HeadPool& heads() noexcept { return heads_; }
   Sampler& sampler() noexcept { return *sampler_; }
+  Workers& workers() noexcept { return workers_; }
+  cache::SharedCache& cache() noexcept { return parts_.cache; }
+  const telemetry::GatewayMetrics& metrics() const noexcept { return parts_.metrics; }
   const BuildText& build() const noexcept { return parts_.build; }
   const proxy::Snapshot& running() const noexcept { return reloader_.running(); }
   bool draining() const noexcept { return drain_.begun(); }

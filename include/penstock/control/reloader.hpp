@@ -24,7 +24,7 @@ struct ReloadOutcome {
 class Reloader {
  public:
   Reloader(std::string config_file, std::shared_ptr<const proxy::Snapshot> running, telemetry::MetricRegistry& registry,
-           const telemetry::GatewayMetrics& metrics, telemetry::Slab& slab, Workers& workers);
+           cache::Epochs& epochs, const telemetry::GatewayMetrics& metrics, telemetry::Slab& slab, Workers& workers);
 
   ReloadOutcome Reload();
   const proxy::Snapshot& running() const noexcept { return *running_; }
@@ -36,6 +36,7 @@ class Reloader {
   const std::string config_file_;
   std::shared_ptr<const proxy::Snapshot> running_;
   telemetry::MetricRegistry& registry_;
+  cache::Epochs& epochs_;
   const telemetry::GatewayMetrics& metrics_;
   telemetry::Slab& slab_;
   Workers& workers_;

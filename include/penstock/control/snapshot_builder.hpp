@@ -24,6 +24,6 @@ struct BuildResult {
 /// Builds and tests everything that a configuration names (certificates, keys, trust stores) before anything is
 /// swapped. Endpoints whose specification did not change are taken over from `previous`, with their load and health.
 BuildResult BuildSnapshot(const config::Config& config, const proxy::Snapshot* previous,
-                          telemetry::MetricRegistry& registry);
+                          telemetry::MetricRegistry& registry, cache::Epochs& epochs);
 
 }  // namespace penstock::control

@@ -23,7 +23,9 @@ class Workers {
   std::size_t size() const noexcept { return posts_.size(); }
   /// Runs `letter` on every worker, some time soon, in the order of the calls.
   void Tell(const std::function<void(proxy::Gateway&)>& letter);
-  /// The same; `done` runs on the control thread when the last one has. Never when a worker has ended meanwhile, so
+  /// On one of them; 0 is always there.
+  void TellOne(std::size_t worker, std::function<void(proxy::Gateway&)> letter);
+  /// As Tell(); `done` runs on the control thread when the last one has. Never when a worker has ended meanwhile, so
   /// whoever asks has a timer too.
   void Ask(const std::function<void(proxy::Gateway&, std::size_t worker)>& letter, std::function<void()> done);
 

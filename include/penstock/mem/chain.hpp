@@ -37,7 +37,7 @@ class ChunkPool {
   };
   static constexpr std::size_t kCapacity = kChunkBytes - sizeof(Chunk);
   Chunk* Take();
-  Chunk* TakeShared(SharedBytes bytes);
+  Chunk* TakeShared(SharedBytes bytes, std::string_view piece);
   void Give(Chunk* chunk) noexcept;
 
   Chunk* free_ = nullptr;
@@ -59,7 +59,12 @@ class Chain {
   std::size_t size() const noexcept { return size_; }
 
   void Append(std::string_view bytes);
-  void Append(SharedBytes bytes);
+  void Append(SharedBytes bytes) {
+    const std::string_view all = bytes.view();
+    Append(std::move(bytes), all);
+  }
+  /// `piece`, which lies within `bytes`, by reference.
+  void Append(SharedBytes bytes, std::string_view piece);
   /// Moves all of `other` (same pool) behind this chain's bytes; copies only what fits into the last block's room.
   void Append(Chain&& other) noexcept;
 

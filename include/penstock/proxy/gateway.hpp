@@ -1,8 +1,12 @@
 #pragma once
 
+#include <cstdint>
+#include <functional>
 #include <memory>
+#include <string>
 #include <vector>
 
+#include "penstock/cache/shared_cache.hpp"
 #include "penstock/http/h2_memory.hpp"
 #include "penstock/net/resolver.hpp"
 #include "penstock/proxy/snapshot.hpp"
@@ -22,8 +26,10 @@ struct WorkerContext;
 /// pipeline (src/proxy/pipeline.cpp).
 class Gateway final : public server::RequestSink {
  public:
+  /// `redis_events` hears of Redis, on the worker's thread; not null when `cache.redis` has urls.
   Gateway(rt::Worker& worker, rt::OffloadThreads& offload, net::Resolver& resolver, telemetry::WorkerMetrics& metrics,
-          telemetry::AccessLog& access_log, server::ConnectionCount& count, std::shared_ptr<const Snapshot> snapshot);
+          telemetry::AccessLog& access_log, server::ConnectionCount& count, cache::SharedCache& cache,
+          cache::RedisEvents* redis_events, std::shared_ptr<const Snapshot> snapshot);
   ~Gateway();
 
   /// Requests from now on use this snapshot. On the worker's thread.
@@ -32,6 +38,9 @@ class Gateway final : public server::RequestSink {
   std::size_t exchanges() const noexcept;  ///< in flight
   /// Brings the gauges that nobody counts up and down (connections, buffered bytes) to date: before a scrape.
   void Sample();
+  /// Tells Redis of a purge; `told` hears whether it was reached, on the worker's thread. Without Redis: at once.
+  void PublishEpoch(std::string name, std::uint64_t value, std::function<void(bool)> told);
+  void PublishPurgedKey(const Digest& key, std::function<void(bool)> told);
   /// CONTRACT 5, Drain: /health turns 503, answers close their connections.
   void BeginDrain();
   /// Its end: what waits gets 503 draining, committed streams end with stream_interrupted.

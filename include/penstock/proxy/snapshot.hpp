@@ -6,6 +6,9 @@
 #include <unordered_map>
 #include <vector>
 
+#include "penstock/cache/admission.hpp"
+#include "penstock/cache/epochs.hpp"
+#include "penstock/cache/key.hpp"
 #include "penstock/config/config.hpp"
 #include "penstock/net/tls.hpp"
 #include "penstock/policy/balancer.hpp"
@@ -25,6 +28,10 @@ struct ModelRoute {
   std::string upstream_json;  ///< upstream_name as a JSON string, spliced in where the client wrote something else
   std::size_t cluster = 0;    ///< index in Snapshot::clusters
   std::unique_ptr<const telemetry::ModelMetrics> metrics;
+  cache::ModelIdentity identity;      ///< in the keys of its answers
+  const cache::Epochs::Epoch* epoch;  ///< likewise
+  Duration ttl{};                     ///< how old a cached answer may be; 0: none is kept
+  cache::StorePolicy store{};
 };
 
 /// Immutable. A cluster's endpoints and rules.

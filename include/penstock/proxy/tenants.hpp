@@ -6,7 +6,10 @@
 #include <vector>
 
 #include "penstock/base/digest.hpp"
+#include "penstock/cache/epochs.hpp"
+#include "penstock/cache/key.hpp"
 #include "penstock/config/auth.hpp"
+#include "penstock/config/cache.hpp"
 #include "penstock/telemetry/metric_registry.hpp"
 
 namespace penstock::proxy {
@@ -15,8 +18,10 @@ namespace penstock::proxy {
 struct Tenant {
   std::string name;  ///< empty: anonymous
   bool every_model = true;
-  std::vector<bool> models;     ///< by index in Snapshot::models; unless every_model
-  telemetry::LabelLease label;  ///< its name, or `anonymous`
+  std::vector<bool> models{};     ///< by index in Snapshot::models; unless every_model
+  telemetry::LabelLease label{};  ///< its name, or `anonymous`
+  cache::TenantScope scope;       ///< whose cached answers it shares
+  const cache::Epochs::Epoch* epoch;
 
   bool MayUse(std::size_t model) const noexcept { return every_model || models[model]; }
 };
@@ -26,13 +31,15 @@ struct Tenant {
 class Tenants {
  public:
   /// `model_names`: of Snapshot::models, in its order.
-  Tenants(const config::Auth& auth, const std::vector<std::string_view>& model_names,
-          telemetry::MetricRegistry& registry);
+  Tenants(const config::Auth& auth, config::CachePartition partition, const std::vector<std::string_view>& model_names,
+          telemetry::MetricRegistry& registry, cache::Epochs& epochs);
 
   /// No key is configured: what a client sends as one is of no interest.
   bool open() const noexcept { return by_digest_.empty(); }
   /// Who asks without a key; null: nobody may.
   const Tenant* anonymous() const noexcept { return anonymous_allowed_ ? &anonymous_ : nullptr; }
+  /// `name` is that of a key, or `anonymous`.
+  bool Knows(std::string_view name) const noexcept;
   const Tenant* Find(const Digest& digest) const noexcept;
 
  private:

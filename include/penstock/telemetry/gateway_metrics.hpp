@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "penstock/base/retry_reason.hpp"
+#include "penstock/telemetry/cache_metrics.hpp"
 #include "penstock/telemetry/metric_registry.hpp"
 
 namespace penstock::telemetry {
@@ -16,6 +17,7 @@ namespace penstock::telemetry {
 // clang-format off
 enum class Metric : FamilyId {
   kRequests, kRequestDuration, kOverhead, kInflight, kTimeToFirstToken, kInterTokenLatency, kTokens,
+  kCacheLookups, kCacheBytes, kCacheEntries, kCacheEvictions, kCacheCorrupt, kCoalesced,
   kUpstreamAttempts, kUpstreamInflight, kUpstreamConnections, kUpstreamConnect, kEndpointHealthy, kRetries,
   kCancelLatency, kStreamInterruptions, kSseMalformed, kProtocolRejects, kConnectionsKilled,
   kConfigReloads, kConfigLastReloadOk, kLogDropped, kMetricsDropped, kBufferedBytes, kLoop, kBuild,
@@ -70,6 +72,7 @@ class GatewayMetrics {
 
   Histogram overhead;
   Gauge inflight;
+  CacheMetrics cache;
   std::array<Counter, kRetryReasons> retries;  ///< by RetryReason
   Histogram cancel_latency;                    ///< client gone to upstream cancelled
   Counter sse_malformed;

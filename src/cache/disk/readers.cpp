@@ -6,7 +6,7 @@ namespace penstock::cache::disk {
 namespace {
 
 constexpr const char* kFind =
-    "SELECT e.tenant, e.model, e.kind, e.prompt_tokens, e.completion_tokens, e.cached_tokens, e.stored_at, "
+    "SELECT e.tenant, e.model, e.kind, e.usage_at, e.usage_size, e.stored_at, "
     "e.expires_at,"
     " e.checksum, e.last_used, b.bytes FROM entries e CROSS JOIN bodies b ON b.id = e.body WHERE e.key = ?";
 constexpr std::int64_t kMicrosecondsPerSecond = 1'000'000;
@@ -84,12 +84,11 @@ std::optional<Entry> Readers::Find(Reader& reader, const Question& question) {
     if (verdict == Verdict::kCorrupt) notes_->OnBroken();
     return std::nullopt;
   }
-  const Record record{reader.find.Integer(0), reader.find.Integer(1), reader.find.Integer(2),
-                      reader.find.Integer(3), reader.find.Integer(4), reader.find.Integer(5),
-                      reader.find.Integer(6), reader.find.Integer(7), reader.find.Integer(8)};
-  const std::int64_t used_s = reader.find.Integer(9);
+  const Record record{reader.find.Integer(0), reader.find.Integer(1), reader.find.Integer(2), reader.find.Integer(3),
+                      reader.find.Integer(4), reader.find.Integer(5), reader.find.Integer(6), reader.find.Integer(7)};
+  const std::int64_t used_s = reader.find.Integer(8);
   Entry entry;
-  const bool sound = FromRecord(question.key, record, reader.find.Bytes(10), entry);
+  const bool sound = FromRecord(question.key, record, reader.find.Bytes(9), entry);
   reader.find.Reset();
   if (!sound) {
     Increment(counters_.corrupt);

@@ -53,15 +53,14 @@ std::uint64_t Xxh64(std::string_view bytes, std::uint64_t seed) noexcept {
 }
 
 std::int64_t Sum(const Digest& key, const Record& record, std::string_view body) noexcept {
-  const std::int64_t words[] = {
-      record.tenant,        record.model,     record.kind,      record.prompt_tokens, record.completion_tokens,
-      record.cached_tokens, record.stored_us, record.expires_us};
+  const std::int64_t words[] = {record.tenant,     record.model,     record.kind,      record.usage_at,
+                                record.usage_size, record.stored_us, record.expires_us};
   std::uint64_t sum = Xxh64(View(key), 0);
   sum = Xxh64({reinterpret_cast<const char*>(words), sizeof words}, sum);
   return std::bit_cast<std::int64_t>(Xxh64(body, sum));
 }
 
-constexpr std::int64_t kEventsBit = 1, kUsageBit = 2, kFamilyShift = 8;
+constexpr std::int64_t kEventsBit = 1, kFamilyShift = 8;
 
 }  // namespace
 
@@ -69,11 +68,10 @@ Record ToRecord(const Digest& key, const Entry& entry) noexcept {
   Record record;
   record.tenant = std::bit_cast<std::int64_t>(entry.scope.tenant);
   record.model = std::bit_cast<std::int64_t>(entry.scope.model);
-  record.kind = (static_cast<std::int64_t>(entry.family) << kFamilyShift) |
-                (entry.form == Form::kEvents ? kEventsBit : 0) | (entry.usage.known ? kUsageBit : 0);
-  record.prompt_tokens = entry.usage.prompt_tokens;
-  record.completion_tokens = entry.usage.completion_tokens;
-  record.cached_tokens = entry.usage.cached_tokens;
+  record.kind =
+      (static_cast<std::int64_t>(entry.family) << kFamilyShift) | (entry.form == Form::kEvents ? kEventsBit : 0);
+  record.usage_at = entry.usage.offset;
+  record.usage_size = entry.usage.size;
   record.stored_us = entry.stored_at.us;
   record.expires_us = entry.expires_at.us;
   record.checksum = Sum(key, record, entry.bytes.view());
@@ -87,9 +85,7 @@ bool FromRecord(const Digest& key, const Record& record, std::string_view body, 
   entry.bytes = SharedBytes::Copy(body);
   entry.form = (record.kind & kEventsBit) != 0 ? Form::kEvents : Form::kWhole;
   entry.family = static_cast<llm::Family>(family);
-  entry.usage = {(record.kind & kUsageBit) != 0, static_cast<std::uint32_t>(record.prompt_tokens),
-                 static_cast<std::uint32_t>(record.completion_tokens),
-                 static_cast<std::uint32_t>(record.cached_tokens)};
+  entry.usage = {static_cast<std::uint32_t>(record.usage_at), static_cast<std::uint32_t>(record.usage_size)};
   entry.scope = {std::bit_cast<std::uint64_t>(record.tenant), std::bit_cast<std::uint64_t>(record.model)};
   entry.stored_at = {record.stored_us};
   entry.expires_at = {record.expires_us};

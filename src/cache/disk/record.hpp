@@ -12,10 +12,9 @@ namespace penstock::cache::disk {
 struct Record {
   std::int64_t tenant = 0;
   std::int64_t model = 0;
-  std::int64_t kind = 0;  ///< form, family and whether the usage is known
-  std::int64_t prompt_tokens = 0;
-  std::int64_t completion_tokens = 0;
-  std::int64_t cached_tokens = 0;
+  std::int64_t kind = 0;  ///< form and family
+  std::int64_t usage_at = 0;
+  std::int64_t usage_size = 0;
   std::int64_t stored_us = 0;
   std::int64_t expires_us = 0;
   std::int64_t checksum = 0;

@@ -16,7 +16,8 @@ std::uint32_t MemoryShardsFor(std::uint64_t size_bytes, unsigned workers, std::s
   return shards;
 }
 
-MemoryTier::MemoryTier(const MemoryOptions& options) : compress_after_(options.compress_after) {
+MemoryTier::MemoryTier(const MemoryOptions& options)
+    : size_bytes_(options.size_bytes), compress_after_(options.compress_after) {
   const std::uint32_t shards = std::bit_ceil(std::clamp(options.shards, 1u, kMemoryShardsMax));
   for (std::uint32_t i = 0; i < shards; ++i) {
     shards_.push_back(std::make_unique<MemoryShard>(options.size_bytes / shards, options.policy));

@@ -23,10 +23,7 @@ NodePtr MakeNode(const Digest& digest, Entry entry, SharedBytes packed) {
   node->model = entry.scope.model;
   node->stored_at = entry.stored_at;
   node->expires_at = entry.expires_at;
-  node->prompt_tokens = entry.usage.prompt_tokens;
-  node->completion_tokens = entry.usage.completion_tokens;
-  node->cached_tokens = entry.usage.cached_tokens;
-  node->usage_known = entry.usage.known;
+  node->usage = entry.usage;
   node->family = entry.family;
   node->form = entry.form;
   return node;
@@ -37,7 +34,7 @@ Entry EntryOf(const Node& node, std::uint64_t tenant) noexcept {
   entry.bytes = node.bytes;
   entry.form = node.form;
   entry.family = node.family;
-  entry.usage = {node.usage_known, node.prompt_tokens, node.completion_tokens, node.cached_tokens};
+  entry.usage = node.usage;
   entry.scope = {tenant, node.model};
   entry.stored_at = node.stored_at;
   entry.expires_at = node.expires_at;

@@ -30,12 +30,9 @@ struct Node : Resident {
   std::uint64_t model = 0;
   WallTime stored_at{};
   WallTime expires_at{};
-  std::uint32_t prompt_tokens = 0;
-  std::uint32_t completion_tokens = 0;
-  std::uint32_t cached_tokens = 0;
+  llm::UsageEvent usage{};
   llm::Family family{};
   Form form : 1 {};
-  bool usage_known : 1 = false;
   bool compressed : 1 = false;  ///< it is a CompressedNode
 };
 static_assert(sizeof(Node) == 120);

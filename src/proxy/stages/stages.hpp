@@ -23,8 +23,16 @@ std::optional<Error> CheckHead(RequestContext& context);
 rt::Task<std::optional<Error>> ParseBody(RequestContext& context);
 /// The model names a cluster; the tenant may use it.
 std::optional<Error> ChooseCluster(RequestContext& context);
+/// What the cache may do for the request, its key, and a look into memory. True: answered.
+bool LookUp(RequestContext& context, Answer& answer);
+/// Joins the call of an equal request that is under way, or becomes the one that makes it. True: answered.
+rt::Task<bool> Follow(RequestContext& context, Answer& answer);
+/// A look into Redis and onto the disk. True: answered.
+rt::Task<bool> LookBelow(RequestContext& context, Answer& answer);
 /// Attempts at endpoints until one delivers, the rules say no, or the deadline comes. Nothing = the answer is under way
 /// or out.
 rt::Task<std::optional<Error>> Forward(RequestContext& context, Answer& answer, Attempt& attempt);
+/// How the call ended: the cache keeps the answer if it is fit, and those who followed are told.
+void Keep(RequestContext& context, const Attempt& attempt, const std::optional<Error>& error);
 
 }  // namespace penstock::proxy

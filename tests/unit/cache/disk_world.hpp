@@ -45,7 +45,7 @@ inline Entry EntryOf(std::uint64_t number, std::size_t size, WallTime now, std::
   entry.bytes = SharedBytes::Copy(BodyOf(number, size));
   entry.form = number % 2 == 0 ? Form::kWhole : Form::kEvents;
   entry.family = number % 3 == 0 ? llm::Family::kMessages : llm::Family::kChat;
-  entry.usage = {true, static_cast<std::uint32_t>(number), 7, 3};
+  entry.usage = {static_cast<std::uint32_t>(number), 7};
   entry.scope = {number % 5, number % 7};
   entry.stored_at = now;
   entry.expires_at = {now.us + ttl_us};
@@ -108,9 +108,7 @@ struct DiskWorld {
     if (!entry) return true;
     const Entry stored = EntryOf(number, size, entry->stored_at, entry->expires_at.us - entry->stored_at.us);
     return entry->bytes.view() == stored.bytes.view() && entry->form == stored.form && entry->family == stored.family &&
-           entry->scope == stored.scope && entry->usage.known &&
-           entry->usage.prompt_tokens == stored.usage.prompt_tokens && entry->usage.completion_tokens == 7 &&
-           entry->usage.cached_tokens == 3;
+           entry->scope == stored.scope && entry->usage == stored.usage;
   }
 };
 

@@ -30,15 +30,16 @@ class Reloading : public testing::Test {
       : metrics_(registry_, std::vector<std::string_view>(proxy::Routes().size() + 1, "route"), {"0", "0"},
                  registry_.OpenSlab()) {
     Write(Yaml("one"));
-    snapshot_ = BuildSnapshot(*config::LoadFile(file_).config, nullptr, registry_).snapshot;
-    gateway_ =
-        std::make_unique<proxy::Gateway>(worker_, offload_, resolver_, worker_metrics_, access_log_, count_, snapshot_);
+    snapshot_ = BuildSnapshot(*config::LoadFile(file_).config, nullptr, registry_, cache_.epochs).snapshot;
+    gateway_ = std::make_unique<proxy::Gateway>(worker_, offload_, resolver_, worker_metrics_, access_log_, count_,
+                                                cache_, nullptr, snapshot_);
     gateway_->server().Listen(listening_.fd(), false, nullptr);
     workers_ = std::make_unique<Workers>(
         worker_, std::vector<PostToGateway>{[this](std::function<void(proxy::Gateway&)> letter) {
           worker_.Post([this, letter = std::move(letter)] { letter(*gateway_); });
         }});
-    reloader_ = std::make_unique<Reloader>(file_, snapshot_, registry_, metrics_, worker_metrics_.slab, *workers_);
+    reloader_ = std::make_unique<Reloader>(file_, snapshot_, registry_, cache_.epochs, metrics_, worker_metrics_.slab,
+                                           *workers_);
     running_ = snapshot_;
     snapshot_.reset();
   }
@@ -63,6 +64,7 @@ class Reloading : public testing::Test {
   telemetry::WorkerMetrics worker_metrics_{metrics_};
   telemetry::AccessLog access_log_{nullptr};
   server::ConnectionCount count_;
+  cache::SharedCache cache_;
   std::shared_ptr<const proxy::Snapshot> snapshot_;
   std::weak_ptr<const proxy::Snapshot> running_;
   std::unique_ptr<proxy::Gateway> gateway_;

@@ -1,0 +1,23 @@
+#pragma once
+
+#include <memory>
+
+#include "penstock/cache/disk_tier.hpp"
+#include "penstock/cache/epochs.hpp"
+#include "penstock/cache/flight_table.hpp"
+#include "penstock/cache/memory_tier.hpp"
+#include "penstock/cache/redis_tier.hpp"
+
+namespace penstock::cache {
+
+/// Shared: each part as it says of itself. What all workers of a process have of the cache. Made before them, ends
+/// after them.
+struct SharedCache {
+  std::unique_ptr<MemoryTier> memory;  ///< null: off
+  std::unique_ptr<DiskTier> disk;      ///< null: off
+  RedisOptions redis;                  ///< no urls: off; the tiers themselves are the workers' own
+  FlightTable flights;
+  Epochs epochs;
+};
+
+}  // namespace penstock::cache

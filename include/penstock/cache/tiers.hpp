@@ -1,0 +1,58 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+
+#include "penstock/cache/entry.hpp"
+#include "penstock/cache/key.hpp"
+#include "penstock/cache/shared_cache.hpp"
+#include "penstock/rt/offload.hpp"
+#include "penstock/rt/task.hpp"
+#include "penstock/rt/worker.hpp"
+
+namespace penstock::cache {
+
+/// From the fastest to the slowest; each is asked only when those before it have nothing.
+enum class TierName : std::uint8_t { kMemory, kRedis, kDisk };
+
+struct Found {
+  Entry entry;
+  TierName tier = TierName::kMemory;
+};
+
+/// Owned by one Worker. The tiers as one: what a lower one has fills the upper ones, what is stored goes to all. None
+/// of them ever fails a request.
+class Tiers {
+ public:
+  /// A file system that hangs: a look-up waits so long, and as long as one waits in vain no other is begun.
+  static constexpr Duration kDiskWaitMax = std::chrono::milliseconds(100);
+
+  /// `redis`: this worker's own, or null. Everything outlives the tiers.
+  Tiers(rt::Worker& worker, rt::OffloadThreads& offload, SharedCache& shared, RedisTier* redis);
+  Tiers(const Tiers&) = delete;
+  Tiers& operator=(const Tiers&) = delete;
+
+  /// A reference to the bytes: nothing is copied or allocated.
+  std::optional<Entry> FindInMemory(const Digest& digest, WallTime now);
+  /// Redis, then disk. Destroying the task abandons the look-up.
+  rt::Task<std::optional<Found>> FindBelow(CacheKey key, WallTime now);
+  /// Writes behind: returns at once; what a tier cannot take now is dropped and counted there.
+  void Store(const CacheKey& key, const Entry& entry, WallTime now);
+
+  SharedCache& shared() noexcept { return shared_; }
+  const RedisTier* redis() const noexcept { return redis_; }
+
+ private:
+  struct DiskWait;
+  void FillMemory(const Digest& digest, const Entry& entry, WallTime now);
+  rt::Task<std::optional<Entry>> FindOnDisk(CacheKey key, WallTime now);
+
+  rt::Worker& worker_;
+  rt::OffloadThreads& offload_;
+  SharedCache& shared_;
+  RedisTier* redis_;
+  std::shared_ptr<unsigned> disk_overdue_ = std::make_shared<unsigned>(0);
+};
+
+}  // namespace penstock::cache

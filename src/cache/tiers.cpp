@@ -1,0 +1,80 @@
+#include "penstock/cache/tiers.hpp"
+
+#include <utility>
+
+namespace penstock::cache {
+namespace {
+
+constexpr std::size_t kInsertHereMax = 64 * 1024;  // larger entries are compressed, which takes milliseconds
+
+}  // namespace
+
+/// Owned by one Worker. A look-up on the disk: the tier's callback comes sooner or later, the asking task may be gone.
+struct Tiers::DiskWait {
+  rt::Signal over;
+  std::optional<Entry> entry;
+  bool answered = false;
+  std::shared_ptr<unsigned> overdue;  ///< set when nobody waits any more although nothing came
+};
+
+Tiers::Tiers(rt::Worker& worker, rt::OffloadThreads& offload, SharedCache& shared, RedisTier* redis)
+    : worker_(worker), offload_(offload), shared_(shared), redis_(redis) {}
+
+std::optional<Entry> Tiers::FindInMemory(const Digest& digest, WallTime now) {
+  return shared_.memory == nullptr ? std::nullopt : shared_.memory->Find(digest, now);
+}
+
+rt::Task<std::optional<Found>> Tiers::FindBelow(CacheKey key, WallTime now) {
+  if (redis_ != nullptr) {
+    if (std::optional<Entry> entry = co_await redis_->Find(key.digest, key.scope, now)) {
+      FillMemory(key.digest, *entry, now);
+      co_return Found{std::move(*entry), TierName::kRedis};
+    }
+  }
+  if (shared_.disk != nullptr) {
+    if (std::optional<Entry> entry = co_await FindOnDisk(key, now)) {
+      FillMemory(key.digest, *entry, now);
+      if (redis_ != nullptr) redis_->Store(key.digest, *entry, now);
+      co_return Found{std::move(*entry), TierName::kDisk};
+    }
+  }
+  co_return std::nullopt;
+}
+
+rt::Task<std::optional<Entry>> Tiers::FindOnDisk(CacheKey key, WallTime now) {
+  if (*disk_overdue_ > 0) co_return std::nullopt;
+  auto wait = std::make_shared<DiskWait>();
+  const bool asked = shared_.disk->Find(key.digest, key.scope, now, worker_, [wait](std::optional<Entry> entry) {
+    if (wait->overdue != nullptr) --*wait->overdue;
+    wait->answered = true;
+    wait->entry = std::move(entry);
+    wait->over.Set();
+  });
+  if (!asked) co_return std::nullopt;
+  rt::Timer patience(wait.get(), [](void* waiting) { static_cast<DiskWait*>(waiting)->over.Set(); });
+  worker_.Arm(patience, kDiskWaitMax);
+  co_await wait->over;
+  if (!wait->answered) {
+    wait->overdue = disk_overdue_;
+    ++*disk_overdue_;
+  }
+  co_return std::move(wait->entry);
+}
+
+void Tiers::FillMemory(const Digest& digest, const Entry& entry, WallTime now) {
+  if (shared_.memory == nullptr) return;
+  if (entry.bytes.size() > kInsertHereMax) {
+    const bool queued =
+        offload_.Submit([memory = shared_.memory.get(), digest, entry, now] { memory->Insert(digest, entry, now); });
+    if (queued) return;
+  }
+  shared_.memory->Insert(digest, entry, now);
+}
+
+void Tiers::Store(const CacheKey& key, const Entry& entry, WallTime now) {
+  FillMemory(key.digest, entry, now);
+  if (redis_ != nullptr) redis_->Store(key.digest, entry, now);
+  if (shared_.disk != nullptr) shared_.disk->Store(key.digest, entry);
+}
+
+}  // namespace penstock::cache

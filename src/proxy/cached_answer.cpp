@@ -1,0 +1,93 @@
+#include "proxy/cached_answer.hpp"
+
+#include "penstock/llm/answer_writer.hpp"
+#include "penstock/llm/event_writer.hpp"
+#include "penstock/llm/replay.hpp"
+#include "proxy/header_rules.hpp"
+#include "proxy/text.hpp"
+
+namespace penstock::proxy {
+namespace {
+
+constexpr std::string_view kWholeType = "application/json";
+constexpr std::string_view kEventsType = "text/event-stream";
+
+Duration AgeOf(const RequestContext& context, const cache::Entry& entry) noexcept {
+  return std::chrono::microseconds(context.worker.worker.Wall().us - entry.stored_at.us);
+}
+
+/// The entry in the other form than it has; nothing: it cannot be said in that form.
+std::optional<SharedBytes> Rebuilt(RequestContext& context, const cache::Entry& entry) {
+  const std::size_t bytes_max = context.snapshot().config.server.limits.response_body;
+  llm::JsonParser& json = context.worker.json;
+  std::string out;
+  const std::optional<Error> error =
+      entry.form == cache::Form::kWhole
+          ? llm::WriteEvents({entry.family, context.request->include_usage, bytes_max}, entry.bytes.view(), json, out)
+          : llm::WriteAnswer(entry.family, entry.bytes.view(), bytes_max, json, out);
+  if (error.has_value()) return std::nullopt;
+  return SharedBytes::Copy(out);
+}
+
+}  // namespace
+
+std::string_view CacheStatusName(CacheStatus status) noexcept {
+  switch (status) {
+    case CacheStatus::kNone: return "";
+    case CacheStatus::kHitMemory: return "hit-memory";
+    case CacheStatus::kHitRedis: return "hit-redis";
+    case CacheStatus::kHitDisk: return "hit-disk";
+    case CacheStatus::kCoalesced: return "coalesced";
+    case CacheStatus::kMiss: return "miss";
+    case CacheStatus::kBypass: return "bypass";
+  }
+  return "";
+}
+
+void CommitShared(RequestContext& context, Answer& answer, cache::Form form, std::optional<std::uint64_t> length,
+                  std::optional<Duration> age) {
+  http::HeadPtr head = context.worker.heads.Take();
+  head->status = 200;
+  head->Add("content-type", form == cache::Form::kEvents ? kEventsType : kWholeType, http::HeaderId::kContentType);
+  // The answer is this tenant's alone, and this gateway keeps it already (FAULTS K-12).
+  head->Add("cache-control", "private, no-store", http::HeaderId::kCacheControl);
+  head->Add("vary", "Authorization");
+  if (age.has_value()) {
+    const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(*age).count();
+    head->Add("age", Decimal(static_cast<std::uint64_t>(std::max<std::int64_t>(seconds, 0))).view(),
+              http::HeaderId::kAge);
+  }
+  if (length.has_value()) SetContentLength(*head, *length);
+  answer.CommitOwn(*head);
+}
+
+bool AnswerFromEntry(RequestContext& context, Answer& answer, const cache::Entry& entry, CacheStatus status) {
+  const auto wanted = context.request->stream ? cache::Form::kEvents : cache::Form::kWhole;
+  if (entry.form == wanted || !llm::CanStream(entry.family)) {
+    context.cache.status = status;
+    const llm::ReplayPieces replay = llm::ReplayEvents(entry.bytes.view(), entry.usage, context.request->include_usage);
+    CommitShared(context, answer, entry.form, replay.size(), AgeOf(context, entry));
+    for (const std::string_view piece : replay.pieces) answer.Append(entry.bytes, piece);
+  } else {
+    const std::optional<SharedBytes> bytes = Rebuilt(context, entry);
+    if (!bytes.has_value()) return false;
+    context.cache.status = status;
+    CommitShared(context, answer, wanted, bytes->size(), AgeOf(context, entry));
+    answer.Append(*bytes, bytes->view());
+  }
+  answer.End();
+  return true;
+}
+
+bool AnswerFromMemory(RequestContext& context, Answer& answer) {
+  const WallTime now = context.worker.worker.Wall();
+  const std::optional<cache::Entry> entry = context.worker.tiers.FindInMemory(context.cache.key->digest, now);
+  return entry.has_value() && IsYoung(context, *entry) &&
+         AnswerFromEntry(context, answer, *entry, CacheStatus::kHitMemory);
+}
+
+bool IsYoung(const RequestContext& context, const cache::Entry& entry) {
+  return AgeOf(context, entry) < context.model->ttl;
+}
+
+}  // namespace penstock::proxy

@@ -1,0 +1,21 @@
+#pragma once
+
+#include "penstock/cache/entry.hpp"
+#include "proxy/answer.hpp"
+
+namespace penstock::proxy {
+
+/// Answers with `entry`, in the form that the client asked for: as it was received, without a copy, or rebuilt from the
+/// other form. False, and nothing was sent, when it cannot be rebuilt: the caller takes that as a miss.
+bool AnswerFromEntry(RequestContext& context, Answer& answer, const cache::Entry& entry, CacheStatus status);
+/// The same with what the memory tier has under the request's key. False: nothing of use.
+bool AnswerFromMemory(RequestContext& context, Answer& answer);
+/// Not older than the model's answers may be now: a reload may have shortened that since it was stored.
+bool IsYoung(const RequestContext& context, const cache::Entry& entry);
+
+/// The status of an answer whose bytes follow, from the cache or another's call. `length`: of the body, when it is
+/// known; `age`: of an entry.
+void CommitShared(RequestContext& context, Answer& answer, cache::Form form, std::optional<std::uint64_t> length,
+                  std::optional<Duration> age);
+
+}  // namespace penstock::proxy

@@ -1,0 +1,55 @@
+#include "proxy/attempt.hpp"
+#include "proxy/stages/stages.hpp"
+
+namespace penstock::proxy {
+namespace {
+
+using cache::Landing;
+
+/// The upstream would say the same to everybody who asks the same.
+bool IsOfTheRequest(std::uint16_t status) noexcept {
+  switch (status) {
+    case 400:
+    case 404:
+    case 413:
+    case 414:
+    case 415:
+    case 422: return true;
+    default: return false;
+  }
+}
+
+void KeepWhole(RequestContext& context, cache::Lead& lead) {
+  std::optional<cache::Entry> entry;
+  const bool keep = context.cache.admission.store && lead.Judged() == cache::Verdict::kStore;
+  const WallTime now = context.worker.worker.Wall();
+  if ((keep || lead.followed()) && lead.Taken().has_value()) entry = lead.MakeEntry(now, context.model->ttl);
+  if (keep && entry.has_value()) context.worker.tiers.Store(lead.key(), *entry, now);
+  lead.Land(Landing::kWhole, std::move(entry));
+}
+
+}  // namespace
+
+void Keep(RequestContext& context, const Attempt& attempt, const std::optional<Error>& error) {
+  if (!context.cache.lead.has_value()) return;
+  cache::Lead& lead = *context.cache.lead;
+  if (error.has_value()) {
+    // Without an attempt there was nothing to wait for: everybody hears that for himself, at once.
+    lead.Land(context.record.attempts == 0 ? Landing::kAlone : Landing::kFailed);
+    return;
+  }
+  switch (attempt.result().kind) {
+    case AttemptResult::Kind::kDelivered: KeepWhole(context, lead); return;
+    case AttemptResult::Kind::kRefused:
+      if (IsOfTheRequest(attempt.result().status)) {
+        lead.Land(Landing::kRefused, std::nullopt, {attempt.result().status, attempt.refusal_body()});
+      } else {
+        lead.Land(Landing::kFailed);
+      }
+      return;
+    case AttemptResult::Kind::kFailed:
+    case AttemptResult::Kind::kInterrupted: lead.Land(Landing::kFailed); return;
+  }
+}
+
+}  // namespace penstock::proxy
