@@ -56,8 +56,7 @@ Request WithBody(std::string body) {
 /// A known answer: the key is an agreement between instances, and with entries written before an update. Whoever
 /// changes it raises kKeySchema.
 TEST(CacheKey, IsPinned) {
-  const DigestHex hex = ToHex(KeyOf({}).digest);
-  EXPECT_EQ(std::string(hex.data(), hex.size()), "84ed21458b91356fda435ea63871e918a7f5ae1a217499b5357d6ffa3a5d1c18");
+  EXPECT_EQ(HexString(KeyOf({}).digest), "84ed21458b91356fda435ea63871e918a7f5ae1a217499b5357d6ffa3a5d1c18");
 }
 
 TEST(CacheKeyFaults, K_01_TenantsHaveKeysOfTheirOwn) {
