@@ -132,7 +132,8 @@ void Answer::AddOwnFields(http::Head& head) {
   head.Add("x-request-id", record.id(), http::HeaderId::kXRequestId);
   if (context_.family() == llm::Family::kMessages) head.Add("request-id", record.id(), http::HeaderId::kRequestId);
   if (context_.model != nullptr) head.Add("x-penstock-model", context_.model->name);
-  if (head.status >= 400 && record.attempts > 1) head.Add("x-should-retry", "false");  // we did already
+  // We did already, or know better: SDKs would ask again after any 5xx.
+  if (head.status >= 400 && (record.attempts > 1 || record.hopeless)) head.Add("x-should-retry", "false");
   // The turn's own time would leave out the work of this turn: all there is, mostly.
   const Duration running = record.forwarded != TimePoint{} ? context_.now() - record.forwarded : Duration{};
   const Duration upstream = record.upstream_time + std::max(running, Duration{});

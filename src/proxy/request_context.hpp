@@ -25,6 +25,7 @@ struct RequestRecord {
   std::uint16_t status = 0;
   telemetry::Term term = telemetry::Term::kWell;
   std::uint32_t attempts = 0;
+  bool hopeless = false;                         ///< the upstream's refusal is about the request: nobody would take it
   const upstream::Endpoint* endpoint = nullptr;  ///< of the last attempt; pinned by the exchange's view
   std::uint64_t bytes_in = 0;
   std::uint64_t bytes_out = 0;

@@ -1,4 +1,3 @@
-#include "penstock/llm/error_shapes.hpp"
 #include "penstock/policy/retry_after.hpp"
 #include "penstock/proxy/error_reply.hpp"
 #include "proxy/attempt.hpp"
@@ -64,17 +63,6 @@ rt::Task<void> Sleep(rt::Worker& worker, Duration time) {
   co_await over;
 }
 
-/// The upstream's own error, in the client's family's shape.
-void ReplyRefusal(RequestContext& context, Answer& answer, const Attempt& attempt, bool retries_used) {
-  const http::Head& head = attempt.refusal_head();
-  const std::string& body = attempt.refusal_body();
-  std::string wrapped;
-  const llm::UpstreamErrorBody shape =
-      llm::NormaliseError(context.family(), head.status, body, context.record.id(), context.worker.json, wrapped);
-  if (retries_used) context.record.term = telemetry::Term::kRetriesUsed;
-  answer.ReplyUpstream(head, "application/json", shape.pass ? body : wrapped);
-}
-
 }  // namespace
 
 rt::Task<std::optional<Error>> Forward(RequestContext& context, Answer& answer, Attempt& attempt) {
@@ -122,7 +110,8 @@ rt::Task<std::optional<Error>> Forward(RequestContext& context, Answer& answer, 
     context.worker.metrics.gateway.retries[static_cast<std::size_t>(verdict.reason)].Add(context.worker.metrics.slab);
   }
   if (attempt.result().kind == AttemptResult::Kind::kRefused) {
-    ReplyRefusal(context, answer, attempt, progress.attempts > 1);
+    if (progress.attempts > 1 && !context.record.hopeless) context.record.term = telemetry::Term::kRetriesUsed;
+    answer.ReplyUpstream(attempt.refusal_head(), "application/json", attempt.refusal_body());
     co_return std::nullopt;
   }
   co_return attempt.result().error;
