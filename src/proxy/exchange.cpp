@@ -68,6 +68,7 @@ void Exchange::Begin(server::ResponseStream& client, http::HeadPtr head, bool bo
     return;
   }
   std::optional<Error> error = ChooseRoute(context_);
+  if (!error) error = CheckAuthority(context_);
   if (!error) error = Authenticate(context_);
   if (!error) error = CheckHead(context_);
   if (error) {
