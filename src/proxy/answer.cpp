@@ -16,6 +16,7 @@ void Answer::Append(std::string_view bytes) {
   }
   if (context_.client == nullptr) return;
   context_.record.bytes_out += bytes.size();
+  if (context_.told) context_.NoteAnswer(bytes);
   context_.client->body().Append(bytes);
   context_.client->BodyReady();
 }
@@ -32,6 +33,7 @@ void Answer::Commit(std::optional<std::uint64_t> content_length) {
   const bool empty = content_length.has_value() && *content_length == 0;
   Send(*head, empty);
   context_.record.bytes_out += held_.size();
+  if (context_.told) held_.ForEach([this](std::string_view piece) { context_.NoteAnswer(piece); });
   if (!held_.empty()) {
     context_.client->body().Append(std::move(held_));
     context_.client->BodyReady();

@@ -35,6 +35,7 @@ class Exchange final : public rt::Mortal, public server::RequestHandler {
   void Run();
   void OnDeadline();
   void Account();
+  void Tell();
   void Recycle();
 
   Gateway& gateway_;
