@@ -43,7 +43,7 @@ class Prompts(DaemonTest):
         self.assertNotIn(self.SECRET, access)
         lines = [json.loads(line) for line in text.splitlines() if '"msg":"prompt"' in line]
         self.assertEqual(len(lines), 4, "one per request that has one, refused or not")
-        for name in ("told-False", "told-True"):
+        for name, answered in (("told-False", '"object":"chat.completion"'), ("told-True", "data: ")):
             line, = [line for line in lines if line["request_id"] == name]
             self.assertEqual(line["level"], "debug")
             self.assertTrue(line["prompt"].startswith('{"model": "fast"'))
@@ -51,8 +51,7 @@ class Prompts(DaemonTest):
             self.assertLessEqual(len(line["prompt"]), 4096)
             self.assertGreater(len(line["prompt"]), 4000)
             self.assertIn(self.ANSWERED, line["answer"])
-        self.assertIn('"object":"chat.completion"', lines[0]["answer"])
-        self.assertIn("data: ", [line for line in lines if line["request_id"] == "told-True"][0]["answer"])
+            self.assertIn(answered, line["answer"])
         self.assertNotIn(API_KEY, text)
 
     def test_prompts_without_an_access_log_and_as_text(self):
