@@ -90,10 +90,9 @@ std::optional<std::string> Daemon::OpenListeners() {
 
 void Daemon::BuildWorkers() {
   for (unsigned i = 0; i < worker_count_; ++i) {
-    telemetry::LogChannel* access = log_sink_->access_enabled() ? &log_sink_->OpenChannel() : nullptr;
     workers_.push_back(std::make_unique<WorkerThread>(i, MakeEventLoop(config_.server.event_loop), offload_, resolver_,
-                                                      metrics_, access, connections_, cache_.cache, nullptr,
-                                                      snapshot_));
+                                                      metrics_, log_sink_->OpenChannel(), log_sink_->access_enabled(),
+                                                      connections_, cache_.cache, nullptr, snapshot_));
     for (std::size_t l = 0; l < listeners_.size(); ++l) {
       workers_[i]->AddListener(listeners_[l].fd(i), listeners_[l].shared(), snapshot_->listener_tls[l]);
     }

@@ -16,11 +16,6 @@ namespace {
 constexpr std::string_view kPrefix = "psk-";  // tells a leaked key from other secrets
 constexpr std::size_t kKeyBytesMax = 4096;
 
-std::string Hex(const Digest& digest) {
-  const DigestHex hex = ToHex(digest);
-  return {hex.data(), hex.size()};
-}
-
 }  // namespace
 
 int NewKey() {
@@ -29,9 +24,9 @@ int NewKey() {
     std::perror("penstock: no random bytes");
     return 1;
   }
-  const std::string key = std::string(kPrefix) + Hex(random);
+  const std::string key = std::string(kPrefix) + HexString(random);
   std::printf("key: %s\n# for auth.keys; the key itself is nowhere but above\n- {name: NAME, key_sha256: \"%s\"}\n",
-              key.c_str(), Hex(Sha256::Of(key)).c_str());
+              key.c_str(), HexString(Sha256::Of(key)).c_str());
   return 0;
 }
 
@@ -42,7 +37,7 @@ int HashKey() {
     std::fputs("penstock: key hash reads one key of 1 to 4096 bytes from its standard input\n", stderr);
     return 1;
   }
-  std::printf("%s\n", Hex(Sha256::Of(key)).c_str());
+  std::printf("%s\n", HexString(Sha256::Of(key)).c_str());
   return 0;
 }
 

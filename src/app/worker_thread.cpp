@@ -9,12 +9,12 @@ namespace penstock::app {
 
 WorkerThread::WorkerThread(unsigned index, std::unique_ptr<rt::EventLoop> loop, rt::OffloadThreads& offload,
                            net::Resolver& resolver, const telemetry::GatewayMetrics& metrics,
-                           telemetry::LogChannel* access_channel, server::ConnectionCount& count,
+                           telemetry::LogChannel& log, bool access_lines, server::ConnectionCount& count,
                            cache::SharedCache& cache, cache::RedisEvents* redis_events,
                            std::shared_ptr<const proxy::Snapshot> snapshot)
     : worker_(index, std::move(loop), SystemSeed()),
       metrics_(metrics),
-      access_log_(access_channel),
+      access_log_(&log, access_lines),
       gateway_(std::make_unique<proxy::Gateway>(worker_, offload, resolver, metrics_, access_log_, count, cache,
                                                 redis_events, std::move(snapshot))) {}
 

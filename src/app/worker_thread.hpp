@@ -17,9 +17,9 @@ namespace penstock::app {
 class WorkerThread {
  public:
   WorkerThread(unsigned index, std::unique_ptr<rt::EventLoop> loop, rt::OffloadThreads& offload,
-               net::Resolver& resolver, const telemetry::GatewayMetrics& metrics, telemetry::LogChannel* access_channel,
-               server::ConnectionCount& count, cache::SharedCache& cache, cache::RedisEvents* redis_events,
-               std::shared_ptr<const proxy::Snapshot> snapshot);
+               net::Resolver& resolver, const telemetry::GatewayMetrics& metrics, telemetry::LogChannel& log,
+               bool access_lines, server::ConnectionCount& count, cache::SharedCache& cache,
+               cache::RedisEvents* redis_events, std::shared_ptr<const proxy::Snapshot> snapshot);
   ~WorkerThread();
 
   /// What it will serve, before Start.

@@ -34,6 +34,11 @@ DigestHex ToHex(const Digest& digest) noexcept {
   return hex;
 }
 
+std::string HexString(const Digest& digest) {
+  const DigestHex hex = ToHex(digest);
+  return {hex.data(), hex.size()};
+}
+
 std::optional<Digest> ParseDigest(std::string_view hex) noexcept {
   Digest digest;
   if (hex.size() != 2 * digest.bytes.size()) return std::nullopt;

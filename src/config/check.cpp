@@ -13,11 +13,6 @@ namespace {
 
 std::string Index(std::string_view list, std::size_t i) { return std::string(list) + "[" + std::to_string(i) + "]"; }
 
-std::string Hex(const Digest& digest) {
-  const DigestHex hex = ToHex(digest);
-  return {hex.data(), hex.size()};
-}
-
 /// Owned by one Worker.
 class Checker {
  public:
@@ -219,7 +214,7 @@ void Checker::CheckAuth() {
     const std::string path = Index("auth.keys", i);
     Unique(names, key.name, path + ".name");
     if (key.name == "anonymous") Error(path + ".name", "is what requests without a key are called");
-    if (key.key_sha256 != Digest{}) Unique(digests, Hex(key.key_sha256), path + ".key_sha256");
+    if (key.key_sha256 != Digest{}) Unique(digests, HexString(key.key_sha256), path + ".key_sha256");
     for (std::size_t j = 0; j < key.models.size(); ++j) {
       if (!key.models[j].empty() && !models.contains(key.models[j]))
         Error(Index(path + ".models", j), "names no model of this file (aliases do not count)");

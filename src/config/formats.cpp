@@ -150,10 +150,7 @@ std::string DigestFormat::Read(const Scalar& scalar, Value& value) {
   value = *digest;
   return {};
 }
-Spelling DigestFormat::Spell(const Value& value) {
-  const DigestHex hex = ToHex(value);
-  return {std::string(hex.data(), hex.size()), Style::kString};
-}
+Spelling DigestFormat::Spell(const Value& value) { return {HexString(value), Style::kString}; }
 
 Facts AccessLogFormat::Describe() { return {.name = "stderr, off or a path", .pattern = "^(stderr|off|\\.{0,2}/.+)$"}; }
 std::string AccessLogFormat::Read(const Scalar& scalar, Value& value) {

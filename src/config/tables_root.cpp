@@ -21,7 +21,7 @@ const SectionType& SectionOf<Log>() {
       Key<&Log::level>("level", "least severe line written"),
       Key<&Log::format>("format", "of the lines on stderr; access lines are always JSON"),
       Key<&Log::access>("access", "where access lines go; a file is reopened on SIGUSR1", Rules{}.Restart()),
-      Key<&Log::prompts>("prompts", "whether prompts and answers may appear in debug lines"),
+      Key<&Log::prompts>("prompts", "at level debug one more line per request, with the first 4 KiB of what was asked and of what was answered"),
   };
   return MakeSection<Log>(kFields);
 }

@@ -98,7 +98,7 @@ const SectionType& SectionOf<Server>() {
       Key<&Server::drain>("drain", "what happens on SIGTERM and POST /admin/drain"),
       Key<&Server::expose_upstream>("expose_upstream", "answer with headers that name the endpoint and the attempts"),
       Key<&Server::half_close_is_abort>("half_close_is_abort", "a client that ends its sending side has gone"),
-      Key<&Server::trusted_proxies>("trusted_proxies", "whose X-Forwarded-For counts, hops from the right", Rules{}.Count(0, 1000)),
+      Key<&Server::trusted_proxies>("trusted_proxies", "whose X-Forwarded-For counts, hops from the right; they may send any host over TLS", Rules{}.Count(0, 1000)),
       Key<&Server::forward_headers, HeaderNameFormat>("forward_headers", "request headers passed upstream beyond the built-in list", Between(1, 256).Text(kForwardableHeaderRule).Count(0, 64)),
       Key<&Server::sse_keepalive>("sse_keepalive", "comments into a silent stream, after its first event; 0 = never", Between(seconds(0), hours(1))),
       Key<&Server::limits>("limits", "what a client may use"),

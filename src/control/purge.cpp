@@ -40,8 +40,7 @@ void PurgeKey(rt::Worker& worker, Workers& workers, cache::SharedCache& cache, c
               Members& members) {
   cache.flights.Forbid(key);
   const bool removed = cache.memory != nullptr && cache.memory->Erase(key);
-  const DigestHex hex = ToHex(key);
-  members.Text("key", std::string_view(hex.data(), hex.size()));
+  members.Text("key", HexString(key));
   members.Number("removed_from_memory", removed ? 1 : 0);
   if (cache.disk != nullptr) cache.disk->Remove(key, WhenOnDisk(worker, heard));
   workers.TellOne(

@@ -22,6 +22,13 @@ constexpr std::string_view kContextPhrases[] = {"context length", "context size"
                                                 "prompt is too long", "`inputs` tokens + `max_new_tokens`"};
 constexpr std::string_view kPolicyNames[] = {"content_policy", "content_filter", "ResponsibleAIPolicy"};
 
+/// llama-server answers what it did not foresee with 500 `server_error`: a field of another type than it wants, by what
+/// its JSON library throws, and an input longer than its physical batch.
+constexpr std::string_view kJsonThrown = "\"[json.exception.";
+constexpr std::string_view kJsonThrownWriting = "[json.exception.type_error.316]";  // its own text was no UTF-8
+constexpr std::string_view kBatchPhrase = "is too large to process";
+constexpr std::string_view kRequestTypes[] = {"invalid_request_error", "BadRequestError", "UnprocessableEntityError"};
+
 /// A scalar as a JSON string: the SDKs document codes as strings, llama.cpp and vLLM send integers.
 std::string AsString(const Cursor& value) {
   if (value.is_null()) return {};
@@ -119,14 +126,24 @@ std::string MessageOfText(std::string_view body, unsigned status) {
   return message;
 }
 
+bool Contains(std::string_view text, std::string_view part) { return text.find(part) != text.npos; }
+
 bool ContainsAny(std::string_view text, std::span<const std::string_view> parts) {
   for (const std::string_view part : parts) {
-    if (text.find(part) != std::string_view::npos) return true;
+    if (Contains(text, part)) return true;
   }
   return false;
 }
 
+/// Without a clear word the fault of a 5xx is the server's.
+Refusal ClassifyServerError(const ErrorJson& parts) {
+  if (Contains(parts.message, kBatchPhrase)) return Refusal::kContextLength;
+  const bool thrown = parts.message.starts_with(kJsonThrown) && !Contains(parts.message, kJsonThrownWriting);
+  return thrown || ContainsAny(parts.type, kRequestTypes) ? Refusal::kRequest : Refusal::kOther;
+}
+
 Refusal Classify(unsigned status, const ErrorJson& parts) {
+  if (status >= 500) return ClassifyServerError(parts);
   if (status != 400 && status != 413 && status != 422) return Refusal::kOther;
   if (ContainsAny(parts.code, kContextNames) || ContainsAny(parts.type, kContextNames) ||
       ContainsAny(parts.message, kContextPhrases)) {

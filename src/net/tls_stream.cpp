@@ -26,6 +26,22 @@ void ClearOldErrors() noexcept {
   if (ERR_peek_error() != 0) ERR_clear_error();
 }
 
+/// Names are compared without case (RFC 4343).
+bool SameHost(std::string_view a, std::string_view b) noexcept {
+  const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; };
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [&](char x, char y) { return lower(x) == lower(y); });
+}
+
+/// A certificate of ours; unlike an upstream's, one without alternative names may still have a common name.
+bool IsGoodFor(X509* certificate, const std::string& host) {
+  if (host.front() == '.') return false;  // would stand for every name below it
+  const bool good =
+      X509_check_host(certificate, host.data(), host.size(), X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS, nullptr) == 1 ||
+      X509_check_ip_asc(certificate, host.c_str(), 0) == 1;
+  ClearOldErrors();
+  return good;
+}
+
 /// The name a client verifies and asks for. IP addresses are verified as such and not sent (RFC 6066 section 3).
 bool SetServerName(SSL* ssl, std::string name, bool verify) {
   if (name.ends_with('.')) name.pop_back();
@@ -315,6 +331,17 @@ std::string_view TlsStream::alpn() const noexcept {
 std::string_view TlsStream::server_name() const noexcept {
   const char* name = SSL_get_servername(ssl_, TLSEXT_NAMETYPE_host_name);
   return name == nullptr ? std::string_view{} : std::string_view{name};
+}
+
+/// Clients that reuse a connection for several hosts of one certificate ask for the same ones again and again: looking
+/// into the certificate costs some microseconds, so the last answer is kept.
+bool TlsStream::Covers(std::string_view host) {
+  const std::string_view asked_for = server_name();
+  if (host.ends_with('.')) host.remove_suffix(1);
+  if (host.empty() || asked_for.empty() || SameHost(host, asked_for) || SameHost(host, covered_)) return true;
+  if (!IsGoodFor(SSL_get_certificate(ssl_), std::string(host))) return false;
+  covered_ = host;
+  return true;
 }
 
 }  // namespace penstock::net

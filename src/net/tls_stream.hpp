@@ -55,6 +55,7 @@ class TlsStream final : private rt::Flushable {
   bool open() const noexcept { return state_ == State::kOpen; }
   std::string_view alpn() const noexcept;
   std::string_view server_name() const noexcept;
+  bool Covers(std::string_view host);  ///< see Transport
 
   /// OpenSSL's callbacks.
   static int RememberSession(ssl_st* ssl, ssl_session_st* session);
@@ -81,6 +82,7 @@ class TlsStream final : private rt::Flushable {
   Chain cipher_;         // ciphertext to send
   std::shared_ptr<TlsSessions> sessions_;  // clients that verify
   std::string session_name_;
+  std::string covered_;  // servers: the last host but the SNI's that the certificate was found good for
   bool server_;
   State state_ = State::kHandshake;
   bool paused_ = false;

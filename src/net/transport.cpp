@@ -98,6 +98,8 @@ std::string_view Transport::server_name() const noexcept {
   return tls_ == nullptr ? std::string_view{} : tls_->server_name();
 }
 
+bool Transport::Covers(std::string_view host) { return tls_ == nullptr || tls_->Covers(host); }
+
 void Transport::OnConnected() {
   connecting_ = false;
   if (tls_ != nullptr) {

@@ -16,6 +16,7 @@ void Answer::Append(std::string_view bytes) {
   }
   if (context_.client == nullptr) return;
   context_.record.bytes_out += bytes.size();
+  if (context_.told) context_.NoteAnswer(bytes);
   context_.client->body().Append(bytes);
   context_.client->BodyReady();
 }
@@ -33,6 +34,7 @@ void Answer::Commit(std::optional<std::uint64_t> content_length) {
   const bool empty = content_length.has_value() && *content_length == 0;
   Send(*head, empty);
   context_.record.bytes_out += held_.size();
+  if (context_.told) held_.ForEach([this](std::string_view piece) { context_.NoteAnswer(piece); });
   if (!held_.empty()) {
     context_.client->body().Append(std::move(held_));
     context_.client->BodyReady();
@@ -162,7 +164,8 @@ void Answer::AddOwnFields(http::Head& head) {
   if (context_.model != nullptr) head.Add("x-penstock-model", context_.model->name);
   if (const std::string_view cache = CacheStatusName(context_.cache.status); !cache.empty())
     head.Add("x-penstock-cache", cache, http::HeaderId::kXPenstockCache);
-  if (head.status >= 400 && record.attempts > 1) head.Add("x-should-retry", "false");  // we did already
+  // We did already, or know better: SDKs would ask again after any 5xx.
+  if (head.status >= 400 && (record.attempts > 1 || record.hopeless)) head.Add("x-should-retry", "false");
   // The turn's own time would leave out the work of this turn: all there is, mostly.
   const Duration running = record.forwarded != TimePoint{} ? context_.now() - record.forwarded : Duration{};
   const Duration upstream = record.upstream_time + std::max(running, Duration{});

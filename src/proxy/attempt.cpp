@@ -1,6 +1,7 @@
 #include "proxy/attempt.hpp"
 
 #include "penstock/base/assert.hpp"
+#include "penstock/llm/error_shapes.hpp"
 #include "penstock/proxy/error_reply.hpp"
 #include "proxy/header_rules.hpp"
 
@@ -33,7 +34,9 @@ telemetry::AttemptOutcome OutcomeOf(const AttemptResult& result) noexcept {
   if (result.kind == AttemptResult::Kind::kDelivered) return AttemptOutcome::kOk;
   if (result.kind == AttemptResult::Kind::kRefused) {
     if (result.status == 429) return AttemptOutcome::kThrottled;
-    return result.status >= 500 ? AttemptOutcome::kStatus5xx : AttemptOutcome::kStatus4xx;
+    // A 5xx that is the request's fault is none of the endpoint's.
+    return result.status >= 500 && result.error.retry != Retry::kNever ? AttemptOutcome::kStatus5xx
+                                                                       : AttemptOutcome::kStatus4xx;
   }
   if (result.kind == AttemptResult::Kind::kInterrupted) return AttemptOutcome::kTruncated;
   switch (result.error.code) {
@@ -55,7 +58,7 @@ Attempt::Attempt(RequestContext& context, Answer& answer)
       stream_(*this),
       timer_(this, [](void* self) { static_cast<Attempt*>(self)->OnTimer(); }) {}
 
-const std::string& Attempt::refusal_body() const noexcept {
+const std::string& Attempt::RefusalAsSent() const noexcept {
   if (const auto* refusal = std::get_if<RefusalRelay>(&relay_)) return refusal->body();
   if (const auto* aggregate = std::get_if<AggregateRelay>(&relay_)) return aggregate->refusal();
   return std::get<StreamRelay>(relay_).refusal();
@@ -157,9 +160,7 @@ void Attempt::OnEnd() {
   } else if (auto* aggregate = std::get_if<AggregateRelay>(&relay_)) {
     Handle(aggregate->OnEnd());
   } else if (std::holds_alternative<RefusalRelay>(relay_)) {
-    result_.status = refusal_head_->status;
-    Finish(AttemptResult::Kind::kRefused,
-           UpstreamError(ErrorCode::kUpstreamStatus, Retry::kSafe, "the upstream refused the request"));
+    Refuse(refusal_head_->status);
   }
 }
 
@@ -177,11 +178,23 @@ void Attempt::Handle(const RelayStep& step) {
       refusal_head_ = context_.worker.heads.Take();
       refusal_head_->status = step.status;
       refusal_head_->Add("content-type", "application/json", http::HeaderId::kContentType);
-      result_.status = step.status;
-      Finish(AttemptResult::Kind::kRefused,
-             UpstreamError(ErrorCode::kUpstreamStatus, Retry::kSafe, "the upstream refused the request"));
+      Refuse(step.status);
       return;
   }
+}
+
+/// The upstream said no; its words tell whether anybody else would say yes.
+void Attempt::Refuse(std::uint16_t status) {
+  const std::string& sent = RefusalAsSent();
+  refusal_body_.clear();
+  const llm::UpstreamErrorBody shape =
+      llm::NormaliseError(context_.family(), status, sent, context_.record.id(), context_.worker.json, refusal_body_);
+  if (shape.pass) refusal_body_ = sent;
+  result_.status = status;
+  context_.record.hopeless = shape.refusal != llm::Refusal::kOther;
+  Finish(AttemptResult::Kind::kRefused,
+         UpstreamError(ErrorCode::kUpstreamStatus, context_.record.hopeless ? Retry::kNever : Retry::kSafe,
+                       "the upstream refused the request"));
 }
 
 void Attempt::Fail(const Error& error) {
@@ -240,6 +253,7 @@ void Attempt::Reset() {
   PENSTOCK_ASSERT(!lease_);
   relay_.emplace<std::monostate>();
   refusal_head_.reset();
+  refusal_body_ = std::string();
   request_head_.reset();
   pool_.reset();
   done_.Reset();

@@ -35,9 +35,9 @@ class Attempt final : public upstream::StreamHandler {
   void Begin(EndpointPool& pool, policy::LoadLease lease, std::uint32_t number);
   rt::Signal& Done() noexcept { return done_; }
   const AttemptResult& result() const noexcept { return result_; }
-  /// A refused attempt's answer.
+  /// A refused attempt's answer; the body in the shape of the client's family.
   const http::Head& refusal_head() const noexcept { return *refusal_head_; }
-  const std::string& refusal_body() const noexcept;
+  const std::string& refusal_body() const noexcept { return refusal_body_; }
 
   /// The client is gone, or the deadline came: at once, without a result.
   void Cancel();
@@ -57,6 +57,8 @@ class Attempt final : public upstream::StreamHandler {
   void OnFailed(const Error& error) override;
 
   void Handle(const RelayStep& step);
+  void Refuse(std::uint16_t status);
+  const std::string& RefusalAsSent() const noexcept;
   void Fail(const Error& error);
   void Finish(AttemptResult::Kind kind, const Error& error);
   void Await(Duration limit, const char* what);
@@ -78,6 +80,7 @@ class Attempt final : public upstream::StreamHandler {
   std::optional<llm::SplicedBody> body_;
   std::variant<std::monostate, PlainRelay, StreamRelay, AggregateRelay, RefusalRelay> relay_;
   http::HeadPtr refusal_head_;
+  std::string refusal_body_;
   AttemptResult result_;
   TimePoint begun_{};
   TimePoint due_ = TimePoint::Max();  ///< when the current wait is over; the timer may fire earlier and look again

@@ -22,10 +22,13 @@ std::string_view Trim(std::string_view text) {
 
 }  // namespace
 
+bool IsTrustedProxy(const rt::Address& peer, const config::Server& server) {
+  return !server.trusted_proxies.empty() && !peer.is_unix() && IsTrusted(peer.ip(), server);
+}
+
 std::string ClientAddress(const rt::Address& peer, const http::Head& head, const config::Server& server) {
   const std::string_view forwarded = head.Find(http::HeaderId::kXForwardedFor);
-  if (server.trusted_proxies.empty() || forwarded.empty() || peer.is_unix() || !IsTrusted(peer.ip(), server))
-    return peer.ToString();
+  if (forwarded.empty() || !IsTrustedProxy(peer, server)) return peer.ToString();
   std::string_view rest = forwarded;
   std::string_view nearest;
   for (int hop = 0; hop < kHopsMax && !rest.empty(); ++hop) {

@@ -8,6 +8,9 @@
 
 namespace penstock::proxy {
 
+/// One of `trusted_proxies`.
+bool IsTrustedProxy(const rt::Address& peer, const config::Server& server);
+
 /// Who sent the request, for the access line: the peer, or, where the peer is one of `trusted_proxies`, the nearest
 /// address of X-Forwarded-For, from the right, that is not.
 std::string ClientAddress(const rt::Address& peer, const http::Head& head, const config::Server& server);

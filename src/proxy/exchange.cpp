@@ -4,6 +4,7 @@
 
 #include "penstock/proxy/error_reply.hpp"
 #include "penstock/proxy/gateway.hpp"
+#include "penstock/telemetry/log.hpp"
 #include "proxy/client_address.hpp"
 #include "proxy/header_rules.hpp"
 #include "proxy/local_answers.hpp"
@@ -38,6 +39,8 @@ void RequestContext::Clear(std::size_t body_keep_max) {
   deadline = {};
   record = {};
   peer.clear();
+  told = false;
+  answer_start = std::string();
   view.reset();  // last: the pointers above lead into it
 }
 
@@ -61,6 +64,8 @@ void Exchange::Begin(server::ResponseStream& client, http::HeadPtr head, bool bo
     context_.record.wall = context_.worker.worker.Wall();
     context_.peer = ClientAddress(client.peer(), *context_.head, context_.snapshot().config.server);
   }
+  const config::Log& log = context_.snapshot().config.log;
+  context_.told = log.prompts && log.level == config::LogLevel::kDebug;
   ChooseRequestId();
   context_.worker.metrics.gateway.inflight.Add(context_.worker.metrics.slab);
 
@@ -69,6 +74,7 @@ void Exchange::Begin(server::ResponseStream& client, http::HeadPtr head, bool bo
     return;
   }
   std::optional<Error> error = ChooseRoute(context_);
+  if (!error) error = CheckAuthority(context_);
   if (!error) error = Authenticate(context_);
   if (!error) error = CheckHead(context_);
   if (error) {
@@ -255,6 +261,7 @@ void Exchange::Account() {
   if (record.usage.known) {
     metrics.CountTokens(model, key, record.usage.prompt_tokens, record.usage.completion_tokens);
   }
+  if (context_.told) Tell();
   if (!context_.worker.access_log.enabled()) return;
 
   telemetry::AccessRecord line;
@@ -284,6 +291,19 @@ void Exchange::Account() {
   line.duration = duration;
   line.gateway = overhead;
   context_.worker.access_log.Write(line);
+}
+
+/// `log.prompts`. Beside the access line, which never says what people wrote.
+void Exchange::Tell() {
+  telemetry::LogChannel* const channel = context_.worker.access_log.channel();
+  if (channel == nullptr || context_.body.empty()) return;
+  const bool text = context_.snapshot().config.log.format == config::LogFormat::kText;
+  telemetry::Logger log(*channel, telemetry::LogLevel::kDebug,
+                        text ? telemetry::LogFormat::kText : telemetry::LogFormat::kJson);
+  log.Debug(context_.worker.worker.Wall(), "prompt",
+            {{"request_id", context_.record.id()},
+             telemetry::LogField::Long("prompt", std::string_view(context_.body).substr(0, kToldBytes)),
+             telemetry::LogField::Long("answer", context_.answer_start)});
 }
 
 void Exchange::Recycle() {

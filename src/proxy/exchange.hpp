@@ -45,6 +45,7 @@ class Exchange final : public rt::Mortal, public server::RequestHandler {
   void FinishHeadless();
   void NoteDeparture(server::Departure departure);
   void Account();
+  void Tell();
   void Recycle();
 
   Gateway& gateway_;

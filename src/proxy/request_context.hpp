@@ -26,6 +26,7 @@ struct RequestRecord {
   std::uint16_t status = 0;
   telemetry::Term term = telemetry::Term::kWell;
   std::uint32_t attempts = 0;
+  bool hopeless = false;                         ///< the upstream's refusal is about the request: nobody would take it
   const upstream::Endpoint* endpoint = nullptr;  ///< of the last attempt; pinned by the exchange's view
   std::uint64_t bytes_in = 0;
   std::uint64_t bytes_out = 0;
@@ -36,6 +37,8 @@ struct RequestRecord {
 
   std::string_view id() const noexcept { return {request_id.data(), request_id_size}; }
 };
+
+inline constexpr std::size_t kToldBytes = 4096;  // of a prompt and of an answer, for `log.prompts`
 
 /// Owned by one Worker. What the pipeline's stages work on.
 struct RequestContext {
@@ -58,10 +61,14 @@ struct RequestContext {
   rt::Timer* deadline_timer = nullptr;  ///< the exchange's; armed when the deadline is known
   RequestRecord record;
   server::Protocol protocol = server::Protocol::kHttp1;
-  std::string peer;  ///< for the access line; filled only while that is on
+  std::string peer;          ///< for the access line; filled only while that is on
+  bool told = false;         ///< `log.prompts`: what was said is written to the log
+  std::string answer_start;  ///< of what was told
 
   /// For the next request; keeps a body buffer of at most `body_keep_max` bytes.
   void Clear(std::size_t body_keep_max);
+
+  void NoteAnswer(std::string_view bytes) { answer_start += bytes.substr(0, kToldBytes - answer_start.size()); }
 
   const Snapshot& snapshot() const noexcept { return *view->snapshot; }
   llm::Family family() const noexcept { return route == nullptr ? llm::Family::kChat : route->family; }

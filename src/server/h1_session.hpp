@@ -23,8 +23,7 @@ class H1Session final : public Session, public ResponseStream, private http::H1S
 
   Protocol protocol() const noexcept override { return Protocol::kHttp1; }
   const rt::Address& peer() const noexcept override { return connection_.transport().peer(); }
-  bool secure() const noexcept override { return connection_.transport().secure(); }
-  std::string_view server_name() const noexcept override { return connection_.transport().server_name(); }
+  bool Covers(std::string_view host) override { return connection_.transport().Covers(host); }
   void SendContinue() override;
   void SendHead(const http::Head& head, bool end) override;
   Chain& body() noexcept override { return body_; }

@@ -24,8 +24,7 @@ void* H2Stream::operator new(std::size_t size) { return rt::AllocateFrame(size);
 void H2Stream::operator delete(void* memory, std::size_t size) noexcept { rt::FreeFrame(memory, size); }
 
 const rt::Address& H2Stream::peer() const noexcept { return session_.connection_.transport().peer(); }
-bool H2Stream::secure() const noexcept { return session_.connection_.transport().secure(); }
-std::string_view H2Stream::server_name() const noexcept { return session_.connection_.transport().server_name(); }
+bool H2Stream::Covers(std::string_view host) { return session_.connection_.transport().Covers(host); }
 
 void H2Stream::SendContinue() {
   http::HeadPtr head = session_.connection_.server().heads().Take();

@@ -18,8 +18,7 @@ class H2Stream final : public ResponseStream, public http::H2StreamHandler {
 
   Protocol protocol() const noexcept override { return Protocol::kHttp2; }
   const rt::Address& peer() const noexcept override;
-  bool secure() const noexcept override;
-  std::string_view server_name() const noexcept override;
+  bool Covers(std::string_view host) override;
   void SendContinue() override;
   void SendHead(const http::Head& head, bool end) override;
   Chain& body() noexcept override { return body_; }

@@ -1,5 +1,7 @@
 #include "sim/exchange.hpp"
 
+#include <algorithm>
+
 #include "sim/plain_answer.hpp"
 #include "sim/routes.hpp"
 #include "sim/sim_worker.hpp"
@@ -120,6 +122,7 @@ void Exchange::Ask(Family family) {
   }
   if (!FindProgram()) return;
   FillFacts(family);
+  if (TooLarge(family)) return;
   if (!Generates(family)) plain_ = PlainAnswer(facts_, fields_, options.embedding_dimensions);
   Keep();
   Admit();
@@ -164,6 +167,17 @@ void Exchange::FillFacts(Family family) {
   facts_.with_done = !(strikes_ && program.fault == Fault::kNoDone);
   const auto fresh = static_cast<std::int64_t>(facts_.prompt_tokens - facts_.cached_tokens);
   prefill_ = program.prefill ? std::chrono::microseconds(fresh * options.prefill_us_per_token) : Duration{0};
+}
+
+/// What is not generated must go through the model in one piece. Of several inputs the mean counts.
+bool Exchange::TooLarge(Family family) {
+  const std::uint32_t limit = simulation().traits.physical_batch;
+  const bool one_piece = family == Family::kEmbeddings || family == Family::kRerank || family == Family::kScore;
+  const std::uint32_t tokens = facts_.prompt_tokens / std::max(CountInputs(fields_.inputs), 1U);
+  if (limit == 0 || !one_piece || tokens <= limit) return false;
+  Keep();
+  Fail(500, "input (" + std::to_string(tokens) + " tokens) is too large to process", "too_large");
+  return true;
 }
 
 void Exchange::Keep() {

@@ -50,6 +50,7 @@ class Exchange final : public server::RequestHandler, private SlotWaiter {
   bool WantsEarly() const;
   bool FindProgram();
   void FillFacts(Family family);
+  bool TooLarge(Family family);
   void Keep();
   void Admit();
   bool Overloaded();

@@ -23,6 +23,7 @@ constexpr std::array<KindTraits, 7> kTraits = {{
      .json_type = "application/json; charset=utf-8",
      .stream_type = "text/event-stream",
      .malformed_json = 500,
+     .physical_batch = 512,
      .role_null = true,
      .closes_after_stream = true,
      .closes_after_error = true,

@@ -35,6 +35,7 @@ struct KindTraits {
   std::uint16_t malformed_json = 400;
   std::uint16_t not_ready = 503;     ///< of the health path
   std::uint16_t overload = 503;      ///< at --max-concurrent
+  std::uint32_t physical_batch = 0;  ///< tokens; an input of an embedding that is longer is answered with 500
   std::uint32_t max_tokens = 0;      ///< where the request names none; 0 = as many as the program says
   bool early_head = false;           ///< a stream's head leaves at once, not with the first result
   bool role_null = false;            ///< content is null in the role delta, not ""

@@ -26,8 +26,7 @@ class WireH1 final : public WireSession, public server::ResponseStream, public W
   // server::ResponseStream
   server::Protocol protocol() const noexcept override { return server::Protocol::kHttp1; }
   const rt::Address& peer() const noexcept override { return connection_.transport().peer(); }
-  bool secure() const noexcept override { return false; }
-  std::string_view server_name() const noexcept override { return {}; }
+  bool Covers(std::string_view) override { return true; }
   void SendContinue() override {
     raw_.Append("HTTP/1.1 100 Continue\r\n\r\n");
     connection_.FlushLater();

@@ -22,8 +22,7 @@ class WireStream final : public server::ResponseStream, public Wire, public http
 
   server::Protocol protocol() const noexcept override { return server::Protocol::kHttp2; }
   const rt::Address& peer() const noexcept override;
-  bool secure() const noexcept override { return false; }
-  std::string_view server_name() const noexcept override { return {}; }
+  bool Covers(std::string_view) override { return true; }
   void SendContinue() override {}
   void SendHead(const http::Head& head, bool end) override;
   Chain& body() noexcept override { return body_; }

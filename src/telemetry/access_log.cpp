@@ -71,12 +71,12 @@ struct AccessLog::Scratch {
   char buffer[kLogLineMax];
 };
 
-AccessLog::AccessLog(LogChannel* channel)
-    : channel_(channel), scratch_(channel == nullptr ? nullptr : std::make_unique_for_overwrite<Scratch>()) {}
+AccessLog::AccessLog(LogChannel* channel, bool on)
+    : channel_(channel), scratch_(channel == nullptr || !on ? nullptr : std::make_unique_for_overwrite<Scratch>()) {}
 AccessLog::~AccessLog() = default;
 
 void AccessLog::Write(const AccessRecord& record) noexcept {
-  if (channel_ == nullptr) return;
+  if (!enabled()) return;
   LineWriter line(scratch_->buffer, sizeof scratch_->buffer);
   WriteAccessLine(line, scratch_->timestamp, record);
   channel_->Push(LogTarget::kAccess, line.text());

@@ -115,10 +115,10 @@ char* EscapeText(std::string_view text, char* out, std::size_t room) noexcept {
   return out;
 }
 
-void LineWriter::Quoted(std::string_view text) noexcept {
+void LineWriter::Quoted(std::string_view text, std::size_t bytes_max) noexcept {
   if (room() < 2) return;
   *at_++ = '"';
-  at_ = EscapeText(text, at_, std::min(kLogFieldMax, room() - 1));
+  at_ = EscapeText(text, at_, std::min(bytes_max, room() - 1));
   *at_++ = '"';
 }
 

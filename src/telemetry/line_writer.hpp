@@ -7,11 +7,9 @@
 #include <string_view>
 
 #include "penstock/base/time.hpp"
+#include "penstock/telemetry/log_channel.hpp"
 
 namespace penstock::telemetry {
-
-/// Bytes one value may take in a line, escapes included (FAULTS A-09).
-inline constexpr std::size_t kLogFieldMax = 1024;
 
 /// Writes `text` so that it can stand between the quotes of a JSON string and do no harm in a terminal or to
 /// a reader of lines: quotes, backslashes, control characters (C1 too: U+009B starts an ANSI sequence),
@@ -30,7 +28,7 @@ class LineWriter {
     std::memcpy(at_, text.data(), text.size());
     at_ += text.size();
   }
-  void Quoted(std::string_view text) noexcept;
+  void Quoted(std::string_view text, std::size_t bytes_max = kLogFieldMax) noexcept;
   void Escaped(std::string_view text) noexcept {
     at_ = EscapeText(text, at_, room() < kLogFieldMax ? room() : kLogFieldMax);
   }

@@ -12,20 +12,21 @@ constexpr std::array<std::string_view, 4> kLevels = {"debug", "info", "warn", "e
 
 std::string_view LevelName(LogLevel level) noexcept { return kLevels[static_cast<std::size_t>(level)]; }
 
-void WriteValue(LineWriter& line, const LogField::Value& value) {
+void WriteValue(LineWriter& line, const LogField& field) {
   struct Visitor {
     LineWriter& line;
-    void operator()(std::string_view v) const { line.Quoted(v); }
+    std::size_t bytes_max;
+    void operator()(std::string_view v) const { line.Quoted(v, bytes_max); }
     void operator()(std::int64_t v) const { line.Signed(v); }
     void operator()(std::uint64_t v) const { line.Unsigned(v); }
     void operator()(double v) const { line.Real(v); }
     void operator()(bool v) const { line.Raw(v ? "true" : "false"); }
   };
-  std::visit(Visitor{line}, value);
+  std::visit(Visitor{line, field.bytes_max}, field.value);
 }
 
 /// The most a field can take: its separators, its name (a literal, short) and its value.
-std::size_t FieldMax(const LogField& field) noexcept { return field.name.size() + kLogFieldMax + 8; }
+std::size_t FieldMax(const LogField& field) noexcept { return field.name.size() + field.bytes_max + 8; }
 
 void WriteJson(LineWriter& line, LogLevel level, std::string_view timestamp, std::string_view message,
                Logger::Fields fields) {
@@ -40,7 +41,7 @@ void WriteJson(LineWriter& line, LogLevel level, std::string_view timestamp, std
     line.Raw(R"(,")");
     line.Raw(field.name);
     line.Raw(R"(":)");
-    WriteValue(line, field.value);
+    WriteValue(line, field);
   }
   line.Raw("}");
 }
@@ -57,7 +58,7 @@ void WriteText(LineWriter& line, LogLevel level, std::string_view timestamp, std
     line.Raw(" ");
     line.Raw(field.name);
     line.Raw("=");
-    WriteValue(line, field.value);
+    WriteValue(line, field);
   }
 }
 

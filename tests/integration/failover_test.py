@@ -18,6 +18,7 @@ from sdk_test import certificate
 
 MODEL = "sim:0:4:0"
 PATH = "/v1/chat/completions"
+LLAMAS = ("llama0", "llama1")
 
 
 def body_of(cluster_name, stream=False, **more):
@@ -93,6 +94,7 @@ class Endpoints(FaultCase):
                 cluster("allrefused", [endpoint(refusing)]),
                 cluster("hole", [endpoint(cls.hole.address), endpoint(good)], balancer={"policy": "round_robin"}, timeouts={"connect": "300ms"}),
                 cluster("slam", [endpoint(cls.slammer.address), endpoint(good)], balancer={"policy": "round_robin"}),
+                cluster("llama", [endpoint(world.sims[name].address, kind="llamacpp") for name in LLAMAS]),
                 cluster("stopped", [endpoint(world.sims["stopped"].address)], timeouts={"idle": "1s", "first_token": "1s", "headers": "1s"}),
                 cluster("stoppedh2", [endpoint(world.sims["stopped"].address, "h2")]),
             ]
@@ -101,7 +103,8 @@ class Endpoints(FaultCase):
                     "models": [{"name": f"{c['name']}|{MODEL}", "upstream_name": MODEL, "cluster": c["name"]} for c in clusters]
                     + [{"name": f"{u}|flow", "upstream_name": "sim:0:100000:1000", "cluster": u} for u in ("stopped", "stoppedh2")],
                     "clusters": clusters}
-        return World(config, sims=("good", "other", "stopped"), sim_arguments={"good": ["--record", "256"]})
+        return World(config, sims=("good", "other", "stopped", *LLAMAS), sim_arguments={
+            "good": ["--record", "256"], **{name: ["--kind", "llamacpp"] for name in LLAMAS}})
 
     @classmethod
     def tls_clusters(cls, world):
@@ -170,6 +173,30 @@ class Endpoints(FaultCase):
         self.assertEqual((answer.status, answer.error()["code"]), (502, "upstream_tls"), answer)
         self.assertEqual(self.term_of(), "UF")
         self.assertEqual(self.world.sims["good"].stats()["received"], 0)
+
+    def test_U_17_a_500_that_is_the_requests_fault(self):
+        """llama-server's, for an input that it cannot take: no other endpoint is asked, and nobody is to ask again."""
+        retries = 'penstock_retries_total{reason="status"}'
+        before = self.metric(retries)
+        for index, client in enumerate(("h1", "h2")):
+            body = json.dumps({"model": f"llama|{MODEL}", "input": "word " * 1000})
+            answer = h2_client.ask(client, self.gateway.address, "/v1/embeddings", body, [("x-request-id", self.request_id())])
+            self.assertEqual((answer.status, answer.error()["type"], answer.error()["code"]), (500, "server_error", 500), answer)
+            self.assertIn("too large", answer.error()["message"])
+            self.assertEqual(answer.header("x-should-retry"), "false")
+            line = self.gateway.line_of(self.asked[-1])
+            self.assertEqual((line["attempts"], line["term"]), (1, "-"))
+            self.assertEqual(sum(self.world.sims[name].stats()["received"] for name in LLAMAS), index + 1, "O7")
+
+        def outcomes():
+            found = {}
+            for series, value in self.gateway.metrics().items():
+                if value and series.startswith('penstock_upstream_attempts_total{cluster="llama"'):
+                    outcome = series.rpartition('outcome="')[2].rstrip('"}')
+                    found[outcome] = found.get(outcome, 0) + value
+            return found
+        harness.until(lambda: outcomes() == {"4xx": 2}, lambda: f"not held against the endpoints: {outcomes()}")
+        self.assertEqual(self.metric(retries), before, "O6")
 
     def test_U_25_stopped_peer(self):
         """HTTP/2: by PING, 10 s and 5 s; HTTP/1.1: by the idle timeout."""

@@ -17,8 +17,8 @@ def split_address(address):
     return host.strip("[]"), int(port)
 
 
-def open_socket(address, tls=None, receive_buffer=None):
-    """tls: None or an ssl.SSLContext."""
+def open_socket(address, tls=None, receive_buffer=None, server_name="gateway.test", session=None, source=None):
+    """tls: None or an ssl.SSLContext; server_name: what SNI asks for; session: of an earlier connection; source: our own IP address."""
     if address.startswith("unix:"):
         raw = socket.socket(socket.AF_UNIX)
         raw.settimeout(LIMIT)
@@ -28,9 +28,11 @@ def open_socket(address, tls=None, receive_buffer=None):
     raw.settimeout(LIMIT)
     if receive_buffer:
         raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+    if source:
+        raw.bind((source, 0))
     raw.connect(split_address(address))
     raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return tls.wrap_socket(raw, server_hostname="localhost") if tls else raw
+    return tls.wrap_socket(raw, server_hostname=server_name, session=session) if tls else raw
 
 
 def trusting(*alpn):
@@ -76,8 +78,8 @@ class Response:
 
 
 class Connection:
-    def __init__(self, address, tls=None, receive_buffer=None):
-        self.socket = open_socket(address, tls, receive_buffer)
+    def __init__(self, address, tls=None, receive_buffer=None, **socket_options):
+        self.socket = open_socket(address, tls, receive_buffer, **socket_options)
         self.buffer = b""
 
     def __enter__(self):

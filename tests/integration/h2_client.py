@@ -130,8 +130,8 @@ class Stream:
 class Connection:
     """windows=True keeps the peer's windows open."""
 
-    def __init__(self, address, tls=None, hello=True, initial_settings=(), windows=True, receive_buffer=None):
-        self.socket = h1_client.open_socket(address, tls, receive_buffer)
+    def __init__(self, address, tls=None, hello=True, initial_settings=(), windows=True, receive_buffer=None, **socket_options):
+        self.socket = h1_client.open_socket(address, tls, receive_buffer, **socket_options)
         self.buffer, self.streams, self.frames = b"", {}, []
         self.inflater, self.next_id, self.windows = Inflater(), 1, windows
         self.goaway, self.closed, self.settings_acked, self.ended_by_reset = None, False, False, False

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <cstring>
 #include <optional>
+#include <string>
 #include <string_view>
 
 namespace penstock {
@@ -24,6 +25,8 @@ struct Digest {
 /// A digest as 64 lower-case hexadecimal digits, no terminator.
 using DigestHex = std::array<char, 64>;
 DigestHex ToHex(const Digest& digest) noexcept;
+/// The same digits in a string.
+std::string HexString(const Digest& digest);
 /// Exactly 64 hexadecimal digits of either case; nothing otherwise.
 std::optional<Digest> ParseDigest(std::string_view hex) noexcept;
 

@@ -23,8 +23,14 @@ void WriteError(std::string& out, Family family, const ErrorText& error);
 /// Appends the event that tells a streaming client of it: whole, with its blank line. No `[DONE]` may follow.
 void WriteErrorEvent(std::string& out, Family family, const ErrorText& error);
 
-/// What a 400 really is; these two must not be tried again on the same model.
-enum class Refusal : std::uint8_t { kOther, kContextLength, kContentPolicy };
+/// What a refusal really is. All but the first are about the request: no other endpoint of the model cures them, and
+/// they say nothing against the one that answered.
+enum class Refusal : std::uint8_t {
+  kOther,
+  kContextLength,
+  kContentPolicy,
+  kRequest,  ///< a 5xx whose body shows that the request is at fault
+};
 
 /// What to do with the body of an upstream's 4xx or 5xx.
 struct UpstreamErrorBody {

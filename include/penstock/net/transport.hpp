@@ -69,6 +69,10 @@ class Transport final : private rt::SocketHandler {
   bool secure() const noexcept { return tls_ != nullptr; }
   std::string_view alpn() const noexcept;         ///< "" without TLS or ALPN
   std::string_view server_name() const noexcept;  ///< what the client asked for by SNI
+  /// A server's: may requests for this host (a name or an address) come on this connection (RFC 9110 section 7.4)? Not
+  /// when the client asked for another name by SNI and our certificate is not good for this one: then it took us for
+  /// somebody else. Who named nobody, or this host, decided for itself what it makes of our certificate.
+  bool Covers(std::string_view host);
 
  private:
   friend class TlsStream;

@@ -25,8 +25,8 @@ class ResponseStream {
  public:
   virtual Protocol protocol() const noexcept = 0;
   virtual const rt::Address& peer() const noexcept = 0;
-  virtual bool secure() const noexcept = 0;
-  virtual std::string_view server_name() const noexcept = 0;  ///< TLS SNI
+  /// May this connection carry requests for `host` (without port and brackets)? See net::Transport.
+  virtual bool Covers(std::string_view host) = 0;
 
   /// 100 Continue, when the request asked for it and the head is acceptable: the body will come.
   virtual void SendContinue() = 0;

@@ -44,12 +44,14 @@ struct AccessRecord {
 /// contract's order, all of them always, so that a reader can rely on columns and a test can compare bytes.
 class AccessLog {
  public:
-  /// `channel` nullptr: the access log is off.
-  explicit AccessLog(LogChannel* channel);
+  /// `on` false: the access log is off. `channel` nullptr: nothing at all is logged.
+  explicit AccessLog(LogChannel* channel, bool on = true);
   ~AccessLog();
 
   /// False: do not even fill a record in.
-  bool enabled() const noexcept { return channel_ != nullptr; }
+  bool enabled() const noexcept { return scratch_ != nullptr; }
+  /// The thread's way to the log, for its other lines: also while the access log is off. May be null.
+  LogChannel* channel() const noexcept { return channel_; }
   void Write(const AccessRecord& record) noexcept;
 
  private:

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <concepts>
+#include <cstddef>
 #include <cstdint>
 #include <initializer_list>
 #include <optional>
@@ -32,8 +33,16 @@ struct LogField {
   template <std::unsigned_integral T>
   requires(!std::same_as<T, bool>) LogField(std::string_view n, T v) : name(n), value(static_cast<std::uint64_t>(v)) {}
 
+  /// A text of more than the usual 1 KiB: up to kLogTextMax of it, escaped. Not more than two in a line.
+  static LogField Long(std::string_view name, std::string_view text) {
+    LogField field(name, text);
+    field.bytes_max = kLogTextMax;
+    return field;
+  }
+
   std::string_view name;
   Value value;
+  std::size_t bytes_max = kLogFieldMax;  ///< of a text, escapes included
 };
 
 /// Owned by one Worker. Or by the control thread: the one that pushes into its channel. The daemon's own log:

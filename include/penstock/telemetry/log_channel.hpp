@@ -13,6 +13,10 @@ enum class LogTarget : std::uint8_t { kDaemon, kAccess };
 
 /// The longest line, its end of line excluded.
 inline constexpr std::size_t kLogLineMax = 16 * 1024;
+/// Bytes that one value may take in a line, escapes included (FAULTS A-09).
+inline constexpr std::size_t kLogFieldMax = 1024;
+/// The same for the few that are meant to be long: two of them fit into a line.
+inline constexpr std::size_t kLogTextMax = 7 * 1024;
 
 /// Shared: atomics and an eventfd. Wakes the log thread, with a system call only when it sleeps or a ring
 /// fills up.

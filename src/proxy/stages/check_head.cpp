@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "proxy/client_address.hpp"
 #include "proxy/stages/stages.hpp"
 
 namespace penstock::proxy {
@@ -26,6 +27,12 @@ bool IsJson(std::string_view content_type) noexcept {
   return lower_equal(parameter, "utf-8") || lower_equal(parameter, "utf8") || lower_equal(parameter, "us-ascii");
 }
 
+/// Without port and brackets. The codecs have seen to it that there is nothing else.
+std::string_view HostOf(std::string_view authority) noexcept {
+  if (authority.starts_with('[')) return authority.substr(1, authority.find(']') - 1);
+  return authority.substr(0, authority.find(':'));
+}
+
 }  // namespace
 
 std::optional<Error> ChooseRoute(RequestContext& context) {
@@ -35,6 +42,12 @@ std::optional<Error> ChooseRoute(RequestContext& context) {
   context.route_index = *row;
   context.route = &Routes()[*row];
   return std::nullopt;
+}
+
+std::optional<Error> CheckAuthority(RequestContext& context) {
+  if (context.client->Covers(HostOf(context.head->authority()))) return std::nullopt;
+  if (IsTrustedProxy(context.client->peer(), context.snapshot().config.server)) return std::nullopt;
+  return DownstreamError(ErrorCode::kMisdirectedRequest, "this connection's certificate is not good for that host");
 }
 
 std::optional<Error> CheckHead(RequestContext& context) {

@@ -1,6 +1,5 @@
 #include "penstock/proxy/error_reply.hpp"
 #include "proxy/cached_answer.hpp"
-#include "proxy/refused_answer.hpp"
 #include "proxy/stages/stages.hpp"
 
 namespace penstock::proxy {
@@ -87,7 +86,7 @@ class Following {
         return Followed::kAlone;
       case Landing::kRefused:
         context_.cache.status = CacheStatus::kCoalesced;
-        ReplyRefusal(context_, answer_, follower_.refusal().status, follower_.refusal().body);
+        ReplyRefusal(follower_.refusal());
         Count(CoalescedOutcome::kDone);
         return Followed::kAnswered;
       case Landing::kFailed: Count(CoalescedOutcome::kLeaderFailed); return Followed::kAgain;
@@ -97,6 +96,12 @@ class Following {
     }
     Count(CoalescedOutcome::kUncacheable);
     return Followed::kAlone;
+  }
+
+  void ReplyRefusal(const cache::SharedRefusal& refusal) {
+    const http::HeadPtr head = context_.worker.heads.Take();
+    head->status = refusal.status;
+    answer_.ReplyUpstream(*head, "application/json", refusal.body);
   }
 
   /// What it followed broke after commit: the client is told as if it had been its own call.

@@ -1,7 +1,6 @@
 #include "penstock/policy/retry_after.hpp"
 #include "penstock/proxy/error_reply.hpp"
 #include "proxy/attempt.hpp"
-#include "proxy/refused_answer.hpp"
 #include "proxy/stages/stages.hpp"
 
 namespace penstock::proxy {
@@ -111,8 +110,8 @@ rt::Task<std::optional<Error>> Forward(RequestContext& context, Answer& answer, 
     context.worker.metrics.gateway.retries[static_cast<std::size_t>(verdict.reason)].Add(context.worker.metrics.slab);
   }
   if (attempt.result().kind == AttemptResult::Kind::kRefused) {
-    if (progress.attempts > 1) context.record.term = telemetry::Term::kRetriesUsed;
-    ReplyRefusal(context, answer, attempt.refusal_head(), attempt.refusal_body());
+    if (progress.attempts > 1 && !context.record.hopeless) context.record.term = telemetry::Term::kRetriesUsed;
+    answer.ReplyUpstream(attempt.refusal_head(), "application/json", attempt.refusal_body());
     co_return std::nullopt;
   }
   co_return attempt.result().error;

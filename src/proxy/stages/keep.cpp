@@ -41,7 +41,7 @@ void Keep(RequestContext& context, const Attempt& attempt, const std::optional<E
   switch (attempt.result().kind) {
     case AttemptResult::Kind::kDelivered: KeepWhole(context, lead); return;
     case AttemptResult::Kind::kRefused:
-      if (IsOfTheRequest(attempt.result().status)) {
+      if (context.record.hopeless || IsOfTheRequest(attempt.result().status)) {
         lead.Land(Landing::kRefused, std::nullopt, {attempt.result().status, attempt.refusal_body()});
       } else {
         lead.Land(Landing::kFailed);

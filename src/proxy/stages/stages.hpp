@@ -15,6 +15,9 @@ class Attempt;
 
 /// The path and method name a row of the route table.
 std::optional<Error> ChooseRoute(RequestContext& context);
+/// 421 for what came over TLS to somebody else (RFC 9110 section 7.4): a connection may serve more hosts than the one
+/// it was made for, but only those that our certificate is good for. Proxies that we trust may send any host.
+std::optional<Error> CheckAuthority(RequestContext& context);
 /// Who asks. Before anything of a body is read, and before every look into a cache.
 std::optional<Error> Authenticate(RequestContext& context);
 /// At the head, before a body is asked for: media type, announced size.

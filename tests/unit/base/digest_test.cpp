@@ -7,11 +7,6 @@
 namespace penstock {
 namespace {
 
-std::string Hex(const Digest& digest) {
-  const DigestHex hex = ToHex(digest);
-  return {hex.data(), hex.size()};
-}
-
 /// FIPS 180-4's examples, as NIST publishes them.
 TEST(Sha256, KnownAnswers) {
   const struct {
@@ -24,7 +19,7 @@ TEST(Sha256, KnownAnswers) {
        "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1"},
       {std::string(1'000'000, 'a'), "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0"},
   };
-  for (const auto& row : rows) EXPECT_EQ(Hex(Sha256::Of(row.text)), row.hex) << row.text.substr(0, 60);
+  for (const auto& row : rows) EXPECT_EQ(HexString(Sha256::Of(row.text)), row.hex) << row.text.substr(0, 60);
 }
 
 TEST(Sha256, PiecesMakeNoDifference) {
@@ -51,14 +46,14 @@ TEST(Sha256, ACopyGoesOnByItself) {
 
 TEST(DigestHex, ReadsWhatItWrites) {
   const Digest digest = Sha256::Of("penstock");
-  std::string hex = Hex(digest);
+  std::string hex = HexString(digest);
   EXPECT_EQ(ParseDigest(hex), digest);
   for (char& c : hex) c = c >= 'a' ? static_cast<char>(c - 'a' + 'A') : c;
   EXPECT_EQ(ParseDigest(hex), digest);
 }
 
 TEST(DigestHex, RefusesEverythingElse) {
-  const std::string hex = Hex(Sha256::Of("penstock"));
+  const std::string hex = HexString(Sha256::Of("penstock"));
   EXPECT_FALSE(ParseDigest(""));
   EXPECT_FALSE(ParseDigest(hex.substr(1)));
   EXPECT_FALSE(ParseDigest(hex + "0"));

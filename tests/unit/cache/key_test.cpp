@@ -56,8 +56,7 @@ Request WithBody(std::string body) {
 /// A known answer: the key is an agreement between instances, and with entries written before an update. Whoever
 /// changes it raises kKeySchema.
 TEST(CacheKey, IsPinned) {
-  const DigestHex hex = ToHex(KeyOf({}).digest);
-  EXPECT_EQ(std::string(hex.data(), hex.size()), "7c1b83e09225ba25502085d8620f6f68cb7122b67051a2475d57c6cb10717707");
+  EXPECT_EQ(HexString(KeyOf({}).digest), "7c1b83e09225ba25502085d8620f6f68cb7122b67051a2475d57c6cb10717707");
 }
 
 TEST(CacheKeyFaults, K_01_TenantsHaveKeysOfTheirOwn) {

@@ -163,5 +163,31 @@ TEST(ErrorShapes, RefusalsThatAnotherTryCannotCure) {
     EXPECT_EQ(Normalised(Family::kChat, row.status, row.body).result.refusal, row.refusal) << row.body;
 }
 
+TEST(ErrorShapes, U_17_A5xxIsTheServersFaultUnlessItClearlySaysOtherwise) {
+  const struct {
+    const char* message;
+    const char* type;
+    Refusal refusal;
+  } rows[] = {
+      {"input (600 tokens) is too large to process", "server_error", Refusal::kContextLength},
+      {"[json.exception.type_error.302] type must be number, but is string", "server_error", Refusal::kRequest},
+      {"[json.exception.parse_error.101] parse error at line 1", "server_error", Refusal::kRequest},
+      {"[json.exception.type_error.316] invalid UTF-8 byte at index 3", "server_error", Refusal::kOther},
+      {"the model said [json.exception.type_error.302]", "server_error", Refusal::kOther},
+      {"x", "invalid_request_error", Refusal::kRequest},
+      {"x", "BadRequestError", Refusal::kRequest},
+      {"x", "InternalServerError", Refusal::kOther},
+      {"Loading model", "unavailable_error", Refusal::kOther},
+      {"Context size has been exceeded.", "server_error", Refusal::kOther},
+  };
+  for (const auto& row : rows) {
+    const std::string parts = std::string("\"message\":\"") + row.message + "\",\"type\":\"" + row.type + "\"";
+    const Normalised llamacpp(Family::kChat, 500, "{\"error\":{\"code\":500," + parts + "}}");
+    EXPECT_EQ(llamacpp.result.refusal, row.refusal) << parts;
+    EXPECT_TRUE(llamacpp.result.pass) << "whoever is at fault, the client reads the upstream's words";
+    EXPECT_EQ(Normalised(Family::kMessages, 503, "{\"object\":\"error\"," + parts + "}").result.refusal, row.refusal);
+  }
+}
+
 }  // namespace
 }  // namespace penstock::llm

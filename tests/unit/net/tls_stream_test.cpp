@@ -85,6 +85,36 @@ TEST_F(Tls, AnIpAddressIsVerifiedAndNotSentAsAName) {
   EXPECT_EQ(server().transport.server_name(), "");
 }
 
+TEST_F(Tls, A_16_WhichHostsAConnectionCovers) {
+  server_tls = Server(authority.Issue("several", {.dns = {kServerName, "*.models.test"}, .ips = {"127.0.0.1"}}));
+  const auto client_tls = Client();
+  Side client(worker);
+  Connect(client, client_tls.get(), kServerName);
+  ASSERT_TRUE(Until([&] { return !servers.empty() && server().opened == 1; }));
+  const struct {
+    const char* host;
+    bool covered;
+  } rows[] = {
+      {kServerName, true},      {"Gateway.TEST.", true},
+      {"a.models.test", true},  {"A.models.test", true},
+      {"127.0.0.1", true},      {"", true},
+      {"models.test", false},   {"a.b.models.test", false},
+      {"gateway", false},       {"127.0.0.2", false},
+      {"::1", false},           {".models.test", false},
+      {"other.test", false},    {"a.models.test", true},
+      {"penstock test", false},
+  };
+  for (const auto& row : rows) EXPECT_EQ(server().transport.Covers(row.host), row.covered) << row.host;
+}
+
+TEST_F(Tls, A_16_WhoNamedNobodyMayAskForAnyHost) {
+  const auto client_tls = Client();
+  Side client(worker);
+  Connect(client, client_tls.get(), "127.0.0.1");
+  ASSERT_TRUE(Until([&] { return !servers.empty() && server().opened == 1; }));
+  EXPECT_TRUE(server().transport.Covers("other.test"));
+}
+
 TEST_F(Tls, ClientAlpnFollowsItsOptions) {
   const struct {
     bool h2, http1;

@@ -123,6 +123,13 @@ TEST(AccessLog, OffBuildsNothing) {
   AccessLog log(nullptr);
   EXPECT_FALSE(log.enabled());
   log.Write(Usual());
+  LogDoorbell bell;
+  LogChannel channel(bell, 1);
+  AccessLog off(&channel, false);
+  EXPECT_FALSE(off.enabled());
+  off.Write(Usual());
+  EXPECT_EQ(channel.head(), 0u);
+  EXPECT_EQ(off.channel(), &channel) << "the thread's other lines have a way";
 }
 
 }  // namespace
