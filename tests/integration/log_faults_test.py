@@ -155,8 +155,10 @@ class LogFaults(DaemonTest):
         gateway = self.gateway(access=self.log)
         self.assertEqual(blast(gateway.address, 10), 10)
         await_condition(lambda: len(self.lines()) == 10, "the lines")
-        os.unlink(self.log)
-        self.assertEqual(blast(gateway.address, 10), 10)
+        with open(self.log, encoding="utf-8") as nameless:
+            os.unlink(self.log)
+            self.assertEqual(blast(gateway.address, 10), 10)
+            await_condition(lambda: nameless.seek(0) == 0 and nameless.read().count("\n") == 20, "the lines in the file without a name")
         gateway.signal(signal.SIGUSR1)
         gateway.line_with("logs reopened")
         self.assertEqual(blast(gateway.address, 10), 10)
