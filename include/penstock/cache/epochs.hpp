@@ -1,6 +1,7 @@
 #pragma once
 
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <mutex>
@@ -19,6 +20,9 @@ class Epochs {
  public:
   using Epoch = std::atomic<std::uint64_t>;
 
+  /// Names that only RaiseTo() brings: beyond so many, new ones are not kept. Redis may name what is configured nowhere.
+  static constexpr std::size_t kNamesMax = 65536;
+
   static constexpr std::string_view kAll = "all";
   static std::string NameOfTenant(std::string_view tenant) { return "tenant:" + std::string(tenant); }
   static std::string NameOfModel(std::string_view model) { return "model:" + std::string(model); }
@@ -30,7 +34,7 @@ class Epochs {
   const Epoch& all() const noexcept { return all_; }
   /// To be kept by snapshots: no name is looked up for a request.
   const Epoch& Of(std::string_view name);
-  /// The epoch is at least `value` from now on. True when that raised it.
+  /// The epoch is at least `value` from now on (but see kNamesMax). True when that raised it.
   bool RaiseTo(std::string_view name, std::uint64_t value);
   /// One more than ever before; returns the new epoch.
   std::uint64_t Raise(std::string_view name);
