@@ -69,7 +69,9 @@ rt::Task<void> RedisLedger::Run() {
   bool done = false;
   do {
     hearing = purges_.hearing();
-    done = RedisPurges::Hears(hearing) && co_await ReadPurged() && co_await AgreeOnEpochs();
+    done = RedisPurges::Hears(hearing);
+    if (done) done = co_await ReadPurged();
+    if (done) done = co_await AgreeOnEpochs();
   } while (done && (hearing != purges_.hearing() || !SameServers()));
   if (done) {
     agreed_at_ = hearing;
