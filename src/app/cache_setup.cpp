@@ -45,6 +45,10 @@ std::optional<std::string> OpenDisk(const config::DiskCache& config, std::functi
   if (!opened.has_value()) return "cache.disk.path: " + opened.error();
   cache.disk = std::move(*opened);
   for (const auto& [name, value] : cache.disk->Epochs()) cache.epochs.RaiseTo(name, value);
+  // What others purge is to outlast this process too.
+  cache.epochs.WhenRaised([disk = cache.disk.get()](std::string_view name, std::uint64_t value) {
+    disk->RaiseEpoch(name, value, [](std::optional<std::uint64_t>) {});
+  });
   return std::nullopt;
 }
 

@@ -7,6 +7,7 @@
 #include <cstring>
 #include <string>
 
+#include "app/cache_setup.hpp"
 #include "app/daemon.hpp"
 #include "app/key_command.hpp"
 #include "app/log_setup.hpp"
@@ -47,6 +48,15 @@ int Check(const std::string& file) {
   const telemetry::LogSinkOptions log = LogSinkOptionsOf(config.log, 1);
   if (!telemetry::LogSink::Open(log).has_value()) {
     Print(stderr, loaded.problem_at("log.access", log.access + ": " + std::strerror(errno)).ToString() + "\n");
+    good = false;
+  }
+  cache::RedisOptions redis;
+  if (const auto error = RedisOptionsOf(config.cache, redis)) {
+    Print(stderr, loaded.problem_at("cache.redis.urls", *error).ToString() + "\n");
+    good = false;
+  }
+  if (const std::string problem = config::DiskPathProblem(config.cache.disk.path); !problem.empty()) {
+    Print(stderr, loaded.problem_at("cache.disk.path", problem).ToString() + "\n");
     good = false;
   }
   return good ? kDone : kFailed;

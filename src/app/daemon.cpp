@@ -35,6 +35,12 @@ Daemon::Daemon(std::string config_file, const config::LoadResult& loaded)
       registry_(telemetry::GatewayFamilies()),
       control_slab_(registry_.OpenSlab()),
       metrics_(registry_, RouteNames(), {PENSTOCK_VERSION, PENSTOCK_COMMIT}, control_slab_),
+      redis_reports_(cache_.cache,
+                     [this](std::string server, cache::RedisTrouble trouble) {
+                       control_.Post([server = std::move(server), trouble](control::Control& control) {
+                         control.NoteRedis(server, trouble);
+                       });
+                     }),
       control_(MakeEventLoop(config_.server.event_loop)) {}
 
 std::optional<std::string> Daemon::Prepare() {
@@ -92,7 +98,7 @@ void Daemon::BuildWorkers() {
   for (unsigned i = 0; i < worker_count_; ++i) {
     workers_.push_back(std::make_unique<WorkerThread>(i, MakeEventLoop(config_.server.event_loop), offload_, resolver_,
                                                       metrics_, log_sink_->OpenChannel(), log_sink_->access_enabled(),
-                                                      connections_, cache_.cache, nullptr, snapshot_));
+                                                      connections_, cache_.cache, &redis_reports_, snapshot_));
     for (std::size_t l = 0; l < listeners_.size(); ++l) {
       workers_[i]->AddListener(listeners_[l].fd(i), listeners_[l].shared(), snapshot_->listener_tls[l]);
     }

@@ -8,6 +8,7 @@
 #include "app/cache_setup.hpp"
 #include "app/control_thread.hpp"
 #include "app/listeners.hpp"
+#include "app/redis_reports.hpp"
 #include "app/signals.hpp"
 #include "app/worker_thread.hpp"
 #include "penstock/config/load.hpp"
@@ -49,6 +50,7 @@ class Daemon {
   std::optional<telemetry::Logger> log_;  ///< the control thread's while that runs
   server::ConnectionCount connections_;
   CacheSetup cache_;
+  RedisReports redis_reports_;
   std::vector<OpenAddress> listeners_;
   std::optional<OpenAddress> admin_;
   net::Resolver resolver_;

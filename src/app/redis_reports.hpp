@@ -10,7 +10,8 @@
 namespace penstock::app {
 
 /// Shared: a mutex around what was last said of each server. What the workers hear of Redis: every worker has a tier of
-/// its own, so a server that goes is told by all of them, and logged once. Keys that others purged leave memory and disk.
+/// its own, so a server that goes is told by all of them, and logged once. Keys that others purged leave memory and
+/// disk.
 class RedisReports final : public cache::RedisEvents {
  public:
   /// `log` takes a change of a server's state, on any worker's thread.

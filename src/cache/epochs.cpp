@@ -13,10 +13,14 @@ const Epochs::Epoch& Epochs::Of(std::string_view name) {
 }
 
 bool Epochs::RaiseTo(std::string_view name, std::uint64_t value) {
-  const std::lock_guard lock(mutex_);
-  Epoch& epoch = Place(name);
-  if (epoch.load(std::memory_order_relaxed) >= value) return false;
-  epoch.store(value, std::memory_order_release);
+  {
+    const std::lock_guard lock(mutex_);
+    if (epochs_.size() >= kNamesMax && !epochs_.contains(name)) return false;
+    Epoch& epoch = Place(name);
+    if (epoch.load(std::memory_order_relaxed) >= value) return false;
+    epoch.store(value, std::memory_order_release);
+  }
+  if (raised_) raised_(name, value);
   return true;
 }
 

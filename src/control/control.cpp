@@ -37,6 +37,15 @@ Control::~Control() {
 
 void Control::Warn(std::string_view line) { parts_.log.Warn(worker_.Wall(), line); }
 
+void Control::NoteRedis(std::string_view server, cache::RedisTrouble trouble) {
+  if (trouble == cache::RedisTrouble::kNone) {
+    parts_.log.Info(worker_.Wall(), "Redis is used", {{"server", server}});
+  } else {
+    parts_.log.Warn(worker_.Wall(), "Redis is not used",
+                    {{"server", server}, {"reason", cache::RedisTroubleName(trouble)}});
+  }
+}
+
 void Control::Listen(int fd) { server_->Listen(fd, false, nullptr); }
 
 ReloadOutcome Control::Reload(std::string_view by) {

@@ -22,7 +22,11 @@ Gateway::Gateway(rt::Worker& worker, rt::OffloadThreads& offload, net::Resolver&
           worker, offload, resolver, metrics, access_log, cache,
           cache.redis.urls.empty()
               ? nullptr
-              : std::make_unique<cache::RedisTier>(worker, resolver, cache.redis, *redis_events))) {
+              : std::make_unique<cache::RedisTier>(worker, resolver, cache.redis, cache.redis_purges, *redis_events))) {
+  if (context_->redis != nullptr && worker.index() == 0) {
+    context_->redis_listener =
+        std::make_unique<cache::RedisListener>(worker, resolver, cache.redis, cache.redis_purges, *redis_events);
+  }
   server_ = std::make_unique<server::Server>(worker, *this, count, snapshot->server_options);
   Apply(std::move(snapshot));
 }
@@ -31,6 +35,7 @@ Gateway::~Gateway() {
   server_.reset();  // connections first: they end the exchanges, all but those that others followed
   for (const std::vector<Exchange*> rest = context_->live; Exchange * exchange : rest) exchange->Abandon();
   context_->purges.clear();
+  context_->redis_listener.reset();
   context_->redis.reset();  // nobody looks anything up any more
   context_->view.reset();
   context_->pools.clear();
@@ -102,15 +107,27 @@ void Gateway::Sample() {
   SampleCache(*context_);
 }
 
+namespace {
+
+rt::Task<void> Tell(rt::Task<bool> telling, std::function<void(bool)> told) { told(co_await std::move(telling)); }
+
+/// Keeps the task until it ends; those that have ended go when the next one comes.
+void Keep(std::vector<rt::Task<void>>& tasks, rt::Task<void> task) {
+  std::erase_if(tasks, [](const rt::Task<void>& each) { return each.done(); });
+  tasks.push_back(std::move(task));
+  tasks.back().Start();
+}
+
+}  // namespace
+
 void Gateway::PublishEpoch(std::string name, std::uint64_t value, std::function<void(bool)> told) {
-  (void)name;
-  (void)value;
-  told(false);
+  if (context_->redis == nullptr) return told(false);
+  Keep(context_->purges, Tell(context_->redis->PublishEpoch(std::move(name), value), std::move(told)));
 }
 
 void Gateway::PublishPurgedKey(const Digest& key, std::function<void(bool)> told) {
-  (void)key;
-  told(false);
+  if (context_->redis == nullptr) return told(false);
+  Keep(context_->purges, Tell(context_->redis->PurgeKey(key), std::move(told)));
 }
 
 void Gateway::BeginDrain() {

@@ -4,6 +4,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "penstock/cache/redis_listener.hpp"
 #include "penstock/cache/tiers.hpp"
 #include "penstock/llm/json_parser.hpp"
 #include "penstock/net/resolver.hpp"
@@ -34,7 +35,8 @@ struct WorkerContext {
   net::Resolver& resolver;
   telemetry::WorkerMetrics& metrics;
   telemetry::AccessLog& access_log;
-  std::unique_ptr<cache::RedisTier> redis;  ///< null: off
+  std::unique_ptr<cache::RedisTier> redis;               ///< null: off
+  std::unique_ptr<cache::RedisListener> redis_listener;  ///< worker 0's, for all
   cache::Tiers tiers;
   std::vector<rt::Task<void>> purges;  ///< that Redis is being told of
   rt::BuriedLast<http::HeadPool> head_pool{worker};

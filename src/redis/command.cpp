@@ -34,7 +34,7 @@ struct Number {
 
 }  // namespace
 
-void AppendCommand(Chain& out, std::initializer_list<std::string_view> arguments) {
+void AppendCommand(Chain& out, std::span<const std::string_view> arguments) {
   AppendCount(out, '*', arguments.size());
   for (const std::string_view argument : arguments) AppendArgument(out, argument);
 }

@@ -6,7 +6,8 @@
 #include "penstock/cache/epochs.hpp"
 #include "penstock/cache/flight_table.hpp"
 #include "penstock/cache/memory_tier.hpp"
-#include "penstock/cache/redis_tier.hpp"
+#include "penstock/cache/redis_options.hpp"
+#include "penstock/cache/redis_purges.hpp"
 
 namespace penstock::cache {
 
@@ -18,6 +19,7 @@ struct SharedCache {
   RedisOptions redis;                  ///< no urls: off; the tiers themselves are the workers' own
   FlightTable flights;
   Epochs epochs;
+  RedisPurges redis_purges{epochs};
 };
 
 }  // namespace penstock::cache

@@ -6,6 +6,7 @@
 
 #include "penstock/cache/entry.hpp"
 #include "penstock/cache/key.hpp"
+#include "penstock/cache/redis_tier.hpp"
 #include "penstock/cache/shared_cache.hpp"
 #include "penstock/rt/offload.hpp"
 #include "penstock/rt/task.hpp"

@@ -63,6 +63,8 @@ class Control final : public server::RequestSink, private upstream::HealthEvents
   void ReopenLogs();
   /// A line of the operator's log from somewhere that has none.
   void Warn(std::string_view line);
+  /// The cache uses this Redis server from now on, or does not and why.
+  void NoteRedis(std::string_view server, cache::RedisTrouble trouble);
 
   // For the admin API's exchanges.
   rt::Worker& worker() noexcept { return worker_; }

@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <initializer_list>
+#include <span>
 #include <string_view>
 
 #include "penstock/mem/chain.hpp"
@@ -14,7 +15,10 @@ namespace penstock::redis {
 /// formatter, which would allocate and copy every value once more; the tests compare the two byte for byte.
 
 /// A command of arbitrary arguments: {"SENTINEL", "get-master-addr-by-name", name}.
-void AppendCommand(Chain& out, std::initializer_list<std::string_view> arguments);
+void AppendCommand(Chain& out, std::span<const std::string_view> arguments);
+inline void AppendCommand(Chain& out, std::initializer_list<std::string_view> arguments) {
+  AppendCommand(out, std::span(arguments.begin(), arguments.size()));
+}
 
 /// AUTH, with a user name (Redis 6 ACLs) or without.
 void AppendAuth(Chain& out, std::string_view user, std::string_view password);

@@ -88,6 +88,69 @@ TEST_F(RedisCluster, R_07_AskIsFollowedOnce) {
   EXPECT_EQ(other.Count("ASKING"), server.Count("GET")) << "ASK is remembered by nobody";
 }
 
+TEST_F(RedisCluster, R_07_WritesFollowMovedAndAsk) {
+  ASSERT_TRUE(OpenCluster());
+  const std::string to = " 10.1.0.2:6379\r\n";
+  const auto plain = server.script;
+  for (const std::string kind : {"-MOVED ", "-ASK "}) {
+    SCOPED_TRACE(kind);
+    server.keys.clear();
+    other.keys.clear();
+    const int asking = other.Count("ASKING");
+    server.script = [&, plain](const Words& words) -> std::optional<std::string> {
+      if (words[0] != "SET") return plain(words);
+      return kind + std::to_string(redis::KeySlot(words[1])) + to;
+    };
+    for (unsigned i = 0; i < 50; ++i) Store(i);
+    ASSERT_TRUE(Until([&] { return other.keys.size() == 50; }, 1s));
+    EXPECT_TRUE(server.keys.empty());
+    if (kind == "-ASK ") {
+      EXPECT_GT(other.Count("ASKING"), asking);
+    }
+    server.script = plain;
+    Pass(2s);  // the slots as they were
+  }
+  EXPECT_EQ(tier->stats().stores_failed, 0u);
+}
+
+TEST_F(RedisCluster, R_07_WritesFollowNoCircle) {
+  ASSERT_TRUE(OpenCluster());
+  for (FakeRedis* each : {&server, &other}) {
+    const std::string to = each == &server ? other.host() : server.host();
+    each->script = [to](const Words& words) -> std::optional<std::string> {
+      if (words[0] == "SET") return "-ASK 1 " + to + ":6379\r\n";
+      return std::nullopt;
+    };
+  }
+  Store(1);
+  Pass(100ms);
+  EXPECT_EQ(server.Count("SET") + other.Count("SET"), 3);
+  EXPECT_EQ(tier->stats().stores_failed, 1u);
+}
+
+TEST_F(RedisCluster, K_18_TheEpochsAreReadAgainWhenTheirServerIs) {
+  ASSERT_TRUE(OpenCluster());
+  const bool first = redis::KeySlot("penstock:epochs") < 8192;
+  FakeRedis& holder = first ? server : other;
+  FakeRedis& rest = first ? other : server;
+  for (unsigned i = 0; i < 20; ++i) Store(i);
+  Pass(5ms);
+  holder.Kill();
+  Pass(50ms);
+  EXPECT_TRUE(tier->ready()) << "nobody can purge through it";
+  holder.epochs["all"] = 3;
+  holder.Start();
+  ASSERT_TRUE(Until([&] { return epochs.all().load() == 3; }, 2s));
+  ASSERT_TRUE(Until([&] { return tier->ready(); }, 200ms));
+  const int scans = holder.Count("HSCAN");
+  rest.Kill();
+  rest.Start();
+  Pass(2s);
+  EXPECT_EQ(redis::KeySlot("penstock:purged") < 8192, first) << "else both are read again";
+  EXPECT_EQ(holder.Count("HSCAN"), scans);
+  for (unsigned i = 0; i < 20; ++i) EXPECT_EQ(Found(i), TextOf(i));
+}
+
 TEST_F(RedisCluster, R_07_ServersThatPointAtEachOther) {
   ASSERT_TRUE(OpenCluster());
   for (FakeRedis* each : {&server, &other}) {

@@ -37,12 +37,13 @@ TEST_F(RedisTierTest, LogsInSelectsAndSendsTheTimeToLive) {
   ASSERT_TRUE(OpenReady(OptionsFor({"redis://me:se%3Acret@10.1.0.1/3"})));
   tier->Store(DigestOf(1), EntryOf(1), {wall.us + 1'000'000});
   ASSERT_TRUE(Until([&] { return server.Count("SET") == 1; }));
-  ASSERT_EQ(server.received.size(), 4u);
+  ASSERT_GT(server.received.size(), 4u);
   EXPECT_EQ(server.received[0], (Words{"AUTH", "me", "se:cret"}));
   EXPECT_EQ(server.received[1], (Words{"SELECT", "3"}));
   EXPECT_EQ(server.received[2], (Words{"PING"}));
-  EXPECT_EQ(server.received[3][3], "PX");
-  EXPECT_EQ(server.received[3][4], "299000");
+  EXPECT_EQ(server.received[3][0], "EVAL");
+  EXPECT_EQ(server.received.back()[3], "PX");
+  EXPECT_EQ(server.received.back()[4], "299000");
 }
 
 TEST_F(RedisTierTest, PasswordForAServerWithoutOne) { EXPECT_TRUE(OpenReady(OptionsFor({"redis://:x@10.1.0.1"}))); }

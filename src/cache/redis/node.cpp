@@ -1,4 +1,4 @@
-#include "cache/redis_node.hpp"
+#include "cache/redis/node.hpp"
 
 #include <utility>
 
@@ -37,19 +37,26 @@ void RedisNode::Retire() {
 void RedisNode::Connect() {
   const net::Resolver::Addresses& addresses = addresses_->addresses();
   if (addresses.empty()) return Rest(RedisTrouble::kName);
-  ++context_.stats.connects;
+  session_ = ++context_.stats.connects;
   link_ = new RedisLink(context_.worker, context_.options, login_, database_, *this);
   link_->Connect(addresses[next_address_++ % addresses.size()], host_);
 }
 
 void RedisNode::OnLinkReady() {
   ready_ = true;
-  if (told_ != RedisTrouble::kNone || !ever_told_) {
-    told_ = RedisTrouble::kNone;
-    ever_told_ = true;
-    context_.events.OnRedisServer(name_, RedisTrouble::kNone);
-  }
   events_.OnNodeReady(*this);
+}
+
+void RedisNode::TellUsed() {
+  if (!ready_) return;
+  Tell(RedisTrouble::kNone);
+}
+
+void RedisNode::Tell(RedisTrouble trouble) {
+  if (told_ == trouble && ever_told_) return;
+  told_ = trouble;
+  ever_told_ = true;
+  context_.events.OnRedisServer(name_, trouble);
 }
 
 void RedisNode::OnLinkGone(RedisTrouble trouble) {
@@ -75,17 +82,14 @@ void RedisNode::Leave(RedisTrouble trouble) {
 void RedisNode::Rest(RedisTrouble trouble) {
   context_.worker.Arm(timer_, RedisTier::kProbeInterval);
   if (trouble == RedisTrouble::kConnect) addresses_->RefreshSoon();
-  if (told_ == trouble && ever_told_) return;
-  told_ = trouble;
-  ever_told_ = true;
-  context_.events.OnRedisServer(name_, trouble);
+  Tell(trouble);
 }
 
-void RedisNode::WriteSink::OnReply(const redis::Reply& reply) {
+void RedisNode::OnWriteReply(const redis::Reply& reply) {
   if (!reply.is(redis::ReplyType::kError)) return;
-  ++node.context_.stats.stores_failed;
-  node.events_.OnWriteError(node, reply);
-  node.OnErrorReply(reply.error());
+  ++context_.stats.stores_failed;
+  events_.OnWriteError(*this, reply);
+  OnErrorReply(reply.error());
 }
 
 void RedisNode::OnErrorReply(redis::ErrorKind kind) {
@@ -95,16 +99,13 @@ void RedisNode::OnErrorReply(redis::ErrorKind kind) {
   } else if (kind == redis::ErrorKind::kNotServing || kind == redis::ErrorKind::kTryAgain) {
     if (breaker_.Failed(context_.worker.Now())) trouble = RedisTrouble::kNotServing;
   }
-  if (trouble == RedisTrouble::kNone || link_ == nullptr) return;
-  RedisLink* const link = std::exchange(link_, nullptr);
-  Leave(trouble);
-  link->Drop();
+  if (trouble != RedisTrouble::kNone) Drop(trouble);
 }
 
-void RedisNode::Distrust() {
+void RedisNode::Drop(RedisTrouble trouble) {
   if (link_ == nullptr) return;
   RedisLink* const link = std::exchange(link_, nullptr);
-  Leave(RedisTrouble::kGarbage);
+  Leave(trouble);
   link->Drop();
 }
 

@@ -5,8 +5,10 @@
 #include <string>
 #include <string_view>
 
-#include "cache/redis_breaker.hpp"
-#include "cache/redis_link.hpp"
+#include "cache/redis/breaker.hpp"
+#include "cache/redis/link.hpp"
+#include "penstock/cache/redis_tier.hpp"
+#include "penstock/net/resolver.hpp"
 
 namespace penstock::cache {
 
@@ -54,15 +56,21 @@ class RedisNode final : public rt::Mortal, private RedisLinkEvents {
 
   /// Takes the replies to commands whose value nobody waits for: counts errors, obeys them.
   RedisWaiter& write_sink() noexcept { return write_sink_; }
+  void OnWriteReply(const redis::Reply& reply);
   /// What an error reply to a command of ours means for this server; may end its connection.
   void OnErrorReply(redis::ErrorKind kind);
-  /// Its replies make no sense (not an array where one must be): ends the connection.
-  void Distrust();
+  /// Ends the connection, because of what came or did not come on it.
+  void Drop(RedisTrouble trouble);
+
+  /// Tells the events that this server is used, unless that is what they were told last.
+  void TellUsed();
+  /// Another number for each connection of any server of this tier; 0 while link() is null.
+  std::uint64_t session() const noexcept { return ready_ ? session_ : 0; }
 
  private:
   struct WriteSink final : RedisWaiter {
     explicit WriteSink(RedisNode& owner) noexcept : node(owner) {}
-    void OnReply(const redis::Reply& reply) override;
+    void OnReply(const redis::Reply& reply) override { node.OnWriteReply(reply); }
     void OnLost() override {}
     RedisNode& node;
   };
@@ -72,6 +80,7 @@ class RedisNode final : public rt::Mortal, private RedisLinkEvents {
   void Connect();
   void Rest(RedisTrouble trouble);
   void Leave(RedisTrouble trouble);
+  void Tell(RedisTrouble trouble);
 
   const RedisContext& context_;
   const redis::Url& login_;
@@ -82,6 +91,7 @@ class RedisNode final : public rt::Mortal, private RedisLinkEvents {
   RedisNodeEvents& events_;
   std::unique_ptr<net::Subscription> addresses_;
   std::size_t next_address_ = 0;
+  std::uint64_t session_ = 0;
   RedisLink* link_ = nullptr;  ///< buries itself
   RedisBreaker breaker_;
   WriteSink write_sink_{*this};

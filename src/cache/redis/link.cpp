@@ -1,6 +1,7 @@
-#include "cache/redis_link.hpp"
+#include "cache/redis/link.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "penstock/base/assert.hpp"
 #include "penstock/cache/envelope.hpp"
@@ -33,6 +34,7 @@ RedisLink::RedisLink(rt::Worker& worker, const RedisOptions& options, const redi
 RedisLink::~RedisLink() = default;
 
 void RedisLink::Connect(const rt::Address& address, std::string_view server_name) {
+  PENSTOCK_ASSERT(!login_.tls || options_.tls != nullptr);  // else the password would leave in the clear
   worker_.Arm(timer_, options_.connect_timeout);
   transport_.Connect(address, rt::ConnectOptions{}, login_.tls ? options_.tls : nullptr, server_name);
 }
@@ -92,8 +94,9 @@ void RedisLink::OnData(std::string_view bytes) {
   redis::Reply reply;
   redis::ReplyReader::Step step = redis::ReplyReader::Step::kMore;
   while ((step = reader_.Next(reply)) == redis::ReplyReader::Step::kReply) {
-    if (first_ == next_) return Fail(RedisTrouble::kGarbage);  // nobody asked
-    RedisWaiter* const waiter = At(first_++).waiter;
+    const bool asked = first_ != next_;
+    if (!asked && pushes_ == nullptr) return Fail(RedisTrouble::kGarbage);
+    RedisWaiter* const waiter = asked ? At(first_++).waiter : pushes_;
     if (waiter != nullptr) waiter->OnReply(reply);
     if (state_ == State::kGone) return;
   }
@@ -154,6 +157,7 @@ void RedisLink::TellWaiters() {
     RedisWaiter* const waiter = At(first_++).waiter;
     if (waiter != nullptr) waiter->OnLost();
   }
+  if (pushes_ != nullptr) std::exchange(pushes_, nullptr)->OnLost();
 }
 
 }  // namespace penstock::cache

@@ -1,4 +1,4 @@
-#include "cache/redis_topology.hpp"
+#include "cache/redis/topology.hpp"
 
 #include <algorithm>
 #include <charconv>
@@ -22,10 +22,14 @@ std::uint16_t PortOf(const redis::Reply& reply) noexcept {
 
 }  // namespace
 
-RedisTopology::RedisTopology(const RedisContext& context)
-    : context_(context), timer_(this, [](void* self) { static_cast<RedisTopology*>(self)->Ask(); }) {
+RedisTopology::RedisTopology(const RedisContext& context, RedisReach reach, RedisTopologyEvents& events)
+    : context_(context),
+      events_(events),
+      asks_(context.options.mode == RedisMode::kSentinel ||
+            (context.options.mode == RedisMode::kCluster && reach == RedisReach::kEveryKey)),
+      timer_(this, [](void* self) { static_cast<RedisTopology*>(self)->Ask(); }) {
   const RedisOptions& options = context_.options;
-  if (options.mode == RedisMode::kCluster) slots_.resize(redis::kSlots);
+  if (asks_ && options.mode == RedisMode::kCluster) slots_.resize(redis::kSlots);
   for (const redis::Url& url : options.urls) {
     if (options.mode == RedisMode::kSentinel) {
       sentinels_.push_back(new RedisNode(context_, url, 0, url.host, url.port, *this));
@@ -38,7 +42,10 @@ RedisTopology::RedisTopology(const RedisContext& context)
   seeds_ = nodes_.size();
 }
 
-RedisTopology::~RedisTopology() {
+RedisTopology::~RedisTopology() { Close(); }
+
+void RedisTopology::Close() {
+  timer_.Cancel();
   // Waiters are told while the servers go, and may ask for more: there is none any more.
   slots_.clear();
   for (RedisNode* node : std::exchange(nodes_, {})) node->Retire();
@@ -61,9 +68,7 @@ RedisNode* RedisTopology::FindOrAdd(std::string_view host, std::uint16_t port) {
 RedisNode* RedisTopology::NodeFor(std::string_view key) noexcept {
   if (!slots_.empty()) {
     if (RedisNode* node = slots_[redis::KeySlot(key)]; node != nullptr) return node;
-    for (RedisNode* node : nodes_) {
-      if (node->link() != nullptr) return node;  // it will say where
-    }
+    if (RedisNode* node = AnyServer(); node != nullptr) return node;  // it will say where
   }
   return nodes_.empty() ? nullptr : nodes_.front();
 }
@@ -75,14 +80,20 @@ RedisNode* RedisTopology::Follow(const redis::Reply& error, RedisNode& from) {
   RedisNode* const node = FindOrAdd(host, redirect->port);
   if (error.error() == redis::ErrorKind::kMoved) {
     slots_[redirect->slot] = node;
-    known_ = false;
-    AskSoon();  // where one slot went, others did
+    Doubt();  // where one slot went, others did
+    events_.OnServersChanged();
   }
   return node;
 }
 
-bool RedisTopology::ready() noexcept {
-  return std::any_of(nodes_.begin(), nodes_.end(), [](RedisNode* node) { return node->link() != nullptr; });
+RedisNode* RedisTopology::AnyServer() noexcept {
+  const auto found =
+      std::find_if(nodes_.begin(), nodes_.end(), [](RedisNode* node) { return node->link() != nullptr; });
+  return found == nodes_.end() ? nullptr : *found;
+}
+
+void RedisTopology::TellUsed() {
+  for (RedisNode* node : nodes_) node->TellUsed();
 }
 
 std::size_t RedisTopology::in_flight() const noexcept {
@@ -91,15 +102,20 @@ std::size_t RedisTopology::in_flight() const noexcept {
   return sum;
 }
 
-void RedisTopology::OnNodeReady(RedisNode&) {
-  if (context_.options.mode != RedisMode::kSingle && !known_) Ask();
+bool RedisTopology::IsSentinel(const RedisNode& node) const noexcept {
+  return std::find(sentinels_.begin(), sentinels_.end(), &node) != sentinels_.end();
+}
+
+void RedisTopology::OnNodeReady(RedisNode& node) {
+  if (!known_) Ask();
+  if (IsSentinel(node)) return node.TellUsed();
+  events_.OnServersChanged();
 }
 
 void RedisTopology::OnNodeDown(RedisNode& node) {
-  if (context_.options.mode == RedisMode::kSingle) return;
-  if (std::find(sentinels_.begin(), sentinels_.end(), &node) != sentinels_.end()) return;
-  known_ = false;
-  AskSoon();
+  if (IsSentinel(node)) return;
+  Doubt();
+  events_.OnServersChanged();
 }
 
 void RedisTopology::OnWriteError(RedisNode& node, const redis::Reply& error) {
@@ -107,23 +123,20 @@ void RedisTopology::OnWriteError(RedisNode& node, const redis::Reply& error) {
     case redis::ErrorKind::kMoved:
       Follow(error, node);  // for the next one; this write is dropped
       break;
-    case redis::ErrorKind::kReadOnly:
-      known_ = false;  // a master no more
-      AskSoon();
-      break;
+    case redis::ErrorKind::kReadOnly: Doubt(); break;  // a master no more
     default: break;
   }
 }
 
-void RedisTopology::AskSoon() {
-  if (context_.options.mode != RedisMode::kSingle && !timer_.armed()) {
-    context_.worker.Arm(timer_, context_.options.timeout);
-  }
+void RedisTopology::Doubt() {
+  if (!asks_) return;
+  known_ = false;
+  if (!timer_.armed()) context_.worker.Arm(timer_, context_.options.timeout);
 }
 
 void RedisTopology::Ask() {
   const bool sentinel = context_.options.mode == RedisMode::kSentinel;
-  if (asked_ != nullptr || known_) return;
+  if (!asks_ || asked_ != nullptr || known_) return;
   for (RedisNode* node : sentinel ? sentinels_ : nodes_) {
     RedisLink* const link = node->link();
     if (link == nullptr || link->full()) continue;
@@ -149,6 +162,7 @@ void RedisTopology::OnAnswer(const redis::Reply& reply) {
   } else {
     known_ = ReadSlots(reply, from);
     RetireUnused();
+    events_.OnServersChanged();
   }
 }
 

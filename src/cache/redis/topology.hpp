@@ -4,10 +4,23 @@
 #include <string_view>
 #include <vector>
 
-#include "cache/redis_node.hpp"
+#include "cache/redis/node.hpp"
 #include "penstock/redis/key_slot.hpp"
 
 namespace penstock::cache {
+
+/// What a topology tells who uses it.
+class RedisTopologyEvents {
+ public:
+  /// A data server was connected or lost, or other servers have the keys.
+  virtual void OnServersChanged() = 0;
+
+ protected:
+  ~RedisTopologyEvents() = default;
+};
+
+/// Whom of a cluster to connect: all whose keys are wanted, or only the configured nodes, as any of them will do.
+enum class RedisReach : std::uint8_t { kEveryKey, kAnyServer };
 
 /// Owned by one Worker. Which server has which key: one server, the master that sentinels name, or the slots of a
 /// cluster.
@@ -15,7 +28,8 @@ class RedisTopology final : private RedisNodeEvents {
  public:
   static constexpr std::size_t kNodesMax = 256;  ///< of a cluster; keys of further ones are misses
 
-  explicit RedisTopology(const RedisContext& context);
+  /// Tells nothing from inside the constructor.
+  RedisTopology(const RedisContext& context, RedisReach reach, RedisTopologyEvents& events);
   ~RedisTopology();
   RedisTopology(const RedisTopology&) = delete;
   RedisTopology& operator=(const RedisTopology&) = delete;
@@ -25,7 +39,17 @@ class RedisTopology final : private RedisNodeEvents {
   /// Where `from` sent us by MOVED or ASK, which is remembered for MOVED. Null: not in a cluster, or not to be had.
   RedisNode* Follow(const redis::Reply& error, RedisNode& from);
 
-  bool ready() noexcept;
+  /// Retires every server, for good. Waiters are told from inside this call.
+  void Close();
+  /// The events are told of every connected data server that it is used.
+  void TellUsed();
+  /// The sentinels may know a newer master, the cluster newer owners of slots.
+  void Doubt();
+
+  /// A connected data server, or null.
+  RedisNode* AnyServer() noexcept;
+  bool redirects() const noexcept { return !slots_.empty(); }  ///< MOVED and ASK are to be expected
+  bool ready() noexcept { return AnyServer() != nullptr; }
   std::size_t in_flight() const noexcept;
   RedisStats& stats() noexcept { return context_.stats; }
   const RedisOptions& options() const noexcept { return context_.options; }
@@ -43,18 +67,20 @@ class RedisTopology final : private RedisNodeEvents {
   void OnNodeReady(RedisNode& node) override;
   void OnNodeDown(RedisNode& node) override;
   void OnWriteError(RedisNode& node, const redis::Reply& error) override;
+  bool IsSentinel(const RedisNode& node) const noexcept;
   RedisNode& Add(std::string_view host, std::uint16_t port, std::uint32_t database);
   RedisNode* FindOrAdd(std::string_view host, std::uint16_t port);
   /// Asks a ready server, unless a question is under way.
   void Ask();
-  void AskSoon();
   void OnAnswer(const redis::Reply& reply);
   bool ReadSlots(const redis::Reply& reply, RedisNode& from);
   bool ReadSlotRange(const redis::Reply& range, RedisNode& from);
   void ReadMaster(const redis::Reply& reply);
   void RetireUnused();
 
-  RedisContext context_;
+  const RedisContext context_;
+  RedisTopologyEvents& events_;
+  const bool asks_;                ///< which servers there are
   std::vector<RedisNode*> nodes_;  ///< data nodes; each buries itself when retired
   std::vector<RedisNode*> sentinels_;
   std::size_t seeds_ = 0;          ///< the first so many nodes are configured: never retired

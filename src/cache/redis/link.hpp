@@ -5,14 +5,14 @@
 #include <string_view>
 #include <vector>
 
-#include "penstock/cache/redis_tier.hpp"
+#include "penstock/cache/redis_options.hpp"
 #include "penstock/net/transport.hpp"
 #include "penstock/redis/reply_reader.hpp"
 #include "penstock/rt/worker.hpp"
 
 namespace penstock::cache {
 
-/// Who waits for a reply. Told once, one of the two.
+/// Who waits for a reply. Told once, one of the two. (Who takes pushes: each, then that it is lost.)
 class RedisWaiter {
  public:
   virtual void OnReply(const redis::Reply& reply) = 0;  ///< borrowed
@@ -52,6 +52,10 @@ class RedisLink final : public rt::Mortal, public rt::Flushable, private net::Tr
   Chain& out() noexcept { return transport_.out(); }
   /// A command was appended; its reply is `waiter`'s, or nobody's. Returns its number, for Forget().
   std::uint64_t Expect(RedisWaiter* waiter);
+  /// From now on what comes is `pushes`', once the replies that are due have come. A command may be appended without
+  /// Expect(), then Send(): its reply is a push as well. Nothing tells when none comes.
+  void Listen(RedisWaiter& pushes) noexcept { pushes_ = &pushes; }
+  void Send() { worker_.FlushLater(*this); }
   /// The waiter goes: its reply will be nobody's.
   void Forget(std::uint64_t number) noexcept;
 
@@ -72,7 +76,6 @@ class RedisLink final : public rt::Mortal, public rt::Flushable, private net::Tr
     void OnReply(const redis::Reply& reply) override { link.OnGreeting(reply); }
     void OnLost() override {}
     RedisLink& link;
-    unsigned left = 0;
   };
 
   void OnOpen() override;
@@ -82,7 +85,6 @@ class RedisLink final : public rt::Mortal, public rt::Flushable, private net::Tr
   void OnFailed(const Error& error) override;
   void OnTimer();
   void OnGreeting(const redis::Reply& reply);
-  void ArmForFirst();
   void Grow();
   Call& At(std::uint64_t number) noexcept { return calls_[number & (calls_.size() - 1)]; }
   /// Closes and tells the owner, then the waiters.
@@ -98,6 +100,7 @@ class RedisLink final : public rt::Mortal, public rt::Flushable, private net::Tr
   net::Transport transport_;
   redis::ReplyReader reader_;
   Greeting greeting_;
+  RedisWaiter* pushes_ = nullptr;
   rt::Timer timer_;
   State state_ = State::kConnecting;
   std::vector<Call> calls_;  ///< a ring, its size a power of two; command number n is at n modulo the size
