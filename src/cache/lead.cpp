@@ -16,6 +16,7 @@ void Lead::OnAttempt() {
   usage_ = {};
   size_ = 0;
   dropped_ = complete_ = fit_ = false;
+  answer_ = true;
   finish_reasons_ = 0;
   control_ = {};
 }
@@ -54,14 +55,17 @@ void Lead::Commit(std::optional<std::uint64_t> length) {
   open_ = true;
   if (control_.no_store) {
     Land(Landing::kAlone);
+  } else if (!answer_) {
+    Land(Landing::kFailed);
   } else if (!dropped_) {
     flight_->Open(form_, length);
   }
 }
 
-void Lead::OnComplete(bool fit, std::uint8_t finish_reasons) {
+void Lead::OnComplete(bool fit, std::uint8_t finish_reasons, bool answer) {
   complete_ = true;
   fit_ = fit;
+  answer_ = answer;
   finish_reasons_ = finish_reasons;
 }
 

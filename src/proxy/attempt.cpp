@@ -118,8 +118,12 @@ void Attempt::OnHead(http::HeadPtr head) {
   }
   const bool events = HasMediaType(*head, "text/event-stream");
   if (context_.cache.lead.has_value()) {
-    context_.cache.lead->OnHead(events && !aggregate_ ? cache::Form::kEvents : cache::Form::kWhole,
-                                CacheControlOf(*head));
+    const bool wanted_events = context_.request->stream && llm::CanStream(context_.request->family);
+    const bool gives_events = events && !aggregate_;
+    cache::CacheControl control = CacheControlOf(*head);
+    // In another form than was asked for it is relayed, and no more than that (FAULTS U-16).
+    if (gives_events != wanted_events) control.no_store = true;
+    context_.cache.lead->OnHead(gives_events ? cache::Form::kEvents : cache::Form::kWhole, control);
   }
   answer_.Hold(std::move(head));
   if (events && aggregate_) {

@@ -56,7 +56,10 @@ RelayStep PlainRelay::OnEnd() {
   if (all.has_value()) {
     const llm::AnswerSummary summary = llm::ReadAnswer(context_.family(), *all, context_.worker.json);
     context_.record.usage = summary.usage;
-    if (context_.cache.lead.has_value()) context_.cache.lead->OnComplete(summary.storable(), summary.finish_reasons);
+    if (context_.cache.lead.has_value()) {
+      context_.cache.lead->OnComplete(summary.storable(), summary.finish_reasons,
+                                      summary.well_formed && !summary.error);
+    }
   } else {
     context_.record.usage = llm::ReadUsageAtEnd(tail_, context_.worker.json);
   }

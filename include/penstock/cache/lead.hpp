@@ -43,8 +43,9 @@ class Lead {
   /// Not comments: they are for whoever waits, not part of the answer.
   void OnEvent(const llm::SseEvent& event, const llm::Sighting& sighting);
   void Commit(std::optional<std::uint64_t> length);
-  /// The answer is complete: `finish_reasons` as the tap or the document has them.
-  void OnComplete(bool fit, std::uint8_t finish_reasons);
+  /// The answer is complete: `finish_reasons` as the tap or the document has them. Not an `answer`: an error with 200,
+  /// or no document; unless it is committed by then, nobody but the leader gets it (FAULTS K-14).
+  void OnComplete(bool fit, std::uint8_t finish_reasons, bool answer = true);
 
   /// All of it, unless it grew too large: then nothing.
   std::optional<std::string_view> Taken() const noexcept;
@@ -74,6 +75,7 @@ class Lead {
   bool open_ = false;
   bool complete_ = false;
   bool fit_ = false;
+  bool answer_ = true;
   std::uint8_t finish_reasons_ = 0;
   bool landed_ = false;
 };

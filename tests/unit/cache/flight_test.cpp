@@ -226,6 +226,19 @@ TEST_F(Flights, AnAnswerThatMayNotBeStoredIsNotShared) {
   EXPECT_EQ(lead->Judged(), Verdict::kNoStore);
 }
 
+TEST_F(Flights, K_14_AnErrorWith200IsTheLeadersAlone) {
+  const auto lead = Begin();
+  const auto reader = Join(two);
+  lead->OnAttempt();
+  lead->OnHead(Form::kWhole, {});
+  lead->OnBytes(R"({"error":{}})");
+  lead->OnComplete(false, 0, false);
+  lead->Commit(12);
+  EXPECT_EQ(reader->follower.Look().landing, Landing::kFailed);
+  EXPECT_FALSE(reader->follower.Look().open);
+  EXPECT_TRUE(table.Join(DigestOf("q")).leader);
+}
+
 TEST_F(Flights, K_18_WhatIsUnderWayWhenItsKeyIsPurgedIsNotKept) {
   const auto lead = Begin();
   table.Forbid(DigestOf("q"));
