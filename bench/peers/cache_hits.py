@@ -95,32 +95,40 @@ def measure_work(fleet, work, args):
                     work.answer_bytes = sizes[name]
                     recorded = perf_file(args, work) if name == "penstock" and turn == 0 else None
                     results.setdefault(name, []).append(run_once(fleet, program, work, args.requests, asked, recorded))
-            if received(sim) != before:
-                raise BenchError(f"{work.name}: {received(sim) - before} requests reached the backend: these are not hits alone")
+            missed = received(sim) - before
+            if missed:
+                raise BenchError(f"{work.name}: {missed} requests reached the backend: these are not hits alone")
         finally:
             fleet.stop_all()
     return results
 
 
-def verdict(work, rows, results):
+def compare(results):
+    """summary() with penstock's ratio to nginx as well."""
+    rows = summary(results, REFERENCE)
+    if "penstock" in rows and "nginx" in rows:
+        rows["penstock"]["ratio_to_nginx"] = statistics.median(
+            mine["us"] / theirs["us"] for mine, theirs in zip(results["penstock"], results["nginx"]))
+    return rows
+
+
+def verdict(work, row):
     """What penstock's row reaches of the ratio to the floor and of being below nginx."""
-    mine, found = rows["penstock"], []
-    if work.limit and "ratio" in mine:
-        found.append(f"{work.limit} x floor {'reached' if mine['ratio'] <= work.limit and not mine['errors'] else 'missed'}")
-    if "nginx" in results and not work.streamed:
-        mine["ratio_to_nginx"] = statistics.median(
-            own["us"] / theirs["us"] for own, theirs in zip(results["penstock"], results["nginx"]))
-        found.append(f"below nginx {'reached' if mine['ratio_to_nginx'] < 1 and not mine['errors'] else 'missed'}")
+    found = []
+    if work.limit and "ratio" in row:
+        found.append(f"{work.limit} x floor {'reached' if row['ratio'] <= work.limit and not row['errors'] else 'missed'}")
+    if "ratio_to_nginx" in row:
+        found.append(f"below nginx {'reached' if row['ratio_to_nginx'] < 1 and not row['errors'] else 'missed'}")
     return ", ".join(found)
 
 
-def print_rows(work, rows, results):
+def print_rows(work, rows):
     for name in NAMES:
         row = rows.get(name)
         if row is None:
             continue
         ratio = f"{row['ratio']:.2f}" if "ratio" in row else ""
-        reached = verdict(work, rows, results) if name == "penstock" else ""
+        reached = verdict(work, row) if name == "penstock" else ""
         print(f"| {work.name} | {name} | {row['us']:.2f} | {ratio} | {reached} | {row['rate']:.0f} | {row['bytes']:.0f} | "
               f"{row['busy']:.0f} % | {row['busy_other']:.0f} % | {row['errors']} |", flush=True)
 
@@ -133,8 +141,7 @@ def run(fleet, args, wanted):
           "| the other | errors |\n|---|---|---|---|---|---|---|---|---|---|")
     found = {}
     for work in chosen:
-        results = measure_work(fleet, work, args)
-        found[work.name] = summary(results, REFERENCE)
-        print_rows(work, found[work.name], results)
+        found[work.name] = compare(measure_work(fleet, work, args))
+        print_rows(work, found[work.name])
     print()
     return found

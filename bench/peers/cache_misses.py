@@ -21,6 +21,7 @@ class Way:
     def __init__(self, name, header, says, enabled=True, kept=False):
         self.name, self.says, self.enabled, self.kept = name, says, enabled, kept
         self.headers = [header] if header else []
+        self.options = ["-H", header] if header else []  # h2load's
 
 
 WAYS = [Way("caching off", None, "bypass", enabled=False), Way("bypass", "x-penstock-cache: bypass", "bypass"),
@@ -68,14 +69,12 @@ def measure_work(fleet, work, args, requests):
             body_files[way].write_text(request_body(MODEL, False, temperature=0, seed=number))
             check(fleet, programs[way.enabled], work, way, body_files[way])
             measure.h2load(programs[way.enabled].port, fleet.other, work.downstream, work.connections, work.streams,
-                           max(requests // 5, work.connections * work.streams), body_files[way],
-                           [word for header in way.headers for word in ("-H", header)])
+                           max(requests // 5, work.connections * work.streams), body_files[way], way.options)
         before = received(sim)
         for turn in range(args.rounds):
             for way in WAYS:
                 recorded = perf_file(args, work) if way.kept and turn == 0 else None
-                results[way.name].append(run_once(fleet, programs[way.enabled], work, requests, body_files[way], recorded,
-                                                  [word for header in way.headers for word in ("-H", header)]))
+                results[way.name].append(run_once(fleet, programs[way.enabled], work, requests, body_files[way], recorded, way.options))
         if received(sim) - before != args.rounds * len(WAYS) * requests:
             raise BenchError(f"{work.name}: not every request reached the backend")
     finally:
@@ -84,7 +83,7 @@ def measure_work(fleet, work, args, requests):
 
 
 def run(fleet, args, wanted):
-    chosen = [work for work in WORK if wanted(work.name)]
+    chosen = [work for work in WORK if wanted(work.name) and "penstock" in args.programs]
     if not chosen:
         return {}
     print("| work | way | CPU us per request | more than bypass, us | ratio to bypass | requests/s | its core busy | the other | errors |"

@@ -64,7 +64,7 @@ def perf_file(args, work):
     if not args.perf:
         return None
     Path(args.perf).mkdir(parents=True, exist_ok=True)
-    return Path(args.perf) / (work.name.replace(" ", "-").replace("->", "-") + ("-sse" if work.streamed else "") + ".perf")
+    return Path(args.perf) / (work.name.replace(",", "").replace(" ", "-").replace("->", "-") + ("-sse" if work.streamed else "") + ".perf")
 
 
 def run_once(fleet, program, work, requests, body_file, perf_file=None, options=()):
