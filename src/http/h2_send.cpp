@@ -46,6 +46,7 @@ std::uint8_t IndexingFlag(HeaderId id) noexcept {
   switch (id) {
     case HeaderId::kXRequestId:
     case HeaderId::kRequestId:
+    case HeaderId::kServerTiming:
     case HeaderId::kTraceparent:
     case HeaderId::kXForwardedFor: return NGHTTP2_NV_FLAG_NO_INDEX;
     default: return NGHTTP2_NV_FLAG_NONE;

@@ -161,7 +161,7 @@ void Answer::AddOwnFields(http::Head& head) {
   const RequestRecord& record = context_.record;
   head.Add("x-request-id", record.id(), http::HeaderId::kXRequestId);
   if (context_.family() == llm::Family::kMessages) head.Add("request-id", record.id(), http::HeaderId::kRequestId);
-  if (context_.model != nullptr) head.Add("x-penstock-model", context_.model->name);
+  if (context_.model != nullptr) head.Add("x-penstock-model", context_.model->name, http::HeaderId::kXPenstockModel);
   if (const std::string_view cache = CacheStatusName(context_.cache.status); !cache.empty())
     head.Add("x-penstock-cache", cache, http::HeaderId::kXPenstockCache);
   // We did already, or know better: SDKs would ask again after any 5xx.
@@ -171,7 +171,7 @@ void Answer::AddOwnFields(http::Head& head) {
   const Duration upstream = record.upstream_time + std::max(running, Duration{});
   const Duration total = context_.worker.worker.ReadClock() - record.began;
   ServerTiming timing(total - upstream, upstream);
-  head.Add("server-timing", timing.view());
+  head.Add("server-timing", timing.view(), http::HeaderId::kServerTiming);
   if (context_.view == nullptr || !context_.snapshot().config.server.expose_upstream) return;
   if (record.endpoint != nullptr) {
     head.Add("x-penstock-endpoint", record.endpoint->name());

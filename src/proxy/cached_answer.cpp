@@ -51,7 +51,7 @@ void CommitShared(RequestContext& context, Answer& answer, cache::Form form, std
   head->Add("content-type", form == cache::Form::kEvents ? kEventsType : kWholeType, http::HeaderId::kContentType);
   // The answer is this tenant's alone, and this gateway keeps it already (FAULTS K-12).
   head->Add("cache-control", "private, no-store", http::HeaderId::kCacheControl);
-  head->Add("vary", "Authorization");
+  head->Add("vary", "Authorization", http::HeaderId::kVary);
   if (age.has_value()) {
     const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(*age).count();
     head->Add("age", Decimal(static_cast<std::uint64_t>(std::max<std::int64_t>(seconds, 0))).view(),

@@ -13,7 +13,7 @@ using http::HeaderId;
 bool IsOfUpstreamOnly(std::string_view name) noexcept {
   switch (name.front()) {
     case 'a': return name.starts_with("access-control-") || name == "alt-svc";
-    case 's': return name == "server-timing" || name == "strict-transport-security";
+    case 's': return name == "strict-transport-security";
     case 'v': return name == "via";
     case 'x': return name.starts_with("x-penstock-") || name == "x-should-retry";
     case 'p': return name.starts_with("proxy-");
@@ -33,6 +33,9 @@ void CopyResponseFields(const http::Head& from, http::Head& to) {
     switch (field.id) {
       case HeaderId::kConnection:
       case HeaderId::kServer:  // what runs behind is nobody's business (server.expose_upstream)
+      case HeaderId::kServerTiming:
+      case HeaderId::kXPenstockCache:  // an upstream may be a gateway of our kind
+      case HeaderId::kXPenstockModel:
       case HeaderId::kKeepAlive:
       case HeaderId::kProxyConnection:
       case HeaderId::kTransferEncoding:
