@@ -30,8 +30,8 @@ def highest_rate(fleet, port, body_file):
     return max(rates[1:])  # the first one warms up
 
 
-def percentiles(fleet, port, rate, body_file):
-    """One run at `rate`: ({quantile: ms}, errors). The time in which connections are still opened is left out."""
+def times(fleet, port, rate, body_file):
+    """One run at `rate`: (ms of each request, errors). The time in which connections are still opened is left out."""
     log = fleet.folder / "h2load.log"
     log.unlink(missing_ok=True)
     per_connection = max(1, round(rate / CONNECTIONS))
@@ -39,8 +39,12 @@ def percentiles(fleet, port, rate, body_file):
                           ["--rps", per_connection, "-r", 1, "--rate-period", f"{RAMP_MS}ms", f"--log-file={log}"])
     lines = [tuple(map(int, line.split("\t")[:3])) for line in log.read_text().splitlines()]
     begin = min(start for start, _, _ in lines) + 2 * CONNECTIONS * RAMP_MS * 1000
-    took = [micros / 1000 for start, _, micros in lines if start >= begin]
-    return {name: measure.quantile(took, q) for name, q in QUANTILES.items()}, load.errors
+    return [micros / 1000 for start, _, micros in lines if start >= begin], load.errors
+
+
+def percentiles(fleet, port, rate, body_file):
+    took, errors = times(fleet, port, rate, body_file)
+    return {name: measure.quantile(took, q) for name, q in QUANTILES.items()}, errors
 
 
 def run(fleet, args):

@@ -212,6 +212,10 @@ class Fleet:
         argv = [self.bin / "penstock-sim", "--listen", f"127.0.0.1:{port}", *options]
         return self._add(Program("penstock-sim", argv, port, self.other, self.folder)).wait_ready()
 
+    def launch(self, name, argv, port):
+        """A program under test that is started in a way of its own."""
+        return self._add(Program(name, argv, port, self.under_test, self.folder)).wait_ready()
+
     def start(self, name, backend, upstream, model, downstream="h2", streamed=False, tls=None, wait=True):
         """upstream and downstream: "h1" or "h2". None where the program cannot do it."""
         if name == "nginx" and upstream == "h2":
@@ -222,7 +226,7 @@ class Fleet:
         program = self._add(starter(free_port(), backend.port, upstream, model, downstream, streamed, tls))
         return program.wait_ready() if wait else program
 
-    def _write(self, name, text):
+    def write(self, name, text):
         path = self.folder / name
         path.write_text(text)
         return path
@@ -230,7 +234,7 @@ class Fleet:
     def _penstock(self, port, backend, upstream, model, _downstream, _streamed, tls):
         admin = free_port()
         tls_line = f'      tls: {{certificate: "{tls[0]}", private_key: "{tls[1]}"}}' if tls else ""
-        config = self._write("penstock.yaml", PENSTOCK_CONFIG.format(
+        config = self.write("penstock.yaml", PENSTOCK_CONFIG.format(
             port=port, admin=admin, backend=backend, model=model, tls=tls_line,
             protocol="h2" if upstream == "h2" else "http1"))
         return Program("penstock", [self.bin / "penstock", "serve", "--config", config], port, self.under_test, self.folder)
@@ -238,17 +242,17 @@ class Fleet:
     def _haproxy(self, port, backend, upstream, _model, _downstream, streamed, _tls):
         # Without it HAProxy marks what it sends by MSG_MORE over HTTP/1.1, and the kernel may keep an event for 200 ms.
         no_delay = "  option http-no-delay\n" if streamed else ""
-        config = self._write("haproxy.cfg", HAPROXY_CONFIG.format(
+        config = self.write("haproxy.cfg", HAPROXY_CONFIG.format(
             port=port, backend=backend, no_delay=no_delay, protocol=" proto h2" if upstream == "h2" else ""))
         return Program("haproxy", ["haproxy", "-db", "-f", config], port, self.under_test, self.folder)
 
     def _nghttpx(self, port, backend, upstream, *_):
-        config = self._write("nghttpx.conf", NGHTTPX_CONFIG.format(
+        config = self.write("nghttpx.conf", NGHTTPX_CONFIG.format(
             port=port, backend=backend, folder=self.folder, protocol="h2" if upstream == "h2" else "http/1.1"))
         return Program("nghttpx", ["nghttpx", f"--conf={config}"], port, self.under_test, self.folder)
 
     def _nginx(self, port, backend, _upstream, _model, downstream, streamed, _tls):
-        config = self._write("nginx.conf", NGINX_CONFIG.format(
+        config = self.write("nginx.conf", NGINX_CONFIG.format(
             port=port, backend=backend, folder=self.folder, listen=" http2" if downstream == "h2" else "",
             buffering="off" if streamed else "on"))
         return Program("nginx", ["nginx", "-c", config, "-e", self.folder / "nginx.log"], port, self.under_test, self.folder)

@@ -19,7 +19,8 @@ import measure
 from programs import PEERS, BenchError, Fleet
 
 ROOT = Path(__file__).resolve().parents[2]
-COMMANDS = {"peers": "throughput", "stream": "throughput", "latency": "latency", "memory": "memory", "cancel": "cancel"}
+COMMANDS = {"peers": "throughput", "stream": "throughput", "latency": "latency", "memory": "memory", "cancel": "cancel",
+            "cache": "cache"}
 
 
 def parse():
@@ -28,9 +29,9 @@ def parse():
     parser.add_argument("--build-dir", default=ROOT / "build/release", help="its bin/ has penstock and penstock-sim")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--requests", type=int, help="per program and round; stream: SSE requests of 100 events")
-    parser.add_argument("--rate", type=int, help="latency: requests per second; otherwise half of the highest that penstock answers")
+    parser.add_argument("--rate", type=int, help="latency, cache: requests per second; otherwise half of the highest that penstock answers, 10000")
     parser.add_argument("--only", action="append", help="rows whose name contains this; may be repeated")
-    parser.add_argument("--programs", default=",".join(PEERS), help="comma separated")
+    parser.add_argument("--programs", default=",".join((*PEERS, "floor")), help="comma separated")
     parser.add_argument("--perf", metavar="FOLDER", help="record penstock's first round of each row by perf, for perf report")
     parser.add_argument("--json", default=ROOT / "build/bench/peers.json")
     args = parser.parse_args()

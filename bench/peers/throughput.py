@@ -28,6 +28,8 @@ class Work:
         self.connections, self.streams, self.streamed = connections, streams, streamed
         self.limit = limit  # the ratio to reach
         self.model = f"sim:0:{EVENTS}:{EVENT_GAP_US}" if streamed else f"sim-bytes:{ANSWER_BYTES}"
+        self.units = EVENTS if streamed else 1  # of one request: what the CPU time is divided by
+        self.answer_bytes = None if streamed else ANSWER_BYTES
 
     @property
     def name(self):
@@ -46,10 +48,10 @@ STREAM_WORK = [Work("h2", "h2", 20, 1, 1.25, True), Work("h2", "h2", 100, 1, 1.2
                Work("h2", "h2", 10, 10, 1.25, True), Work("h1", "h1", 100, 1, 1.25, True)]
 
 
-def request_body(model, streamed, size=BODY_BYTES):
+def request_body(model, streamed, size=BODY_BYTES, **fields):
     """A chat completion of exactly `size` bytes."""
     def text(content):
-        return json.dumps({"model": model, "stream": streamed, "max_tokens": 4096,
+        return json.dumps({"model": model, "stream": streamed, "max_tokens": 4096, **fields,
                            "messages": [{"role": "system", "content": "You answer in one short sentence."},
                                         {"role": "user", "content": content}]})
     sentence = "A penstock carries water from the reservoir down to the turbine. "
@@ -57,13 +59,21 @@ def request_body(model, streamed, size=BODY_BYTES):
     return text((sentence * (room // len(sentence) + 1))[:room])
 
 
-def run_once(fleet, program, work, requests, body_file, perf_file=None):
+def perf_file(args, work):
+    """Where penstock's first round of a row is recorded; None: it is not."""
+    if not args.perf:
+        return None
+    Path(args.perf).mkdir(parents=True, exist_ok=True)
+    return Path(args.perf) / (work.name.replace(" ", "-").replace("->", "-") + ("-sse" if work.streamed else "") + ".perf")
+
+
+def run_once(fleet, program, work, requests, body_file, perf_file=None, options=()):
     perf = None
     if perf_file:
         perf = subprocess.Popen(["perf", "record", "-q", "-e", "cpu-clock", "-F", "2000", "-o", str(perf_file),
                                  "-p", str(program.pid)], stderr=subprocess.DEVNULL)
     cores, before = measure.CoreClock(), measure.cpu_ns(program.pid)
-    load = measure.h2load(program.port, fleet.other, work.downstream, work.connections, work.streams, requests, body_file)
+    load = measure.h2load(program.port, fleet.other, work.downstream, work.connections, work.streams, requests, body_file, options)
     used = measure.cpu_ns(program.pid) - before
     if perf:
         perf.send_signal(2)
@@ -71,10 +81,9 @@ def run_once(fleet, program, work, requests, body_file, perf_file=None):
     if not load.good:
         raise BenchError(f"{program.name}, {work.name}: no request succeeded: {program.log_tail()}")
     errors = load.errors
-    if not work.streamed and load.body_bytes != load.done * ANSWER_BYTES:
+    if work.answer_bytes and load.body_bytes != load.done * work.answer_bytes:
         errors = max(errors, 1)  # an answer was cut or padded
-    units = load.good * (EVENTS if work.streamed else 1)
-    return {"us": used / units / 1000, "rate": load.rate, "errors": errors, "bytes": load.body_bytes / load.good,
+    return {"us": used / (load.good * work.units) / 1000, "rate": load.rate, "errors": errors, "bytes": load.body_bytes / load.good,
             "busy": cores.busy_percent(program.core), "busy_other": cores.busy_percent(fleet.other)}
 
 
@@ -95,26 +104,23 @@ def measure_work(fleet, work, args):
             measure.h2load(program.port, fleet.other, work.downstream, work.connections, work.streams, warm_up, body_file)
         for turn in range(args.rounds):
             for name, program in started.items():
-                perf_file = None
-                if args.perf and name == "penstock" and turn == 0:
-                    Path(args.perf).mkdir(parents=True, exist_ok=True)
-                    perf_file = Path(args.perf) / (work.name.replace(" ", "-").replace("->", "-") + ("-sse" if work.streamed else "") + ".perf")
-                results[name].append(run_once(fleet, program, work, requests, body_file, perf_file))
+                recorded = perf_file(args, work) if name == "penstock" and turn == 0 else None
+                results[name].append(run_once(fleet, program, work, requests, body_file, recorded))
     finally:
         fleet.stop_all()
     return results
 
 
-def summary(results):
+def summary(results, reference=REFERENCE):
     """Medians per program; the ratio is the median of the rounds' ratios."""
     out = {}
-    reference = results.get(REFERENCE)
+    compared = results.get(reference)
     for name, rounds in results.items():
         row = {key: statistics.median(result[key] for result in rounds) for key in ("us", "rate", "bytes", "busy", "busy_other")}
         row["errors"] = sum(result["errors"] for result in rounds)
         row["us_rounds"] = [round(result["us"], 2) for result in rounds]
-        if reference:
-            row["ratio"] = statistics.median(mine["us"] / theirs["us"] for mine, theirs in zip(rounds, reference))
+        if compared:
+            row["ratio"] = statistics.median(mine["us"] / theirs["us"] for mine, theirs in zip(rounds, compared))
         out[name] = row
     return out
 

@@ -44,16 +44,24 @@ void Flight::Land(Landing landing, std::optional<Entry> entry, SharedRefusal ref
   Wake();
 }
 
-void Flight::WhenDeserted(rt::Worker* worker, std::function<void()> deserted) {
+void Flight::Watch(rt::Worker* worker, std::function<void()> changed) {
   const std::lock_guard lock(mutex_);
   leader_worker_ = worker;
-  deserted_ = std::move(deserted);
+  changed_ = std::move(changed);
+}
+
+void Flight::TellLeader() {
+  if (leader_worker_ == nullptr || landing_ != Landing::kUnderWay) return;
+  leader_worker_->Post([flight = shared_from_this()] {
+    const std::function<void()> changed = flight->changed_;  // which may end the watch
+    if (changed != nullptr) changed();
+  });
 }
 
 bool Flight::Board(Follower& follower) {
   const std::lock_guard lock(mutex_);
   if (followers() >= kFollowersMax) return false;
-  followers_.fetch_add(1, std::memory_order_relaxed);
+  if (followers_.fetch_add(1, std::memory_order_relaxed) == 0) TellLeader();
   Side& side = SideOf(follower.worker_);
   follower.round_ = side.round;
   Link(side, follower);
@@ -63,11 +71,7 @@ bool Flight::Board(Follower& follower) {
 void Flight::Leave(Follower& follower) {
   const std::lock_guard lock(mutex_);
   Unlink(SideOf(follower.worker_), follower);
-  const std::size_t left = followers_.fetch_sub(1, std::memory_order_relaxed) - 1;
-  if (left > 0 || leader_worker_ == nullptr || landing_ != Landing::kUnderWay) return;
-  leader_worker_->Post([flight = shared_from_this()] {
-    if (flight->deserted_ != nullptr && flight->followers() == 0) std::exchange(flight->deserted_, nullptr)();
-  });
+  if (followers_.fetch_sub(1, std::memory_order_relaxed) == 1) TellLeader();
 }
 
 Flight::Side& Flight::SideOf(rt::Worker& worker) {

@@ -102,7 +102,7 @@ void Lead::Land(Landing landing, std::optional<Entry> entry, SharedRefusal refus
   landed_ = true;
   if (table_ != nullptr) table_->Remove(key_.digest, *flight_);
   table_ = nullptr;
-  flight_->WhenDeserted(nullptr, {});
+  flight_->Watch(nullptr, {});
   flight_->Land(landing, std::move(entry), std::move(refusal));
 }
 

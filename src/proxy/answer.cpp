@@ -172,9 +172,14 @@ void Answer::AddOwnFields(http::Head& head) {
   const Duration total = context_.worker.worker.ReadClock() - record.began;
   ServerTiming timing(total - upstream, upstream);
   head.Add("server-timing", timing.view());
-  if (context_.view != nullptr && context_.snapshot().config.server.expose_upstream && record.endpoint != nullptr) {
+  if (context_.view == nullptr || !context_.snapshot().config.server.expose_upstream) return;
+  if (record.endpoint != nullptr) {
     head.Add("x-penstock-endpoint", record.endpoint->name());
     head.Add("x-penstock-attempts", Decimal(record.attempts).view());
+  }
+  if (context_.cache.key.has_value()) {
+    const DigestHex key = ToHex(context_.cache.key->digest);  // what a purge by key takes
+    head.Add("x-penstock-cache-key", std::string_view(key.data(), key.size()));
   }
 }
 

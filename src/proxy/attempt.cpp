@@ -315,12 +315,14 @@ std::size_t Attempt::PauseAt() const noexcept {
   return crowded ? kWatermarkCrowded : watermark_;
 }
 
+/// A slow client does not hold up those who follow its call, unless too much would have to wait for it.
+std::size_t Attempt::HeldMax() const noexcept {
+  return context_.cache.followed() ? context_.snapshot().config.cache.max_entry : PauseAt();
+}
+
 void Attempt::Backpressure() {
   if (paused_ || !answer_.committed()) return;
-  const std::size_t backlog = answer_.backlog();
-  if (backlog < PauseAt()) return;
-  // A slow client does not hold up those who follow its call, unless too much would have to wait for it.
-  if (context_.cache.followed() && backlog < context_.snapshot().config.cache.max_entry) return;
+  if (answer_.backlog() < HeldMax()) return;
   paused_ = true;
   stream_.SetPaused(true);
 }
@@ -333,7 +335,14 @@ void Attempt::OnSent() {
     received_ = 0;
     stream_.GrowWindow(watermark_ / 2);
   }
-  if (!paused_ || backlog > PauseAt() / 2) return;
+  if (paused_ && backlog <= HeldMax() / 2) Resume();
+}
+
+void Attempt::OnFollowed() {
+  if (running() && paused_ && answer_.backlog() < HeldMax()) Resume();
+}
+
+void Attempt::Resume() {
   paused_ = false;
   if (streamed_) Await(context_.cluster->route->config->timeouts.idle, "the stream stood still");
   AwaitSilence();

@@ -45,6 +45,8 @@ class Attempt final : public upstream::StreamHandler {
   void Expire(const Error& error);
   /// The client took bytes.
   void OnSent();
+  /// Others want the answer too, at their own pace.
+  void OnFollowed();
   bool running() const noexcept { return stream_.active(); }
   /// Forgets the last try: before the exchange goes back to its pool.
   void Reset();
@@ -67,6 +69,8 @@ class Attempt final : public upstream::StreamHandler {
   void OnTimer();
   std::size_t PauseAt() const noexcept;
   void Backpressure();
+  void Resume();
+  std::size_t HeldMax() const noexcept;
   void CountOutcome();
 
   RequestContext& context_;

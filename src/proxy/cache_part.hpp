@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string_view>
 
@@ -29,8 +30,9 @@ struct CachePart {
   CacheStatus status = CacheStatus::kNone;
   cache::Admission admission;
   std::optional<cache::CacheKey> key;
-  std::optional<cache::Lead> lead;      ///< of the call that this request makes; what is relayed is told to it
-  cache::Follower* follower = nullptr;  ///< while it reads another request's answer
+  std::optional<cache::Lead> lead;          ///< of the call that this request makes; what is relayed is told to it
+  std::function<void()> followers_changed;  ///< the exchange's: the first has come, or the last has left
+  cache::Follower* follower = nullptr;      ///< while it reads another request's answer
 
   /// Others live on this request's upstream call.
   bool followed() const noexcept { return lead.has_value() && lead->followed(); }

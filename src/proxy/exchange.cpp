@@ -51,6 +51,7 @@ Exchange::Exchange(Gateway& gateway, WorkerContext& worker)
       attempt_(context_, answer_),
       deadline_timer_(this, [](void* self) { static_cast<Exchange*>(self)->OnDeadline(); }) {
   context_.deadline_timer = &deadline_timer_;
+  context_.cache.followers_changed = [this] { OnFollowersChanged(); };
 }
 
 void Exchange::Begin(server::ResponseStream& client, http::HeadPtr head, bool body_follows, bool expect_continue,
@@ -173,17 +174,11 @@ void Exchange::End() { Expire(InternalError(ErrorCode::kDraining, "the gateway i
 /// True: the client's part is over, the call goes on for those who follow it.
 bool Exchange::LeaveToFollowers() {
   if (headless_ || !attempt_.running() || !context_.cache.followed()) return false;
-  cache::Flight& flight = context_.cache.lead->flight();
-  flight.WhenDeserted(&context_.worker.worker, [this] {
-    attempt_.Cancel();
-    FinishHeadless();
-  });
-  if (flight.followers() == 0) {  // the last one left in between
-    flight.WhenDeserted(nullptr, {});
-    return false;
-  }
   headless_ = true;
-  if (context_.client == nullptr) return true;
+  if (context_.client == nullptr) {
+    attempt_.OnFollowed();  // it may have waited for the client
+    return true;
+  }
   const Error error = InternalError(ErrorCode::kDeadlineExceeded, "the request's time is over");
   const bool committed = answer_.committed();
   if (committed) {
@@ -193,7 +188,17 @@ bool Exchange::LeaveToFollowers() {
   }
   context_.record.term = RowOf(error).term;
   answer_.Detach(committed);
+  attempt_.OnFollowed();
   return true;
+}
+
+void Exchange::OnFollowersChanged() {
+  if (context_.cache.followed()) {
+    attempt_.OnFollowed();
+  } else if (headless_) {
+    attempt_.Cancel();
+    FinishHeadless();
+  }
 }
 
 void Exchange::FinishHeadless() {

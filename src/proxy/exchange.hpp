@@ -42,6 +42,7 @@ class Exchange final : public rt::Mortal, public server::RequestHandler {
   /// Everything that waits ends: `error` to the client, as long as that is free.
   void Expire(const Error& error);
   bool LeaveToFollowers();
+  void OnFollowersChanged();
   void FinishHeadless();
   void NoteDeparture(server::Departure departure);
   void Account();

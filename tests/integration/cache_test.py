@@ -243,6 +243,17 @@ def data_of(answer):
     return [line[6:] for line in answer.body.decode().splitlines() if line.startswith("data: ")]
 
 
+class Exposed(CacheCase):
+    server = {"expose_upstream": True}
+
+    def test_K_18_one_answer_is_purged_by_its_key(self):
+        key = self.ask(chat("one")).header("x-penstock-cache-key")
+        self.assertRegex(key, "^[0-9a-f]{64}$")
+        self.assertEqual([self.ask(chat(prompt)).cache for prompt in ("one", "two", "two")], ["hit-memory", "miss", "hit-memory"])
+        self.assertEqual(self.purge({"key": key})["removed_from_memory"], 1)
+        self.assertEqual([self.ask(chat(prompt)).cache for prompt in ("one", "two")], ["miss", "hit-memory"])
+
+
 class Tenants(CacheCase):
     auth = {"allow_anonymous": True, "keys": [{"name": "a", "key_sha256": digest("key-a")}, {"name": "b", "key_sha256": digest("key-b")}]}
 

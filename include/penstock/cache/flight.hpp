@@ -60,8 +60,9 @@ class Flight : public std::enable_shared_from_this<Flight> {
   /// The bytes; by the leader, who alone changes them.
   std::string_view bytes() const noexcept { return bytes_; }
   void Land(Landing landing, std::optional<Entry> entry, SharedRefusal refusal);
-  /// On the leader's thread: `deserted` is called there when the last follower has left. Empty: no longer.
-  void WhenDeserted(rt::Worker* worker, std::function<void()> deserted);
+  /// On the leader's thread, where `changed` is called after the first follower has come and after the last has left.
+  /// Null: no longer.
+  void Watch(rt::Worker* worker, std::function<void()> changed);
 
  private:
   friend class Follower;
@@ -79,7 +80,8 @@ class Flight : public std::enable_shared_from_this<Flight> {
   Side& SideOf(rt::Worker& worker);  // the mutex is held
   static void Link(Side& side, Follower& follower) noexcept;
   static void Unlink(Side& side, Follower& follower) noexcept;
-  void Wake();  // the mutex is held
+  void Wake();        // the mutex is held
+  void TellLeader();  // the mutex is held
   void Deliver(rt::Worker& worker);
 
   mutable std::mutex mutex_;
@@ -95,7 +97,7 @@ class Flight : public std::enable_shared_from_this<Flight> {
   std::atomic<std::size_t> followers_{0};
   std::atomic<bool> forbidden_{false};
   rt::Worker* leader_worker_ = nullptr;
-  std::function<void()> deserted_;  // the leader's thread only
+  std::function<void()> changed_;  // the leader's thread only
 };
 
 /// Owned by one Worker. One request that waits for, or follows, another's call. Leaves it when it is destroyed.

@@ -147,6 +147,7 @@ rt::Task<bool> Follow(RequestContext& context, Answer& answer) {
       const cache::FlightTable::Joined joined = flights.Join(part.key->digest);
       if (joined.leader) {
         part.lead.emplace(flights, joined.flight, *part.key, family, LimitsOf(context));
+        joined.flight->Watch(&context.worker.worker, part.followers_changed);
         co_return false;
       }
       if (!follower.Board(joined.flight)) {

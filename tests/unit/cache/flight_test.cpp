@@ -154,29 +154,25 @@ TEST_F(Flights, K_14_ALeaderThatGoesIsToldAsThat) {
   EXPECT_FALSE(table.Join(DigestOf("q")).leader) << "ONE new leader";
 }
 
-TEST_F(Flights, K_14_TheLastFollowerToLeaveEndsACallWithoutClient) {
+TEST_F(Flights, K_14_TheLeaderHearsOfTheFirstToComeAndTheLastToLeave) {
   const auto lead = Begin();
-  auto first = Join(one);
-  auto second = Join(two);
-  bool deserted = false;
-  lead->flight().WhenDeserted(&one, [&deserted] { deserted = true; });
+  int told = 0;
+  lead->flight().Watch(&one, [&told] { ++told; });
+  auto first = Join(two);
+  Turn();
+  EXPECT_EQ(told, 1);
+  auto second = Join(one);
   first.reset();
   Turn();
-  EXPECT_FALSE(deserted);
+  EXPECT_EQ(told, 1);
+  EXPECT_TRUE(lead->followed());
   second.reset();
   Turn();
-  EXPECT_TRUE(deserted);
-}
-
-TEST_F(Flights, K_14_AFollowerThatComesInTimeKeepsTheCallAlive) {
-  const auto lead = Begin();
-  auto first = Join(two);
-  bool deserted = false;
-  lead->flight().WhenDeserted(&one, [&deserted] { deserted = true; });
-  first.reset();
-  const auto second = Join(two);
+  EXPECT_EQ(told, 2);
+  EXPECT_FALSE(lead->followed());
+  lead->Land(Landing::kWhole);
   Turn();
-  EXPECT_FALSE(deserted);
+  EXPECT_EQ(told, 2);
 }
 
 TEST_F(Flights, K_15_AThousandFollowAtMost) {
