@@ -34,13 +34,20 @@ def chunk(text=None, finish=None, **delta):
 
 
 class ByModel(harness.Backend):
-    """HTTP/1.1, one request per connection. `answers`: model -> pieces of bytes. Before each piece of a model that is `held`
-    the test must let it go on; behind the last the connection is closed. None as a piece: the connection is cut there."""
+    """HTTP/1.1, one request per connection. `answers`: model -> bytes, pieces of bytes, or a function (number of the request from 1 on,
+    its JSON) -> those. Before each piece of a model that is `held` the test must let it go on; behind the last the connection is
+    closed, so without a last chunk or the announced length an answer is cut."""
 
     def __init__(self, answers, held=()):
-        self.answers, self.received, self.lock = answers, {}, threading.Lock()
-        self.gates = {model: threading.Semaphore(0) for model in held}
+        self.answers, self.held, self.lock = answers, held, threading.Lock()
+        self.forget()
         super().__init__()
+
+    def forget(self):
+        """Of earlier requests, and what was let."""
+        with self.lock:
+            self.received, self.active, self.peak = {}, {}, {}
+            self.gates = {model: threading.Semaphore(0) for model in self.held}
 
     def serve(self, connection):
         reader = h1_client.Connection.__new__(h1_client.Connection)
@@ -52,22 +59,29 @@ class ByModel(harness.Backend):
             length = next(int(line.split(b":")[1]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:"))
             while len(reader.buffer) < length and reader.receive():
                 pass
-            model = json.loads(reader.buffer)["model"]
+            request = json.loads(reader.buffer)
+            model = request["model"]
             with self.lock:
-                self.received[model] = self.received.get(model, 0) + 1
-            self.play(connection, model)
+                number = self.received[model] = self.received.get(model, 0) + 1
+                self.active[model] = self.active.get(model, 0) + 1
+                self.peak[model] = max(self.peak.get(model, 0), self.active[model])
+            answer = self.answers[model]
+            self.play(connection, model, answer(number, request) if callable(answer) else answer)
 
-    def play(self, connection, model):
-        pieces = self.answers[model]
-        for piece in [pieces] if isinstance(pieces, bytes) else pieces:
-            if model in self.gates and not self.gates[model].acquire(timeout=harness.HANG):
-                return
-            if piece is None:
-                return
+    def play(self, connection, model, pieces):
+        pieces = [pieces] if isinstance(pieces, bytes) else pieces
+        left, gate = len(pieces), self.gates.get(model)
+        for piece in pieces:
+            if gate is not None and not gate.acquire(timeout=harness.HANG):
+                break
+            left -= 1
+            if left == 0:
+                with self.lock:  # before the last bytes: whoever has them may be followed by the next request at once
+                    self.active[model] = self.active.get(model, 1) - 1
             try:
                 connection.sendall(piece)
             except OSError:
-                return  # the gateway has cancelled the call
+                break  # the gateway has cancelled the call
 
     def let(self, model, pieces=1):
         self.gates[model].release(pieces)

@@ -8,6 +8,11 @@ namespace {
 constexpr int kWriteBusyMs = 1000;
 constexpr int kReadBusyMs = 100;  // readers meet a lock only while a log is recovered
 
+// This VFS keeps the log's index in the process' own memory: the folder is locked, nobody else reads it
+// (sqlite.org/vfs, "unix-excl"). The usual one maps a file, and whoever cuts that file off ends the process by a
+// SIGBUS.
+constexpr const char* kVfs = "unix-excl";
+
 // mmap stays off: an I/O error on a mapping is a SIGBUS. Checkpoints are the writer's own decision, so that their
 // errors are seen. Nothing in the file is trusted: neither its schema nor the sizes in its pages.
 constexpr const char* kSettings =
@@ -50,7 +55,7 @@ Verdict Database::Open(const std::string& path, Mode mode) {
   *wal_pages_ = 0;
   int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_NOFOLLOW | SQLITE_OPEN_EXRESCODE;
   if (mode == Mode::kCreate) flags |= SQLITE_OPEN_CREATE;
-  Verdict verdict = Judge(sqlite3_open_v2(path.c_str(), &handle_, flags, nullptr));
+  Verdict verdict = Judge(sqlite3_open_v2(path.c_str(), &handle_, flags, kVfs));
   if (verdict != Verdict::kDone) return verdict;
   sqlite3_busy_timeout(handle_, mode == Mode::kRead ? kReadBusyMs : kWriteBusyMs);
   sqlite3_db_config(handle_, SQLITE_DBCONFIG_DEFENSIVE, 1, nullptr);
