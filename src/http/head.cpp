@@ -52,9 +52,8 @@ void Head::Clear() noexcept {
   std::memset(first_, 0, sizeof first_);
 }
 
-std::unique_ptr<char[]> Head::Reserve(std::size_t more) {
+std::unique_ptr<char[]> Head::Grow(std::size_t more) {
   constexpr std::size_t kFirstBytes = 2048;
-  if (more <= bytes_capacity_ - bytes_size_ && bytes_ != nullptr) return nullptr;
   const std::size_t needed = bytes_size_ + more;
   PENSTOCK_ASSERT(needed <= UINT32_MAX / 2);  // every reader bounds its message far below
   const std::size_t capacity = std::max({needed, std::size_t{bytes_capacity_} * 2, kFirstBytes});
@@ -84,9 +83,11 @@ void Head::set_target(std::string_view path, std::string_view prefix) {
 
 void Head::Add(std::string_view name, std::string_view value, HeaderId id) {
   const std::unique_ptr<char[]> replaced = Reserve(name.size() + value.size());
-  const Slice name_slice = Store(name);
-  const Slice value_slice = Store(value);
-  AddWithin(At(name_slice), At(value_slice), id);
+  char* const at = bytes_.get() + bytes_size_;
+  std::memcpy(at, name.data(), name.size());
+  if (!value.empty()) std::memcpy(at + name.size(), value.data(), value.size());
+  bytes_size_ += static_cast<std::uint32_t>(name.size() + value.size());
+  AddWithin({at, name.size()}, {at + name.size(), value.size()}, id);
 }
 
 Head::Field Head::field(std::size_t i) const noexcept {

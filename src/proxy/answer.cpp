@@ -171,7 +171,9 @@ void Answer::AddOwnFields(http::Head& head) {
   const Duration upstream = record.upstream_time + std::max(running, Duration{});
   const Duration total = context_.worker.worker.ReadClock() - record.began;
   ServerTiming timing(total - upstream, upstream);
-  head.Add("server-timing", timing.view(), http::HeaderId::kServerTiming);
+  // Without an upstream it hardly ever changes: then HPACK may remember it, which it may not by its id.
+  head.Add("server-timing", timing.view(),
+           upstream > Duration::zero() ? http::HeaderId::kServerTiming : http::HeaderId::kOther);
   if (context_.view == nullptr || !context_.snapshot().config.server.expose_upstream) return;
   if (record.endpoint != nullptr) {
     head.Add("x-penstock-endpoint", record.endpoint->name());

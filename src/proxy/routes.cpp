@@ -51,6 +51,11 @@ bool IsSuspiciousEscape(std::string_view text) noexcept {
 std::span<const Route> Routes() noexcept { return kRoutes; }
 
 Result<std::size_t> FindRoute(http::Method method, std::string_view target, std::string_view& argument) noexcept {
+  for (std::size_t i = 0; i < std::size(kRoutes); ++i) {
+    if (kRoutes[i].path != target || kRoutes[i].method != method || target.ends_with('/')) continue;
+    argument = {};
+    return i;  // nearly always; and no path of ours is suspicious
+  }
   const std::string_view path = target.substr(0, target.find('?'));
   if (!path.starts_with('/')) return DownstreamError(ErrorCode::kBadRequest, "the request target is no path");
   const std::string_view models = "/v1/models/";

@@ -123,7 +123,11 @@ class Head {
   /// Bytes behind the last one that may be read, and written back unchanged, so that scans go by whole SIMD blocks.
   static constexpr std::size_t kSlack = 32;
   /// Makes room; returns the block that was replaced, for it may hold what is about to be appended.
-  std::unique_ptr<char[]> Reserve(std::size_t more);
+  std::unique_ptr<char[]> Reserve(std::size_t more) {
+    if (more <= bytes_capacity_ - bytes_size_ && bytes_ != nullptr) return nullptr;
+    return Grow(more);
+  }
+  std::unique_ptr<char[]> Grow(std::size_t more);
   void AppendRaw(std::string_view text);
   Slice Store(std::string_view text);
   Slice Within(std::string_view view) const noexcept {
