@@ -8,11 +8,8 @@
 #include <memory>
 #include <string>
 
-#include "penstock/config/load.hpp"
-#include "penstock/control/snapshot_builder.hpp"
-#include "penstock/proxy/routes.hpp"
 #include "support/certificates.hpp"
-#include "support/raw_socket.hpp"
+#include "support/gateway_world.hpp"
 #include "support/turns.hpp"
 
 namespace penstock::control {
@@ -24,27 +21,22 @@ std::string Yaml(std::string_view model, std::string_view listener = "127.0.0.1:
 }
 
 /// One worker, on the thread of the test, with a gateway that nobody talks to.
-class Reloading : public testing::Test {
+class Reloading : public testing::Test, protected test::GatewayWorld {
  protected:
-  Reloading()
-      : metrics_(registry_, std::vector<std::string_view>(proxy::Routes().size() + 1, "route"), {"0", "0"},
-                 registry_.OpenSlab()) {
+  Reloading() {
     Write(Yaml("one"));
-    snapshot_ = BuildSnapshot(*config::LoadFile(file_).config, nullptr, registry_, cache_.epochs).snapshot;
-    gateway_ = std::make_unique<proxy::Gateway>(worker_, offload_, resolver_, worker_metrics_, access_log_, count_,
-                                                cache_, nullptr, snapshot_);
-    gateway_->server().Listen(listening_.fd(), false, nullptr);
+    Serve(file_);
     workers_ = std::make_unique<Workers>(
-        worker_, std::vector<PostToGateway>{[this](std::function<void(proxy::Gateway&)> letter) {
-          worker_.Post([this, letter = std::move(letter)] { letter(*gateway_); });
+        worker, std::vector<PostToGateway>{[this](std::function<void(proxy::Gateway&)> letter) {
+          worker.Post([this, letter = std::move(letter)] { letter(*gateway); });
         }});
-    reloader_ = std::make_unique<Reloader>(file_, snapshot_, registry_, cache_.epochs, metrics_, worker_metrics_.slab,
-                                           *workers_);
-    running_ = snapshot_;
-    snapshot_.reset();
+    reloader_ =
+        std::make_unique<Reloader>(file_, snapshot, registry, cache.epochs, metrics, worker_metrics.slab, *workers_);
+    running_ = snapshot;
+    snapshot.reset();
   }
   ~Reloading() override {
-    test::RunTurns(worker_, 2);  // letters that are still under way
+    test::RunTurns(worker, 2);  // letters that are still under way
     std::remove(file_.c_str());
   }
 
@@ -54,20 +46,8 @@ class Reloading : public testing::Test {
     std::fclose(file);
   }
 
-  test::RawSocket listening_ = test::RawSocket::Listen();
   std::string file_ = testing::TempDir() + "reloader_test." + std::to_string(::getpid()) + ".yaml";
-  rt::Worker worker_{0, rt::MakeEpollLoop(), 1};
-  rt::OffloadThreads offload_{1};
-  net::Resolver resolver_;
-  telemetry::MetricRegistry registry_{telemetry::GatewayFamilies()};
-  telemetry::GatewayMetrics metrics_;
-  telemetry::WorkerMetrics worker_metrics_{metrics_};
-  telemetry::AccessLog access_log_{nullptr};
-  server::ConnectionCount count_;
-  cache::SharedCache cache_;
-  std::shared_ptr<const proxy::Snapshot> snapshot_;
   std::weak_ptr<const proxy::Snapshot> running_;
-  std::unique_ptr<proxy::Gateway> gateway_;
   std::unique_ptr<Workers> workers_;
   std::unique_ptr<Reloader> reloader_;
 };
@@ -77,7 +57,7 @@ TEST_F(Reloading, G_05_OldSnapshotsGoWhenTheLastWorkerLetsGo) {
   ASSERT_TRUE(reloader_->Reload().ok());
   EXPECT_FALSE(running_.expired()) << "the worker has not turned yet";
   EXPECT_TRUE(test::RunUntil(
-      worker_, [this] { return running_.expired(); }, 50));
+      worker, [this] { return running_.expired(); }, 50));
   EXPECT_NE(reloader_->running().FindModel("two"), nullptr);
   EXPECT_EQ(reloader_->running().FindModel("one"), nullptr);
 }
@@ -117,10 +97,10 @@ TEST_F(Reloading, G_07_WhatNeedsARestartChangesNothing) {
 
 TEST_F(Reloading, AskTellsWhenTheLastWorkerHasAnswered) {
   bool done = false;
-  workers_->Ask([](proxy::Gateway&, std::size_t worker) { EXPECT_EQ(worker, 0u); }, [&done] { done = true; });
+  workers_->Ask([](proxy::Gateway&, std::size_t which) { EXPECT_EQ(which, 0u); }, [&done] { done = true; });
   EXPECT_FALSE(done);
   EXPECT_TRUE(test::RunUntil(
-      worker_, [&done] { return done; }, 50));
+      worker, [&done] { return done; }, 50));
 }
 
 }  // namespace

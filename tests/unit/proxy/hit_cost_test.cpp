@@ -8,12 +8,8 @@
 #include <memory>
 #include <string>
 
-#include "penstock/config/load.hpp"
-#include "penstock/control/snapshot_builder.hpp"
-#include "penstock/proxy/gateway.hpp"
-#include "penstock/proxy/routes.hpp"
+#include "support/gateway_world.hpp"
 #include "support/h2_frames.hpp"
-#include "support/raw_socket.hpp"
 #include "support/temporary_folder.hpp"
 #include "support/turns.hpp"
 #include "unit/proxy/heap_count.hpp"
@@ -25,37 +21,30 @@ constexpr std::string_view kYaml =
     "server: {listeners: [{address: \"127.0.0.1:0\"}]}\nmodels: [{name: m, cluster: a}]\n"
     "clusters: [{name: a, endpoints: [{url: \"http://127.0.0.1:9\"}]}]\n";
 
-class HitCost : public testing::Test {
+class HitCost : public testing::Test, protected test::GatewayWorld {
  protected:
   static constexpr int kWarmUp = 250;  // nghttp2 remembers closed streams, as many as may be open at once
   static constexpr int kCounted = 100;
 
-  HitCost()
-      : metrics_(registry_, std::vector<std::string_view>(Routes().size() + 1, "route"), {"0", "0"},
-                 registry_.OpenSlab()) {
-    cache_.memory = std::make_unique<cache::MemoryTier>(
+  HitCost() {
+    cache.memory = std::make_unique<cache::MemoryTier>(
         cache::MemoryOptions{.size_bytes = 16u << 20, .shards = 4, .policy = cache::Eviction::kS3Fifo});
-    snapshot_ = control::BuildSnapshot(*config::LoadFile(folder_.Write("penstock.yaml", kYaml)).config, nullptr,
-                                       registry_, cache_.epochs)
-                    .snapshot;
-    gateway_ = std::make_unique<Gateway>(worker_, offload_, resolver_, worker_metrics_, access_log_, count_, cache_,
-                                         nullptr, snapshot_);
-    gateway_->server().Listen(listening_.fd(), false, nullptr);
+    Serve(folder_.Write("penstock.yaml", kYaml));
   }
 
   /// As if `body` had been answered with `bytes` before.
   void Know(std::string_view body, cache::Form form, std::string_view bytes) {
     llm::JsonParser parser(1);
     const auto view = llm::ParseRequest(llm::Family::kChat, body, parser);
-    const cache::KeyBuilder builder(snapshot_->tenants->anonymous()->scope, 0, 0);
-    const auto key = builder.Build(snapshot_->models[0].identity, 0, *view, {}, parser);
+    const cache::KeyBuilder builder(snapshot->tenants->anonymous()->scope, 0, 0);
+    const auto key = builder.Build(snapshot->models[0].identity, 0, *view, {}, parser);
     cache::Entry entry;
     entry.bytes = SharedBytes::Copy(bytes);
     entry.form = form;
     entry.scope = key->scope;
-    entry.stored_at = worker_.Wall();
+    entry.stored_at = worker.Wall();
     entry.expires_at = {entry.stored_at.us + 3'600'000'000};
-    ASSERT_TRUE(cache_.memory->Insert(key->digest, entry, entry.stored_at));
+    ASSERT_TRUE(cache.memory->Insert(key->digest, entry, entry.stored_at));
   }
 
   /// Sends `request`, runs the gateway until `answer` bytes that end in `end` are there; the heap calls of the gateway.
@@ -65,7 +54,7 @@ class HitCost : public testing::Test {
     std::uint64_t calls = 0;
     for (int turn = 0; turn < 1000 && (answer.size() < end.size() || !answer.ends_with(end)); ++turn) {
       const std::uint64_t before = test::HeapCallsSoFar();
-      worker_.RunTurn();
+      worker.RunTurn();
       calls += test::HeapCallsSoFar() - before;
       answer += client_.Receive();
     }
@@ -74,18 +63,6 @@ class HitCost : public testing::Test {
   }
 
   test::TemporaryFolder folder_;
-  test::RawSocket listening_ = test::RawSocket::Listen();
-  rt::Worker worker_{0, rt::MakeEpollLoop(), 1};
-  rt::OffloadThreads offload_{1};
-  net::Resolver resolver_;
-  telemetry::MetricRegistry registry_{telemetry::GatewayFamilies()};
-  telemetry::GatewayMetrics metrics_;
-  telemetry::WorkerMetrics worker_metrics_{metrics_};
-  telemetry::AccessLog access_log_{nullptr};
-  server::ConnectionCount count_;
-  cache::SharedCache cache_;
-  std::shared_ptr<const Snapshot> snapshot_;
-  std::unique_ptr<Gateway> gateway_;
   test::RawSocket client_;
 };
 
@@ -101,7 +78,7 @@ std::string H1Request(const std::string& body) {
 
 TEST_F(HitCost, NothingIsAllocatedOverHttp1) {
   Know(kBody, cache::Form::kWhole, kAnswer);
-  client_ = test::RawSocket::Connect(listening_.LocalAddress());
+  client_ = test::RawSocket::Connect(listening.LocalAddress());
   std::string answer;
   std::uint64_t calls = 0;
   for (int i = 0; i < kWarmUp + kCounted; ++i) {
@@ -117,7 +94,7 @@ TEST_F(HitCost, NothingIsAllocatedForAReplayedStream) {
   body.insert(1, R"("stream":true,)");
   const std::string events = "data: {\"choices\":[{\"delta\":{\"content\":\"x\"}}]}\n\ndata: [DONE]\n\n";
   Know(body, cache::Form::kEvents, events);
-  client_ = test::RawSocket::Connect(listening_.LocalAddress());
+  client_ = test::RawSocket::Connect(listening.LocalAddress());
   std::string answer;
   std::uint64_t calls = 0;
   for (int i = 0; i < kWarmUp + kCounted; ++i) {
@@ -130,7 +107,7 @@ TEST_F(HitCost, NothingIsAllocatedForAReplayedStream) {
 
 TEST_F(HitCost, NothingIsAllocatedOverHttp2) {
   Know(kBody, cache::Form::kWhole, kAnswer);
-  client_ = test::RawSocket::Connect(listening_.LocalAddress());
+  client_ = test::RawSocket::Connect(listening.LocalAddress());
   ASSERT_GT(client_.Send(test::ClientPreface() + test::WindowUpdateFrame(0, 1 << 30) + test::SettingsAck()), 0u);
   const std::string block = test::RequestBlock() + test::Literal("content-type", "application/json");
   std::string answer;
