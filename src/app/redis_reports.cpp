@@ -13,6 +13,7 @@ void RedisReports::OnRedisServer(std::string_view server, cache::RedisTrouble tr
 }
 
 void RedisReports::OnPurgedKey(const Digest& digest) {
+  cache_.key_purges.fetch_add(1);
   cache_.flights.Forbid(digest);
   if (cache_.memory != nullptr) cache_.memory->Erase(digest);
   if (cache_.disk != nullptr) cache_.disk->Remove(digest, [](std::optional<std::uint64_t>) {});

@@ -22,9 +22,12 @@ std::size_t Flight::Append(std::string_view bytes, llm::UsageEvent usage) {
   return bytes_.size();
 }
 
-void Flight::Forget() {
+bool Flight::GiveUpIfAlone(Landing landing) {
   const std::lock_guard lock(mutex_);
+  if (followers() > 0) return false;
+  if (landing_ == Landing::kUnderWay) landing_ = landing;
   std::string().swap(bytes_);
+  return true;
 }
 
 void Flight::Open(Form form, std::optional<std::uint64_t> length) {
@@ -51,21 +54,22 @@ void Flight::Watch(rt::Worker* worker, std::function<void()> changed) {
 }
 
 void Flight::TellLeader() {
-  if (leader_worker_ == nullptr || landing_ != Landing::kUnderWay) return;
+  if (leader_worker_ == nullptr) return;
   leader_worker_->Post([flight = shared_from_this()] {
     const std::function<void()> changed = flight->changed_;  // which may end the watch
     if (changed != nullptr) changed();
   });
 }
 
-bool Flight::Board(Follower& follower) {
+Boarding Flight::Board(Follower& follower) {
   const std::lock_guard lock(mutex_);
-  if (followers() >= kFollowersMax) return false;
+  if (landing_ != Landing::kUnderWay && landing_ != Landing::kWhole) return Boarding::kOver;
+  if (followers() >= kFollowersMax) return Boarding::kFull;
   if (followers_.fetch_add(1, std::memory_order_relaxed) == 0) TellLeader();
   Side& side = SideOf(follower.worker_);
   follower.round_ = side.round;
   Link(side, follower);
-  return true;
+  return Boarding::kAboard;
 }
 
 void Flight::Leave(Follower& follower) {
@@ -124,13 +128,14 @@ void Flight::Deliver(rt::Worker& worker) {
   }
 }
 
-bool Follower::Board(std::shared_ptr<Flight> flight) {
+Boarding Follower::Board(std::shared_ptr<Flight> flight) {
   Leave();
-  if (!flight->Board(*this)) return false;
+  const Boarding boarding = flight->Board(*this);
+  if (boarding != Boarding::kAboard) return boarding;
   flight_ = std::move(flight);
   taken_ = 0;
   changed_.Reset();
-  return true;
+  return boarding;
 }
 
 void Follower::Leave() {
@@ -153,7 +158,12 @@ std::size_t Follower::Take(Chain& to, std::size_t bytes_max, bool with_usage) {
     if (taken_ == usage.offset) taken_ = behind;
     if (taken_ < usage.offset) end = usage.offset;
   }
-  const std::string_view piece = all.substr(taken_, std::min(end - taken_, bytes_max));
+  if (taken_ >= end) return 0;
+  std::string_view piece = all.substr(taken_, std::min(end - taken_, bytes_max));
+  if (flight_->form_ == Form::kEvents && taken_ + piece.size() < end) {
+    // Up to the end of an event, where one ends: a comment or an error may have to follow.
+    if (const std::size_t behind = piece.rfind("\n\n"); behind != piece.npos) piece = piece.substr(0, behind + 2);
+  }
   to.Append(piece);
   taken_ += piece.size();
   return piece.size();

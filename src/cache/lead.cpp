@@ -1,5 +1,7 @@
 #include "penstock/cache/lead.hpp"
 
+#include <algorithm>
+
 namespace penstock::cache {
 
 Lead::Lead(FlightTable& table, std::shared_ptr<Flight> joined, const CacheKey& key, llm::Family family, Limits limits)
@@ -36,16 +38,16 @@ void Lead::OnEvent(const llm::SseEvent& event, const llm::Sighting& sighting) {
 void Lead::Append(std::string_view bytes) {
   size_ += bytes.size();
   if (dropped_) return;
-  const bool followers = followed();
-  if (size_ > limits_.entry_bytes_max && table_ != nullptr) {
-    table_->Remove(key_.digest, *flight_);  // nobody new: this one is not to be held for long
+  if (size_ > limits_.entry_bytes_max) {
+    if (table_ != nullptr) table_->Remove(key_.digest, *flight_);  // nobody new: this one is not to be held for long
     table_ = nullptr;
-  }
-  if (size_ > limits_.answer_bytes_max || (size_ > limits_.entry_bytes_max && !followers)) {
-    dropped_ = true;
-    flight_->Land(open_ ? Landing::kFailed : Landing::kAlone, std::nullopt, {});
-    if (!followers) flight_->Forget();
-    return;
+    const Landing landing = open_ ? Landing::kFailed : Landing::kAlone;
+    dropped_ = flight_->GiveUpIfAlone(landing);
+    if (!dropped_ && size_ > std::max(limits_.answer_bytes_max, limits_.entry_bytes_max)) {
+      dropped_ = true;
+      flight_->Land(landing, std::nullopt, {});
+    }
+    if (dropped_) return;
   }
   flight_->Append(bytes, form_ == Form::kEvents ? usage_.found() : llm::UsageEvent{});
 }

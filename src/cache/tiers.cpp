@@ -20,19 +20,22 @@ struct Tiers::DiskWait {
 Tiers::Tiers(rt::Worker& worker, rt::OffloadThreads& offload, SharedCache& shared, RedisTier* redis)
     : worker_(worker), offload_(offload), shared_(shared), redis_(redis) {}
 
-std::optional<Entry> Tiers::FindInMemory(const Digest& digest, WallTime now) {
-  return shared_.memory == nullptr ? std::nullopt : shared_.memory->Find(digest, now);
+std::optional<Entry> Tiers::FindInMemory(const Digest& digest, WallTime now, bool again) {
+  return shared_.memory == nullptr ? std::nullopt : shared_.memory->Find(digest, now, again);
 }
 
 rt::Task<std::optional<Found>> Tiers::FindBelow(CacheKey key, WallTime now) {
+  const std::uint64_t purges = shared_.key_purges.load();
   if (redis_ != nullptr) {
     if (std::optional<Entry> entry = co_await redis_->Find(key.digest, key.scope, now)) {
+      if (purges != shared_.key_purges.load()) co_return std::nullopt;
       FillMemory(key.digest, *entry, now);
       co_return Found{std::move(*entry), TierName::kRedis};
     }
   }
   if (shared_.disk != nullptr) {
     if (std::optional<Entry> entry = co_await FindOnDisk(key, now)) {
+      if (purges != shared_.key_purges.load()) co_return std::nullopt;
       FillMemory(key.digest, *entry, now);
       if (redis_ != nullptr) redis_->Store(key.digest, *entry, now);
       co_return Found{std::move(*entry), TierName::kDisk};
@@ -64,8 +67,10 @@ rt::Task<std::optional<Entry>> Tiers::FindOnDisk(CacheKey key, WallTime now) {
 void Tiers::FillMemory(const Digest& digest, const Entry& entry, WallTime now) {
   if (shared_.memory == nullptr) return;
   if (entry.bytes.size() > kInsertHereMax) {
-    const bool queued =
-        offload_.Submit([memory = shared_.memory.get(), digest, entry, now] { memory->Insert(digest, entry, now); });
+    const bool queued = offload_.Submit([&shared = shared_, digest, entry, now, purges = shared_.key_purges.load()] {
+      shared.memory->Insert(digest, entry, now);
+      if (purges != shared.key_purges.load()) shared.memory->Erase(digest);
+    });
     if (queued) return;
   }
   shared_.memory->Insert(digest, entry, now);

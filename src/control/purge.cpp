@@ -38,6 +38,7 @@ std::function<void(bool)> WhenInRedis(rt::Worker& worker, const HeardPtr& heard)
 
 void PurgeKey(rt::Worker& worker, Workers& workers, cache::SharedCache& cache, const Digest& key, const HeardPtr& heard,
               Members& members) {
+  cache.key_purges.fetch_add(1);
   cache.flights.Forbid(key);
   const bool removed = cache.memory != nullptr && cache.memory->Erase(key);
   members.Text("key", HexString(key));

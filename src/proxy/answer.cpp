@@ -25,7 +25,10 @@ void Answer::Commit(std::optional<std::uint64_t> content_length) {
   PENSTOCK_ASSERT(!committed_ && upstream_head_ != nullptr);
   committed_ = true;
   if (context_.cache.lead.has_value()) context_.cache.lead->Commit(content_length);
-  if (context_.client == nullptr) return;
+  if (context_.client == nullptr) {
+    held_.Clear();  // those who follow have it from the lead
+    return;
+  }
   http::HeadPtr head = context_.worker.heads.Take();
   head->status = upstream_head_->status;
   CopyResponseFields(*upstream_head_, *head);

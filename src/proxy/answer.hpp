@@ -1,6 +1,7 @@
 #pragma once
 
 #include <optional>
+#include <string>
 #include <string_view>
 
 #include "penstock/cache/flight.hpp"
@@ -11,6 +12,8 @@ namespace penstock::proxy {
 
 /// Sent after commit while the upstream is silent (`sse_keepalive`).
 inline constexpr std::string_view kKeepaliveComment = ": keep-alive\n\n";
+/// Before the error event of one who followed: it may have had half an event only.
+inline const std::string kEventEnd = "\n\n";
 
 /// Owned by one Worker. The client's side of an exchange: holds an upstream's answer back until it is committed, then
 /// lets it through. Until then nothing was sent and everything may begin anew.

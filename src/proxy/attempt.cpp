@@ -317,7 +317,8 @@ std::size_t Attempt::PauseAt() const noexcept {
 
 /// A slow client does not hold up those who follow its call, unless too much would have to wait for it.
 std::size_t Attempt::HeldMax() const noexcept {
-  return context_.cache.followed() ? context_.snapshot().config.cache.max_entry : PauseAt();
+  const bool followed = context_.cache.followed() && !context_.worker.crowded();
+  return followed ? context_.snapshot().config.cache.max_entry : PauseAt();
 }
 
 void Attempt::Backpressure() {

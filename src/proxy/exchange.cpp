@@ -57,6 +57,7 @@ Exchange::Exchange(Gateway& gateway, WorkerContext& worker)
 void Exchange::Begin(server::ResponseStream& client, http::HeadPtr head, bool body_follows, bool expect_continue,
                      const Error* reject) {
   context_.client = &client;
+  attached_ = true;
   context_.view = context_.worker.view;
   context_.head = std::move(head);
   context_.record.began = context_.now();
@@ -146,7 +147,7 @@ void Exchange::OnDeadline() {
   }
   // The client may have wished for less time than those who follow its call have.
   const TimePoint end = context_.record.began + context_.cluster->route->config->timeouts.total;
-  if (context_.now() < end && LeaveToFollowers()) {
+  if (context_.now() < end && (headless_ || LeaveToFollowers())) {
     context_.worker.worker.timers().Arm(deadline_timer_, end);
     return;
   }
@@ -160,13 +161,19 @@ void Exchange::Expire(const Error& error) {
   }
   const bool followed = context_.cache.follower != nullptr;
   if (answer_.committed() && !followed) return;  // all of it is on its way
-  pipeline_.Destroy();  // it waits for another thread, a tier, another request's call, or a refusal's end
+  pipeline_.Destroy();          // it waits for another thread, a tier, another request's call, or a refusal's end
+  context_.cache.lead.reset();  // who follows need not wait for this one's client
+  if (headless_) {
+    FinishHeadless();
+    return;
+  }
   if (!answer_.committed()) {
     Refuse(error);
     return;
   }
   context_.record.term = RowOf(error).term;
-  answer_.Cut(context_.request->stream ? ErrorEvent(context_.family(), error, context_.record.id()) : std::string());
+  answer_.Cut(context_.request->stream ? kEventEnd + ErrorEvent(context_.family(), error, context_.record.id())
+                                       : std::string());
 }
 
 void Exchange::End() { Expire(InternalError(ErrorCode::kDraining, "the gateway is shutting down")); }
@@ -197,18 +204,29 @@ void Exchange::OnFollowersChanged() {
     attempt_.OnFollowed();
   } else if (headless_) {
     attempt_.Cancel();
+    context_.cache.lead.reset();
     FinishHeadless();
   }
 }
 
 void Exchange::FinishHeadless() {
+  if (attached_) {
+    over_ = true;  // the last of the answer is on its way, and the session holds on to this
+    return;
+  }
   Account();
   Recycle();
 }
 
 void Exchange::Abandon() {
+  attached_ = false;  // there is no session any more
   attempt_.Cancel();
   FinishHeadless();
+}
+
+/// The session is done with a headless exchange.
+void Exchange::Detach() {
+  if (over_) FinishHeadless();
 }
 
 void Exchange::OnSent() {
@@ -219,14 +237,16 @@ void Exchange::OnSent() {
 
 void Exchange::OnFinished() {
   context_.client = nullptr;
-  if (headless_) return;
+  attached_ = false;
+  if (headless_) return Detach();
   Account();
   Recycle();
 }
 
 void Exchange::OnGone(server::Departure departure) {
   context_.client = nullptr;
-  if (headless_) return;
+  attached_ = false;
+  if (headless_) return Detach();
   if (LeaveToFollowers()) {
     NoteDeparture(departure);
     return;
@@ -316,7 +336,7 @@ void Exchange::Recycle() {
   pipeline_.Destroy();
   attempt_.Reset();
   answer_.Reset();
-  answered_early_ = headless_ = false;
+  answered_early_ = attached_ = headless_ = over_ = false;
   context_.Clear(kBodyKeepMax);
   gateway_.Recycle(*this);
 }

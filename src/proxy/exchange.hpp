@@ -44,6 +44,7 @@ class Exchange final : public rt::Mortal, public server::RequestHandler {
   bool LeaveToFollowers();
   void OnFollowersChanged();
   void FinishHeadless();
+  void Detach();
   void NoteDeparture(server::Departure departure);
   void Account();
   void Tell();
@@ -55,7 +56,9 @@ class Exchange final : public rt::Mortal, public server::RequestHandler {
   Attempt attempt_;
   rt::Timer deadline_timer_;
   rt::Task<void> pipeline_;
+  bool attached_ = false;        ///< the session will say OnFinished or OnGone
   bool headless_ = false;        ///< the client was served or is gone, the call goes on
+  bool over_ = false;            ///< headless, and the call has ended: what is left is the session's word
   bool answered_early_ = false;  ///< refused before the body was complete: what still comes of it is dropped
 };
 

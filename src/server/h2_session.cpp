@@ -81,7 +81,13 @@ void H2Stream::OnEnd() {
 }
 
 http::BodyPiece H2Stream::PullBody(char* to, std::size_t capacity) {
-  const std::size_t n = body_.Read(to, capacity);
+  std::size_t n = body_.Read(to, capacity);
+  const bool over = body_.empty() && (answer_ == Answer::kEnding || answer_ == Answer::kCutting);
+  if (n != 0 && !over && handler_ != nullptr) {
+    // What the handler appends or ends now is looked at here: the codec, which is reading, would not be asked again.
+    handler_->OnSent();
+    n += body_.Read(to + n, capacity - n);
+  }
   window_bytes_ += n;
   if (body_.empty()) {
     if (answer_ == Answer::kEnding) {
@@ -90,7 +96,6 @@ http::BodyPiece H2Stream::PullBody(char* to, std::size_t capacity) {
     }
     if (answer_ == Answer::kCutting) return {n, http::BodyState::kAbort};
   }
-  if (n != 0 && handler_ != nullptr) handler_->OnSent();
   return {n, http::BodyState::kMore};
 }
 

@@ -27,10 +27,18 @@ enum class Landing : std::uint8_t {
   kAlone,    ///< an answer that may not be shared: each asks for itself
 };
 
+/// What became of a wish to follow a call.
+enum class Boarding : std::uint8_t {
+  kAboard,
+  kFull,  ///< it has kFollowersMax
+  kOver,  ///< it landed meanwhile, with nothing to be had; another one can be joined
+};
+
 /// What an upstream said when it refused: status and body, as they came.
 struct SharedRefusal {
   std::uint16_t status = 0;
   std::string body;
+  bool hopeless = false;  ///< another try would be refused too
 };
 
 /// Shared: one mutex, held while bytes are appended or copied out, never across a call. One upstream call and the
@@ -55,7 +63,9 @@ class Flight : public std::enable_shared_from_this<Flight> {
   // The leader's side; class Lead.
   void Restart();
   std::size_t Append(std::string_view bytes, llm::UsageEvent usage);  ///< the size so far
-  void Forget();                                                      ///< gives the bytes' memory back
+  /// Too much is held for nobody: the flight lands so and gives the bytes' memory back. False: somebody follows. After
+  /// its removal from the table.
+  bool GiveUpIfAlone(Landing landing);
   void Open(Form form, std::optional<std::uint64_t> length);
   /// The bytes; by the leader, who alone changes them.
   std::string_view bytes() const noexcept { return bytes_; }
@@ -75,7 +85,7 @@ class Flight : public std::enable_shared_from_this<Flight> {
     std::uint64_t round = 0;
   };
 
-  bool Board(Follower& follower);
+  Boarding Board(Follower& follower);
   void Leave(Follower& follower);
   Side& SideOf(rt::Worker& worker);  // the mutex is held
   static void Link(Side& side, Follower& follower) noexcept;
@@ -108,8 +118,7 @@ class Follower {
   Follower(const Follower&) = delete;
   Follower& operator=(const Follower&) = delete;
 
-  /// False: it has kFollowersMax.
-  bool Board(std::shared_ptr<Flight> flight);
+  Boarding Board(std::shared_ptr<Flight> flight);
   void Leave();
 
   /// Set when something of State has changed or bytes have come, and by Wake().

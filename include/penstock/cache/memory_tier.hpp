@@ -74,7 +74,8 @@ class MemoryTier {
   MemoryTier& operator=(const MemoryTier&) = delete;
 
   /// A hit on uncompressed bytes costs one reference: no copy, no allocation.
-  std::optional<Entry> Find(const Digest& digest, WallTime now);
+  /// `again`: it was looked for before, so that it is not there is not counted a second time.
+  std::optional<Entry> Find(const Digest& digest, WallTime now, bool again = false);
 
   /// Replaces what stood under the digest. False, and nothing stands there, when the entry is not fresh or larger than
   /// half a shard. Compresses on the calling thread, some 3 ms per MiB: call it where that does not hurt.

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <atomic>
+#include <cstdint>
 #include <memory>
 
 #include "penstock/cache/disk_tier.hpp"
@@ -19,6 +21,9 @@ struct SharedCache {
   RedisOptions redis;                  ///< no urls: off; the tiers themselves are the workers' own
   FlightTable flights;
   Epochs epochs;
+  /// How many purges by key were heard of: raised before anything is erased. Who began to look or to lead before, and
+  /// stores after, would bring back what was purged.
+  std::atomic<std::uint64_t> key_purges{0};
   RedisPurges redis_purges{epochs};
 };
 

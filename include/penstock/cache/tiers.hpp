@@ -35,7 +35,7 @@ class Tiers {
   Tiers& operator=(const Tiers&) = delete;
 
   /// A reference to the bytes: nothing is copied or allocated.
-  std::optional<Entry> FindInMemory(const Digest& digest, WallTime now);
+  std::optional<Entry> FindInMemory(const Digest& digest, WallTime now, bool again = false);
   /// Redis, then disk. Destroying the task abandons the look-up.
   rt::Task<std::optional<Found>> FindBelow(CacheKey key, WallTime now);
   /// Writes behind: returns at once; what a tier cannot take now is dropped and counted there.

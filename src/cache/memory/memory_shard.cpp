@@ -39,12 +39,12 @@ MemoryShard::~MemoryShard() {
   }
 }
 
-std::optional<Entry> MemoryShard::Find(const Digest& digest, WallTime now, ColdHit& cold) {
+std::optional<Entry> MemoryShard::Find(const Digest& digest, WallTime now, bool again, ColdHit& cold) {
   Retired retired;
   const std::lock_guard lock(mutex_);
   Node* const node = table_.Find(digest);
   if (node == nullptr) {
-    ++misses_;
+    misses_ += again ? 0 : 1;
     return std::nullopt;
   }
   Tenant& tenant = TenantOf(*node);

@@ -57,7 +57,10 @@ class Following {
     const std::size_t watermark = context_.snapshot().config.server.limits.stream_buffer;
     while (true) {
       const std::size_t backlog = answer_.backlog();
-      if (backlog >= watermark) return false;
+      if (backlog >= watermark) {
+        silence_.Cancel();  // it is the client that is behind
+        return false;
+      }
       if (answer_.AppendFrom(follower_, watermark - backlog) == 0) break;
     }
     AwaitSilence();
@@ -101,6 +104,7 @@ class Following {
   void ReplyRefusal(const cache::SharedRefusal& refusal) {
     const http::HeadPtr head = context_.worker.heads.Take();
     head->status = refusal.status;
+    context_.record.hopeless = refusal.hopeless;
     answer_.ReplyUpstream(*head, "application/json", refusal.body);
   }
 
@@ -108,7 +112,7 @@ class Following {
   void Cut() {
     const Error error =
         UpstreamError(ErrorCode::kUpstreamReset, Retry::kUnproven, "the stream ended before the answer did");
-    answer_.Cut(Wanted() == cache::Form::kEvents ? ErrorEvent(context_.family(), error, context_.record.id()) : "");
+    answer_.Cut(context_.request->stream ? kEventEnd + ErrorEvent(context_.family(), error, context_.record.id()) : "");
     context_.record.term = RowOf(error).term;
     Count(CoalescedOutcome::kLeaderFailed);
   }
@@ -150,7 +154,9 @@ rt::Task<bool> Follow(RequestContext& context, Answer& answer) {
         joined.flight->Watch(&context.worker.worker, part.followers_changed);
         co_return false;
       }
-      if (!follower.Board(joined.flight)) {
+      const cache::Boarding boarding = follower.Board(joined.flight);
+      if (boarding == cache::Boarding::kOver) continue;  // it is out of the table already
+      if (boarding == cache::Boarding::kFull) {
         following.Count(CoalescedOutcome::kCrowded);
         break;
       }

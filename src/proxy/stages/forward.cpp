@@ -98,7 +98,7 @@ rt::Task<std::optional<Error>> Forward(RequestContext& context, Answer& answer, 
     const AttemptResult& result = attempt.result();
     if (result.kind == AttemptResult::Kind::kDelivered) co_return std::nullopt;
     if (result.kind == AttemptResult::Kind::kInterrupted) {
-      context.record.term = RowOf(result.error).term;
+      if (context.record.term == telemetry::Term::kWell) context.record.term = RowOf(result.error).term;
       context.worker.metrics.CountStreamInterruption(CodeName(result.error.code).data());
       co_return std::nullopt;
     }

@@ -21,7 +21,8 @@ bool IsOfTheRequest(std::uint16_t status) noexcept {
 
 void KeepWhole(RequestContext& context, cache::Lead& lead) {
   std::optional<cache::Entry> entry;
-  const bool keep = context.cache.admission.store && lead.Judged() == cache::Verdict::kStore;
+  const bool keep = context.cache.admission.store && lead.Judged() == cache::Verdict::kStore &&
+                    context.cache.key_purges == context.worker.tiers.shared().key_purges.load();
   const WallTime now = context.worker.worker.Wall();
   if ((keep || lead.followed()) && lead.Taken().has_value()) entry = lead.MakeEntry(now, context.model->ttl);
   if (keep && entry.has_value()) context.worker.tiers.Store(lead.key(), *entry, now);
@@ -42,7 +43,8 @@ void Keep(RequestContext& context, const Attempt& attempt, const std::optional<E
     case AttemptResult::Kind::kDelivered: KeepWhole(context, lead); return;
     case AttemptResult::Kind::kRefused:
       if (context.record.hopeless || IsOfTheRequest(attempt.result().status)) {
-        lead.Land(Landing::kRefused, std::nullopt, {attempt.result().status, attempt.refusal_body()});
+        lead.Land(Landing::kRefused, std::nullopt,
+                  {attempt.result().status, attempt.refusal_body(), context.record.hopeless});
       } else {
         lead.Land(Landing::kFailed);
       }

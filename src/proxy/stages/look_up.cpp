@@ -61,6 +61,7 @@ bool LookUp(RequestContext& context, Answer& answer) {
     return false;
   }
   part.status = CacheStatus::kMiss;
+  part.key_purges = context.worker.tiers.shared().key_purges.load();
   return part.admission.lookup && AnswerFromMemory(context, answer);
 }
 

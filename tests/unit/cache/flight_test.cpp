@@ -44,7 +44,7 @@ class Flights : public testing::Test {
     const FlightTable::Joined joined = table.Join(DigestOf(what));
     EXPECT_FALSE(joined.leader);
     auto reader = std::make_unique<Reader>(worker);
-    EXPECT_TRUE(reader->follower.Board(joined.flight));
+    EXPECT_EQ(reader->follower.Board(joined.flight), Boarding::kAboard);
     return reader;
   }
   void Turn() {
@@ -180,9 +180,9 @@ TEST_F(Flights, K_15_AThousandFollowAtMost) {
   std::vector<std::unique_ptr<Reader>> readers;
   for (std::size_t i = 0; i < Flight::kFollowersMax; ++i) readers.push_back(Join(one));
   Reader late(one);
-  EXPECT_FALSE(late.follower.Board(table.Join(DigestOf("q")).flight));
+  EXPECT_EQ(late.follower.Board(table.Join(DigestOf("q")).flight), Boarding::kFull);
   readers.pop_back();
-  EXPECT_TRUE(late.follower.Board(table.Join(DigestOf("q")).flight));
+  EXPECT_EQ(late.follower.Board(table.Join(DigestOf("q")).flight), Boarding::kAboard);
 }
 
 TEST_F(Flights, K_10_WhatGrowsTooLargeIsHeldForNobody) {
@@ -198,6 +198,27 @@ TEST_F(Flights, K_10_WhatGrowsTooLargeIsHeldForNobody) {
   EXPECT_TRUE(table.Join(DigestOf("q")).leader) << "nobody joins a call whose beginning is gone";
   lead->OnComplete(true, llm::Bit(llm::FinishReason::kStop));
   EXPECT_EQ(lead->Judged(), Verdict::kTooLarge);
+}
+
+TEST_F(Flights, K_14_WhoComesTooLateForACallThatFailedJoinsAnother) {
+  auto lead = Begin();
+  const std::shared_ptr<Flight> flight = lead->flight().shared_from_this();
+  lead->Land(Landing::kFailed);
+  Reader late(one);
+  EXPECT_EQ(late.follower.Board(flight), Boarding::kOver);
+  EXPECT_TRUE(table.Join(DigestOf("q")).leader);
+}
+
+TEST_F(Flights, ASlowFollowerStopsBehindAnEvent) {
+  const auto lead = Begin();
+  const auto reader = Join(two);
+  lead->OnAttempt();
+  lead->OnHead(Form::kEvents, {});
+  lead->OnBytes("data: one\n\ndata: two\n\n");
+  lead->Commit(std::nullopt);
+  EXPECT_EQ(reader->follower.Take(reader->chain, 15, true), 11u);
+  EXPECT_EQ(reader->follower.Take(reader->chain, 15, true), 11u);
+  EXPECT_EQ(reader->follower.Take(reader->chain, 15, true), 0u);
 }
 
 TEST_F(Flights, K_10_WhoFollowsAlreadyGetsAllOfALargeAnswer) {
