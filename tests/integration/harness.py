@@ -177,7 +177,10 @@ class Gateway(Program):
 
     @property
     def admin(self):
-        """The admin address as bound, from the log line that names it."""
+        """The admin address as bound, from the log line that names it; the log is asynchronous."""
+        return until(self._admin, lambda: f"the admin address in {self.lines['stderr']}")
+
+    def _admin(self):
         for line in list(self.lines["stderr"]):
             match = re.search(r'admin\b.*?([\d.]+:\d+)', line)
             if match:
