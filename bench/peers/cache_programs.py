@@ -3,7 +3,7 @@ alone, which answers a constant and keeps nothing."""
 
 import subprocess
 
-from programs import PENSTOCK_CONFIG, BenchError, free_port
+from programs import NGINX_HEAD, PENSTOCK_CONFIG, BenchError, free_port
 
 NAMES = ("penstock", "floor", "nginx")
 PATH = "/v1/chat/completions"
@@ -13,21 +13,7 @@ PENSTOCK_CACHE = "cache: {{enabled: {enabled}, ttl: 3600s}}\n"
 
 # The cache is nginx's at its best: its files in memory and kept open, the body in one buffer, no second line in any log.
 # x-cache-status is what x-penstock-cache is in penstock's answers.
-NGINX_CONFIG = """\
-daemon off;
-worker_processes 1;
-pid {folder}/nginx.pid;
-error_log {folder}/nginx.log error;
-events {{ worker_connections 8000; }}
-http {{
-  access_log off;
-  client_body_temp_path {folder}/body;
-  proxy_temp_path {cache}/proxy;
-  fastcgi_temp_path {folder}/fastcgi;
-  uwsgi_temp_path {folder}/uwsgi;
-  scgi_temp_path {folder}/scgi;
-  keepalive_requests 1000000000;
-  http2_max_concurrent_streams 1000;
+NGINX_CONFIG = NGINX_HEAD.replace("{proxy_temp}", "{cache}") + """\
   open_file_cache max=1000 inactive=1h;
   open_file_cache_valid 1h;
   proxy_cache_path {cache}/files keys_zone=answers:16m inactive=1h max_size=256m use_temp_path=off;

@@ -66,8 +66,8 @@ errorlog-file={folder}/nghttpx.log
 pid-file={folder}/nghttpx.pid
 """
 
-# Two listeners: 1.22 takes HTTP/2 without TLS by prior knowledge only.
-NGINX_CONFIG = """\
+# What every nginx here begins with; proxy_temp is where it puts answers that are too large for its buffers.
+NGINX_HEAD = """\
 daemon off;
 worker_processes 1;
 pid {folder}/nginx.pid;
@@ -76,12 +76,16 @@ events {{ worker_connections 8000; }}
 http {{
   access_log off;
   client_body_temp_path {folder}/body;
-  proxy_temp_path {folder}/proxy;
+  proxy_temp_path {proxy_temp}/proxy;
   fastcgi_temp_path {folder}/fastcgi;
   uwsgi_temp_path {folder}/uwsgi;
   scgi_temp_path {folder}/scgi;
   keepalive_requests 1000000000;
   http2_max_concurrent_streams 1000;
+"""
+
+# Two listeners: 1.22 takes HTTP/2 without TLS by prior knowledge only.
+NGINX_CONFIG = NGINX_HEAD.replace("{proxy_temp}", "{folder}") + """\
   upstream sim {{
     server 127.0.0.1:{backend};
     keepalive 1000;
