@@ -62,7 +62,7 @@ void CommitShared(RequestContext& context, Answer& answer, cache::Form form, std
 }
 
 bool AnswerFromEntry(RequestContext& context, Answer& answer, const cache::Entry& entry, CacheStatus status) {
-  const auto wanted = context.request->stream ? cache::Form::kEvents : cache::Form::kWhole;
+  const cache::Form wanted = WantedForm(context);
   if (entry.form == wanted || !llm::CanStream(entry.family)) {
     context.cache.status = status;
     const llm::ReplayPieces replay = llm::ReplayEvents(entry.bytes.view(), entry.usage, context.request->include_usage);

@@ -5,6 +5,11 @@
 
 namespace penstock::proxy {
 
+/// The form that the client asked for.
+inline cache::Form WantedForm(const RequestContext& context) noexcept {
+  return context.request->stream ? cache::Form::kEvents : cache::Form::kWhole;
+}
+
 /// Answers with `entry`, in the form that the client asked for: as it was received, without a copy, or rebuilt from the
 /// other form. False, and nothing was sent, when it cannot be rebuilt: the caller takes that as a miss.
 bool AnswerFromEntry(RequestContext& context, Answer& answer, const cache::Entry& entry, CacheStatus status);

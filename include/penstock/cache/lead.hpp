@@ -53,8 +53,6 @@ class Lead {
   Verdict Judged() const noexcept;
   /// The answer as an entry: a copy. After Taken() said that it is there.
   Entry MakeEntry(WallTime now, Duration ttl) const;
-  /// Complete, so followers may have it, kept or not.
-  bool complete() const noexcept { return complete_; }
 
   /// Once; followers are told. `entry` with kWhole for those who wait for all of it, or in another form.
   void Land(Landing landing, std::optional<Entry> entry = std::nullopt, SharedRefusal refusal = {});

@@ -33,7 +33,7 @@ class Following {
     while (true) {
       const cache::Follower::State state = follower_.Look();  // before the bytes: what has landed has all of them
       bool all_sent = true;
-      if (state.open && state.form == Wanted()) all_sent = PassOn(state);
+      if (state.open && state.form == WantedForm(context_)) all_sent = PassOn(state);
       if (state.landing != Landing::kUnderWay && all_sent) co_return End(state.landing);
       co_await follower_.Changed();
     }
@@ -45,8 +45,6 @@ class Following {
   }
 
  private:
-  cache::Form Wanted() const noexcept { return context_.request->stream ? cache::Form::kEvents : cache::Form::kWhole; }
-
   /// True: there is no more for now.
   bool PassOn(const cache::Follower::State& state) {
     if (!answer_.committed()) {
@@ -119,7 +117,7 @@ class Following {
 
   void AwaitSilence() {
     const Duration keepalive = context_.snapshot().config.server.sse_keepalive;
-    if (keepalive > Duration::zero() && Wanted() == cache::Form::kEvents)
+    if (keepalive > Duration::zero() && WantedForm(context_) == cache::Form::kEvents)
       context_.worker.worker.Arm(silence_, keepalive);
   }
   void OnSilence() {
