@@ -41,21 +41,27 @@ bool HopByHop(HeaderId id) noexcept {
   }
 }
 
-/// Fields with a new value in every message: entering them into the peer's HPACK table would only push others out.
-std::uint8_t IndexingFlag(HeaderId id) noexcept {
+/// One head in so many enters every field into the peer's HPACK table, so that names can be referred to.
+constexpr std::uint32_t kNamesEvery = 64;
+
+/// Fields with a new value in nearly every message: those values would push others out of the table, and nghttp2 walks
+/// all values of a name to find one.
+bool Changes(HeaderId id) noexcept {
   switch (id) {
     case HeaderId::kXRequestId:
     case HeaderId::kRequestId:
     case HeaderId::kServerTiming:
     case HeaderId::kTraceparent:
-    case HeaderId::kXForwardedFor: return NGHTTP2_NV_FLAG_NO_INDEX;
-    default: return NGHTTP2_NV_FLAG_NONE;
+    case HeaderId::kXForwardedFor:
+    case HeaderId::kXPenstockCacheKey: return true;
+    default: return false;
   }
 }
 
 /// The fields of one head as nghttp2 wants them, on the stack; nghttp2 copies what is not marked as lasting.
 class FieldList {
  public:
+  explicit FieldList(H2State& state) noexcept : with_names_(state.heads_submitted++ % kNamesEvery == 0) {}
   // False: more fields than kFieldsMax.
   bool AddRequest(const Head& head) noexcept {
     Push(":method", head.method_text(), NGHTTP2_NV_FLAG_NO_COPY_NAME);
@@ -84,8 +90,10 @@ class FieldList {
       if (field.id == HeaderId::kOther) {
         Push(field.name, field.value, NGHTTP2_NV_FLAG_NONE);
       } else {
+        const bool enter = with_names_ || !Changes(field.id);
         Push(HeaderName(field.id), field.value,
-             static_cast<std::uint8_t>(IndexingFlag(field.id) | NGHTTP2_NV_FLAG_NO_COPY_NAME));
+             static_cast<std::uint8_t>((enter ? NGHTTP2_NV_FLAG_NONE : NGHTTP2_NV_FLAG_NO_INDEX) |
+                                       NGHTTP2_NV_FLAG_NO_COPY_NAME));
       }
     }
     return true;
@@ -100,6 +108,7 @@ class FieldList {
 
   std::array<nghttp2_nv, H2Codec::kFieldsMax + kPseudoMax> fields_;  // uninitialised on purpose: 10 KiB
   std::size_t size_ = 0;
+  const bool with_names_;
 };
 
 ssize_t ReadBody(nghttp2_session*, std::int32_t, std::uint8_t*, std::size_t length, std::uint32_t* flags,
@@ -209,7 +218,7 @@ void H2Codec::SubmitResponse(std::int32_t id, const Head& head, bool end) {
   H2State& state = *state_;
   H2Stream* stream = state.Find(id);
   if (stream == nullptr || state.session == nullptr) return;
-  FieldList fields;
+  FieldList fields(state);
   if (head.status < kStatusMin || head.status > kStatusMax || !fields.AddResponse(head)) {
     Reset(id, H2Error::kInternalError);
     return;
@@ -231,7 +240,7 @@ std::int32_t H2Codec::SubmitRequest(const Head& head, bool end, H2StreamHandler&
       nghttp2_session_check_request_allowed(state.session) == 0) {
     return -1;
   }
-  FieldList fields;
+  FieldList fields(state);
   if (!fields.AddRequest(head)) return -1;
   H2Stream* stream = state.OpenStream(0);
   if (stream == nullptr) return -1;

@@ -103,6 +103,7 @@ struct H2State {
   std::uint32_t goaway_code = 0;
 
   // Sending.
+  std::uint32_t heads_submitted = 0;
   Chain* out = nullptr;  ///< during Pull() only
   std::size_t target = 0;
   char* frame_begin = nullptr;  ///< where the header of the DATA frame being pulled goes

@@ -53,6 +53,7 @@ inline constexpr KnownHeader kKnown[] = {
     {"x-forwarded-for", HeaderId::kXForwardedFor},
     {"x-request-id", HeaderId::kXRequestId},
     {"x-penstock-cache", HeaderId::kXPenstockCache},
+    {"x-penstock-cache-key", HeaderId::kXPenstockCacheKey},
     {"x-penstock-model", HeaderId::kXPenstockModel},
     {"x-penstock-priority", HeaderId::kXPenstockPriority},
     {"x-penstock-timeout-ms", HeaderId::kXPenstockTimeoutMs},

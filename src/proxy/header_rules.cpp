@@ -35,6 +35,7 @@ void CopyResponseFields(const http::Head& from, http::Head& to) {
       case HeaderId::kServer:  // what runs behind is nobody's business (server.expose_upstream)
       case HeaderId::kServerTiming:
       case HeaderId::kXPenstockCache:  // an upstream may be a gateway of our kind
+      case HeaderId::kXPenstockCacheKey:
       case HeaderId::kXPenstockModel:
       case HeaderId::kKeepAlive:
       case HeaderId::kProxyConnection:

@@ -49,6 +49,7 @@ enum class HeaderId : std::uint8_t {
   kXForwardedFor,
   kXRequestId,
   kXPenstockCache,
+  kXPenstockCacheKey,
   kXPenstockModel,
   kXPenstockPriority,
   kXPenstockTimeoutMs,
