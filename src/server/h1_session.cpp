@@ -253,12 +253,16 @@ void H1Session::SendHead(const http::Head& head, bool end) {
     close_after_ = true;
   http::WriteH1ResponseHead(connection_.transport().out(), head, framing_, version_, !close_after_);
   answer_ = end ? Answer::kEnded : Answer::kHeadSent;
-  connection_.FlushLater();
+  if (end) {
+    connection_.FlushAnswer();
+  } else {
+    connection_.FlushLater();
+  }
 }
 
 void H1Session::EndBody() {
   if (answer_ == Answer::kHeadSent) answer_ = Answer::kEnded;
-  connection_.FlushLater();
+  connection_.FlushAnswer();
 }
 
 void H1Session::CutBody() {

@@ -38,7 +38,11 @@ void H2Stream::SendHead(const http::Head& head, bool end) {
   end |= head_request_;
   answer_ = end ? Answer::kEnded : Answer::kHeadSent;
   session_.codec_.SubmitResponse(id_, head, end);
-  session_.connection_.FlushLater();
+  if (end) {
+    session_.connection_.FlushAnswer();
+  } else {
+    session_.connection_.FlushLater();
+  }
 }
 
 void H2Stream::BodyReady() {
@@ -50,7 +54,8 @@ void H2Stream::EndBody() {
   if (head_request_) body_.Clear();
   if (answer_ != Answer::kHeadSent) return;
   answer_ = Answer::kEnding;
-  BodyReady();
+  session_.codec_.ResumeBody(id_);
+  session_.connection_.FlushAnswer();
 }
 
 void H2Stream::CutBody() {
