@@ -213,7 +213,7 @@ void Checker::CheckAuth() {
     const ApiKey& key = auth.keys[i];
     const std::string path = Index("auth.keys", i);
     Unique(names, key.name, path + ".name");
-    if (key.name == "anonymous") Error(path + ".name", "is what requests without a key are called");
+    if (key.name == kAnonymous) Error(path + ".name", "is what requests without a key are called");
     if (key.key_sha256 != Digest{}) Unique(digests, HexString(key.key_sha256), path + ".key_sha256");
     for (std::size_t j = 0; j < key.models.size(); ++j) {
       if (!key.models[j].empty() && !models.contains(key.models[j]))

@@ -8,7 +8,7 @@ namespace {
 /// What purges and shares are told by, in words: scopes are digests of names.
 std::string NameOfTenant(const proxy::Snapshot& snapshot, std::uint64_t scope) {
   if (snapshot.config.cache.partition == config::CachePartition::kNone) return "everybody";
-  if (scope == cache::TenantScope::Anonymous().id()) return "anonymous";
+  if (scope == cache::TenantScope::Anonymous().id()) return std::string(config::kAnonymous);
   for (const config::ApiKey& key : snapshot.config.auth.keys) {
     if (scope == cache::TenantScope::OfKey(key.name).id()) return key.name;
   }

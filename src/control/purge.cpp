@@ -107,9 +107,9 @@ rt::Task<std::string> Purge(rt::Worker& worker, Workers& workers, cache::SharedC
       scope.model = cache::ModelIdentity(*order.model, {}, {}).id();
     } else if (order.tenant.has_value()) {
       name = cache::Epochs::NameOfTenant(*order.tenant);
-      scope.tenant =
-          (*order.tenant == "anonymous" ? cache::TenantScope::Anonymous() : cache::TenantScope::OfKey(*order.tenant))
-              .id();
+      scope.tenant = (*order.tenant == config::kAnonymous ? cache::TenantScope::Anonymous()
+                                                          : cache::TenantScope::OfKey(*order.tenant))
+                         .id();
     }
     PurgeEpoch(worker, workers, cache, name, scope, heard, members);
   }

@@ -5,14 +5,12 @@
 namespace penstock::proxy {
 namespace {
 
-constexpr std::string_view kAnonymous = "anonymous";
-
 /// Whose cached answers a client shares: `name` empty = it gave no key.
 Tenant TenantOf(std::string_view name, config::CachePartition partition, cache::Epochs& epochs) {
   Tenant tenant{.name = std::string(name), .scope = cache::TenantScope::Everybody(), .epoch = &epochs.all()};
   if (partition == config::CachePartition::kNone) return tenant;
   tenant.scope = name.empty() ? cache::TenantScope::Anonymous() : cache::TenantScope::OfKey(name);
-  tenant.epoch = &epochs.Of(cache::Epochs::NameOfTenant(name.empty() ? kAnonymous : name));
+  tenant.epoch = &epochs.Of(cache::Epochs::NameOfTenant(name.empty() ? config::kAnonymous : name));
   return tenant;
 }
 
@@ -22,7 +20,7 @@ Tenants::Tenants(const config::Auth& auth, config::CachePartition partition,
                  const std::vector<std::string_view>& model_names, telemetry::MetricRegistry& registry,
                  cache::Epochs& epochs)
     : anonymous_(TenantOf({}, partition, epochs)), anonymous_allowed_(auth.keys.empty() || auth.allow_anonymous) {
-  anonymous_.label = registry.Hold(kAnonymous);
+  anonymous_.label = registry.Hold(config::kAnonymous);
   for (const config::ApiKey& key : auth.keys) {
     Tenant tenant = TenantOf(key.name, partition, epochs);
     tenant.every_model = std::find(key.models.begin(), key.models.end(), "*") != key.models.end();
@@ -34,8 +32,8 @@ Tenants::Tenants(const config::Auth& auth, config::CachePartition partition,
 }
 
 bool Tenants::Knows(std::string_view name) const noexcept {
-  return name == kAnonymous || std::any_of(by_digest_.begin(), by_digest_.end(),
-                                           [name](const auto& each) { return each.second.name == name; });
+  return name == config::kAnonymous || std::any_of(by_digest_.begin(), by_digest_.end(),
+                                                   [name](const auto& each) { return each.second.name == name; });
 }
 
 const Tenant* Tenants::Find(const Digest& digest) const noexcept {

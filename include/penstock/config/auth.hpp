@@ -1,11 +1,15 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "penstock/base/digest.hpp"
 
 namespace penstock::config {
+
+/// What requests without a key are called, in logs, metrics and purges; no key may have this name.
+inline constexpr std::string_view kAnonymous = "anonymous";
 
 /// A tenant. Its key is nowhere: only the digest of it is.
 struct ApiKey {
