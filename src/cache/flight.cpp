@@ -7,6 +7,15 @@
 
 namespace penstock::cache {
 
+Flight::~Flight() { held_.fetch_sub(counted_, std::memory_order_relaxed); }
+
+void Flight::CountHeld() noexcept {
+  const std::size_t now = bytes_.capacity();
+  if (now == counted_) return;
+  held_.fetch_add(now - counted_, std::memory_order_relaxed);  // modulo 2^64: also when it has become less
+  counted_ = now;
+}
+
 void Flight::Restart() {
   const std::lock_guard lock(mutex_);
   PENSTOCK_ASSERT(!open_);
@@ -17,6 +26,7 @@ void Flight::Restart() {
 std::size_t Flight::Append(std::string_view bytes, llm::UsageEvent usage) {
   const std::lock_guard lock(mutex_);
   bytes_.append(bytes);
+  CountHeld();
   usage_ = usage;
   if (open_) Wake();
   return bytes_.size();
@@ -27,6 +37,7 @@ bool Flight::GiveUpIfAlone(Landing landing) {
   if (followers() > 0) return false;
   if (landing_ == Landing::kUnderWay) landing_ = landing;
   std::string().swap(bytes_);
+  CountHeld();
   return true;
 }
 
@@ -172,6 +183,16 @@ std::size_t Follower::Take(Chain& to, std::size_t bytes_max, bool with_usage) {
 std::optional<Entry> Follower::entry() const {
   const std::lock_guard lock(flight_->mutex_);
   return flight_->entry_;
+}
+
+std::optional<Entry> Follower::rebuilt(bool with_usage) const {
+  const std::lock_guard lock(flight_->mutex_);
+  return flight_->rebuilt_[with_usage ? 1 : 0];
+}
+
+void Follower::ShareRebuilt(bool with_usage, Entry entry) {
+  const std::lock_guard lock(flight_->mutex_);
+  flight_->rebuilt_[with_usage ? 1 : 0] = std::move(entry);
 }
 
 }  // namespace penstock::cache

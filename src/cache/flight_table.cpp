@@ -6,7 +6,7 @@ FlightTable::Joined FlightTable::Join(const Digest& digest) {
   Shard& shard = ShardOf(digest);
   const std::lock_guard lock(shard.mutex);
   const auto [place, made] = shard.flights.try_emplace(digest);
-  if (made) place->second = std::make_shared<Flight>();
+  if (made) place->second = std::make_shared<Flight>(held_);
   return {place->second, made};
 }
 

@@ -7,8 +7,8 @@ namespace penstock::cache {
 Lead::Lead(FlightTable& table, std::shared_ptr<Flight> joined, const CacheKey& key, llm::Family family, Limits limits)
     : table_(&table), flight_(std::move(joined)), key_(key), family_(family), limits_(limits) {}
 
-Lead::Lead(const CacheKey& key, llm::Family family, Limits limits)
-    : flight_(std::make_shared<Flight>()), key_(key), family_(family), limits_(limits) {}
+Lead::Lead(std::shared_ptr<Flight> alone, const CacheKey& key, llm::Family family, Limits limits)
+    : flight_(std::move(alone)), key_(key), family_(family), limits_(limits) {}
 
 Lead::~Lead() { Land(Landing::kLeft); }
 

@@ -2,6 +2,7 @@
 
 #include "penstock/base/assert.hpp"
 #include "penstock/policy/retry_after.hpp"
+#include "penstock/proxy/error_reply.hpp"
 #include "proxy/header_rules.hpp"
 #include "proxy/text.hpp"
 
@@ -92,12 +93,12 @@ void Answer::End() {
   if (context_.client != nullptr) context_.client->EndBody();
 }
 
-void Answer::Cut(std::string_view last_words) {
+void Answer::Break(BreakPoint at, const Error& error) {
   if (context_.client == nullptr) return;
-  if (!last_words.empty()) {
-    context_.record.bytes_out += last_words.size();
-    context_.client->body().Append(last_words);
-  }
+  std::string last_words = at == BreakPoint::kAnywhere ? "\n\n" : "";
+  if (at != BreakPoint::kBody) last_words += ErrorEvent(context_.family(), error, context_.record.id());
+  context_.record.bytes_out += last_words.size();
+  context_.client->body().Append(last_words);
   context_.client->CutBody();
 }
 
@@ -174,9 +175,7 @@ void Answer::AddOwnFields(http::Head& head) {
   const Duration upstream = record.upstream_time + std::max(running, Duration{});
   const Duration total = context_.worker.worker.ReadClock() - record.began;
   ServerTiming timing(total - upstream, upstream);
-  // Without an upstream it hardly ever changes: then HPACK may remember it, which it may not by its id.
-  head.Add("server-timing", timing.view(),
-           upstream > Duration::zero() ? http::HeaderId::kServerTiming : http::HeaderId::kOther);
+  head.Add("server-timing", timing.view(), http::HeaderId::kServerTiming);
   if (context_.view == nullptr || !context_.snapshot().config.server.expose_upstream) return;
   if (record.endpoint != nullptr) {
     head.Add("x-penstock-endpoint", record.endpoint->name());
@@ -184,7 +183,7 @@ void Answer::AddOwnFields(http::Head& head) {
   }
   if (context_.cache.key.has_value()) {
     const DigestHex key = ToHex(context_.cache.key->digest);  // what a purge by key takes
-    head.Add("x-penstock-cache-key", std::string_view(key.data(), key.size()));
+    head.Add("x-penstock-cache-key", std::string_view(key.data(), key.size()), http::HeaderId::kXPenstockCacheKey);
   }
 }
 

@@ -12,8 +12,13 @@ namespace penstock::proxy {
 
 /// Sent after commit while the upstream is silent (`sse_keepalive`).
 inline constexpr std::string_view kKeepaliveComment = ": keep-alive\n\n";
-/// Before the error event of one who followed: it may have had half an event only.
-inline const std::string kEventEnd = "\n\n";
+
+/// Where a committed answer breaks.
+enum class BreakPoint : std::uint8_t {
+  kBody,  ///< in one that is no stream: nothing more can be said
+  kBetweenEvents,
+  kAnywhere,  ///< in a stream that was passed on by pieces: half an event may be out
+};
 
 /// Owned by one Worker. The client's side of an exchange: holds an upstream's answer back until it is committed, then
 /// lets it through. Until then nothing was sent and everything may begin anew.
@@ -36,8 +41,8 @@ class Answer {
   void CommitWhole(std::string_view content_type, std::string_view body);
   bool committed() const noexcept { return committed_; }
   void End();
-  /// The committed answer cannot be completed: `last_words` (an error event, or nothing), then broken framing.
-  void Cut(std::string_view last_words);
+  /// The committed answer cannot be completed: a stream says so with an error event, then its framing is broken.
+  void Break(BreakPoint at, const Error& error);
   /// The attempt came to nothing: as if it had not been.
   void Discard();
 

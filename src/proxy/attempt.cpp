@@ -1,7 +1,6 @@
 #include "proxy/attempt.hpp"
 
 #include "penstock/base/assert.hpp"
-#include "penstock/llm/error_shapes.hpp"
 #include "penstock/proxy/error_reply.hpp"
 #include "proxy/header_rules.hpp"
 
@@ -58,7 +57,7 @@ Attempt::Attempt(RequestContext& context, Answer& answer)
       stream_(*this),
       timer_(this, [](void* self) { static_cast<Attempt*>(self)->OnTimer(); }) {}
 
-const std::string& Attempt::RefusalAsSent() const noexcept {
+const std::string& Attempt::refusal_as_sent() const noexcept {
   if (const auto* refusal = std::get_if<RefusalRelay>(&relay_)) return refusal->body();
   if (const auto* aggregate = std::get_if<AggregateRelay>(&relay_)) return aggregate->refusal();
   return std::get<StreamRelay>(relay_).refusal();
@@ -189,13 +188,9 @@ void Attempt::Handle(const RelayStep& step) {
 
 /// The upstream said no; its words tell whether anybody else would say yes.
 void Attempt::Refuse(std::uint16_t status) {
-  const std::string& sent = RefusalAsSent();
-  refusal_body_.clear();
-  const llm::UpstreamErrorBody shape =
-      llm::NormaliseError(context_.family(), status, sent, context_.record.id(), context_.worker.json, refusal_body_);
-  if (shape.pass) refusal_body_ = sent;
+  refusal_ = ReadRefusal(context_, status, refusal_as_sent());
   result_.status = status;
-  context_.record.hopeless = shape.refusal != llm::Refusal::kOther;
+  context_.record.hopeless = refusal_.hopeless();
   Finish(AttemptResult::Kind::kRefused,
          UpstreamError(ErrorCode::kUpstreamStatus, context_.record.hopeless ? Retry::kNever : Retry::kSafe,
                        "the upstream refused the request"));
@@ -211,8 +206,7 @@ void Attempt::Fail(const Error& error) {
     Handle(stream->OnEnd());  // the client has the last event: only the framing broke
     return;
   }
-  const bool events = std::holds_alternative<StreamRelay>(relay_);
-  answer_.Cut(events ? ErrorEvent(context_.family(), error, context_.record.id()) : std::string());
+  answer_.Break(std::holds_alternative<StreamRelay>(relay_) ? BreakPoint::kBetweenEvents : BreakPoint::kBody, error);
   Finish(AttemptResult::Kind::kInterrupted, error);
 }
 
@@ -257,7 +251,7 @@ void Attempt::Reset() {
   PENSTOCK_ASSERT(!lease_);
   relay_.emplace<std::monostate>();
   refusal_head_.reset();
-  refusal_body_ = std::string();
+  refusal_ = {};
   request_head_.reset();
   pool_.reset();
   done_.Reset();

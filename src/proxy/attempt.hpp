@@ -9,6 +9,7 @@
 #include "penstock/rt/task.hpp"
 #include "penstock/upstream/stream.hpp"
 #include "proxy/relay.hpp"
+#include "proxy/upstream_refusal.hpp"
 
 namespace penstock::proxy {
 
@@ -35,9 +36,10 @@ class Attempt final : public upstream::StreamHandler {
   void Begin(EndpointPool& pool, policy::LoadLease lease, std::uint32_t number);
   rt::Signal& Done() noexcept { return done_; }
   const AttemptResult& result() const noexcept { return result_; }
-  /// A refused attempt's answer; the body in the shape of the client's family.
+  /// A refused attempt's answer, and its body as the upstream sent it.
   const http::Head& refusal_head() const noexcept { return *refusal_head_; }
-  const std::string& refusal_body() const noexcept { return refusal_body_; }
+  const UpstreamRefusal& refusal() const noexcept { return refusal_; }
+  const std::string& refusal_as_sent() const noexcept;
 
   /// The client is gone, or the deadline came: at once, without a result.
   void Cancel();
@@ -60,7 +62,6 @@ class Attempt final : public upstream::StreamHandler {
 
   void Handle(const RelayStep& step);
   void Refuse(std::uint16_t status);
-  const std::string& RefusalAsSent() const noexcept;
   void Fail(const Error& error);
   void Finish(AttemptResult::Kind kind, const Error& error);
   void Await(Duration limit, const char* what);
@@ -84,7 +85,7 @@ class Attempt final : public upstream::StreamHandler {
   std::optional<llm::SplicedBody> body_;
   std::variant<std::monostate, PlainRelay, StreamRelay, AggregateRelay, RefusalRelay> relay_;
   http::HeadPtr refusal_head_;
-  std::string refusal_body_;
+  UpstreamRefusal refusal_;
   AttemptResult result_;
   TimePoint begun_{};
   TimePoint due_ = TimePoint::Max();  ///< when the current wait is over; the timer may fire earlier and look again

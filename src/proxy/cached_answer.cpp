@@ -16,8 +16,13 @@ Duration AgeOf(const RequestContext& context, const cache::Entry& entry) noexcep
   return std::chrono::microseconds(context.worker.worker.Wall().us - entry.stored_at.us);
 }
 
-/// The entry in the other form than it has; nothing: it cannot be said in that form.
-std::optional<SharedBytes> Rebuilt(RequestContext& context, const cache::Entry& entry) {
+}  // namespace
+
+bool HasOtherForm(const RequestContext& context, const cache::Entry& entry) noexcept {
+  return entry.form != WantedForm(context) && llm::CanStream(entry.family);
+}
+
+std::optional<cache::Entry> Rebuilt(RequestContext& context, const cache::Entry& entry) {
   const std::size_t bytes_max = context.snapshot().config.server.limits.response_body;
   llm::JsonParser& json = context.worker.json;
   std::string out;
@@ -26,10 +31,12 @@ std::optional<SharedBytes> Rebuilt(RequestContext& context, const cache::Entry& 
           ? llm::WriteEvents({entry.family, context.request->include_usage, bytes_max}, entry.bytes.view(), json, out)
           : llm::WriteAnswer(entry.family, entry.bytes.view(), bytes_max, json, out);
   if (error.has_value()) return std::nullopt;
-  return SharedBytes::Copy(out);
+  cache::Entry rebuilt = entry;
+  rebuilt.form = WantedForm(context);
+  rebuilt.usage = {};
+  rebuilt.bytes = SharedBytes::Copy(out);
+  return rebuilt;
 }
-
-}  // namespace
 
 std::string_view CacheStatusName(CacheStatus status) noexcept {
   switch (status) {
@@ -62,19 +69,14 @@ void CommitShared(RequestContext& context, Answer& answer, cache::Form form, std
 }
 
 bool AnswerFromEntry(RequestContext& context, Answer& answer, const cache::Entry& entry, CacheStatus status) {
-  const cache::Form wanted = WantedForm(context);
-  if (entry.form == wanted || !llm::CanStream(entry.family)) {
-    context.cache.status = status;
-    const llm::ReplayPieces replay = llm::ReplayEvents(entry.bytes.view(), entry.usage, context.request->include_usage);
-    CommitShared(context, answer, entry.form, replay.size(), AgeOf(context, entry));
-    for (const std::string_view piece : replay.pieces) answer.Append(entry.bytes, piece);
-  } else {
-    const std::optional<SharedBytes> bytes = Rebuilt(context, entry);
-    if (!bytes.has_value()) return false;
-    context.cache.status = status;
-    CommitShared(context, answer, wanted, bytes->size(), AgeOf(context, entry));
-    answer.Append(*bytes, bytes->view());
+  if (HasOtherForm(context, entry)) {
+    const std::optional<cache::Entry> rebuilt = Rebuilt(context, entry);
+    return rebuilt.has_value() && AnswerFromEntry(context, answer, *rebuilt, status);
   }
+  context.cache.status = status;
+  const llm::ReplayPieces replay = llm::ReplayEvents(entry.bytes.view(), entry.usage, context.request->include_usage);
+  CommitShared(context, answer, entry.form, replay.size(), AgeOf(context, entry));
+  for (const std::string_view piece : replay.pieces) answer.Append(entry.bytes, piece);
   answer.End();
   return true;
 }

@@ -10,6 +10,10 @@ inline cache::Form WantedForm(const RequestContext& context) noexcept {
   return context.request->stream ? cache::Form::kEvents : cache::Form::kWhole;
 }
 
+/// `entry` in the form that the client asked for, made from the other one; nothing: it cannot be said so.
+std::optional<cache::Entry> Rebuilt(RequestContext& context, const cache::Entry& entry);
+/// Whether `entry` has to be rebuilt for this client.
+bool HasOtherForm(const RequestContext& context, const cache::Entry& entry) noexcept;
 /// Answers with `entry`, in the form that the client asked for: as it was received, without a copy, or rebuilt from the
 /// other form. False, and nothing was sent, when it cannot be rebuilt: the caller takes that as a miss.
 bool AnswerFromEntry(RequestContext& context, Answer& answer, const cache::Entry& entry, CacheStatus status);

@@ -172,8 +172,7 @@ void Exchange::Expire(const Error& error) {
     return;
   }
   context_.record.term = RowOf(error).term;
-  answer_.Cut(context_.request->stream ? kEventEnd + ErrorEvent(context_.family(), error, context_.record.id())
-                                       : std::string());
+  answer_.Break(context_.request->stream ? BreakPoint::kAnywhere : BreakPoint::kBody, error);
 }
 
 void Exchange::End() { Expire(InternalError(ErrorCode::kDraining, "the gateway is shutting down")); }
@@ -189,7 +188,7 @@ bool Exchange::LeaveToFollowers() {
   const Error error = InternalError(ErrorCode::kDeadlineExceeded, "the request's time is over");
   const bool committed = answer_.committed();
   if (committed) {
-    answer_.Cut(context_.request->stream ? ErrorEvent(context_.family(), error, context_.record.id()) : std::string());
+    answer_.Break(context_.request->stream ? BreakPoint::kBetweenEvents : BreakPoint::kBody, error);
   } else {
     AnswerError(context_, answer_, error);
   }

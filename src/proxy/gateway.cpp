@@ -66,8 +66,8 @@ void Gateway::Apply(std::shared_ptr<const Snapshot> snapshot) {
   }
   context_->pools = std::move(pools);
   server_->SetOptions(snapshot->server_options);
-  const std::size_t workers = snapshot->config.server.workers.value_or(rt::UsableCores());
-  context_->buffered_bytes_max = snapshot->config.server.limits.buffered_bytes / workers;
+  context_->workers = snapshot->config.server.workers.value_or(rt::UsableCores());
+  context_->buffered_bytes_max = snapshot->config.server.limits.buffered_bytes / context_->workers;
   view->snapshot = std::move(snapshot);
   context_->view = std::move(view);
   context_->metrics.ForgetSeries();

@@ -49,10 +49,14 @@ struct WorkerContext {
   std::vector<std::unique_ptr<rt::Mortal>> free_exchanges;  ///< Exchanges, whose type is not complete here
   std::vector<Exchange*> live;                              ///< each knows its place
   std::size_t buffered_bytes_max = 0;                       ///< this worker's share of `buffered_bytes`
+  std::size_t workers = 1;
   bool draining = false;
 
-  /// Everything that waits in this worker's chains, by whole blocks: what the memory really is.
-  std::size_t buffered_bytes() noexcept { return worker.chunks().in_use() * ChunkPool::kChunkBytes; }
+  /// Everything that waits in this worker's chains, by whole blocks: what the memory really is; and its part of what
+  /// the calls under way have taken down.
+  std::size_t buffered_bytes() noexcept {
+    return worker.chunks().in_use() * ChunkPool::kChunkBytes + tiers.shared().flights.held_bytes() / workers;
+  }
   bool crowded() noexcept { return buffered_bytes() >= buffered_bytes_max; }
 };
 

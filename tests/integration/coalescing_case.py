@@ -44,14 +44,14 @@ def status(code, *fields):
 class Crowd:
     """Connections that have asked and not yet read."""
 
-    def __init__(self, test, count, body, headers=(), **options):
+    def __init__(self, test, count, body, headers=(), path=CHAT, **options):
         self.test, self.connections, self.ids = test, [], []
         for i in range(count):
             connection = h1_client.Connection(test.gateway.address, **options)
             test.addCleanup(connection.close)
             self.ids.append(f"{test.id().rpartition('.')[2]}-{time.monotonic_ns()}")
             bytes_of = body(i) if callable(body) else body
-            connection.send(connection.request_bytes("POST", CHAT, bytes_of, [("x-request-id", self.ids[-1]), *headers]))
+            connection.send(connection.request_bytes("POST", path, bytes_of, [("x-request-id", self.ids[-1]), *headers]))
             self.connections.append(connection)
 
     def heads(self, mark=None):

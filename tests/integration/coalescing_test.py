@@ -1,6 +1,6 @@
 """Identical misses at once are one upstream call, and when that goes badly one other request begins anew (FAULTS K-13, K-14, K-15)."""
 
-import re
+import json
 
 import harness
 from coalescing_case import CUT_HEAD, FIRST, FOLLOWERS, LAST, MARK, CoalescingCase, Crowd, bytes_of, first_time, good, status
@@ -89,10 +89,21 @@ class Coalescing(CoalescingCase):
         self.backend.let(model)
         answers = crowd.answers()
         self.assertEqual({answer.status for answer in answers}, {code})
-        self.assertEqual(len({re.sub(rb'"request_id":"[^"]*"', b"", answer.body) for answer in answers}), 1)
+        self.assertEqual(len({answer.body for answer in answers}), 1)
         self.assertEqual(self.backend.received[model], 1)
         self.outcomes(done=FOLLOWERS)
         self.assertEqual(self.admin("GET", "/admin/cache").json()["calls_under_way"], 0)
+
+    def test_K_14_each_hears_a_refusal_with_its_own_request_id(self):
+        body = json.dumps({"model": "always400", "max_tokens": 9, "temperature": 0, "messages": [{"role": "user", "content": self.id()}]}).encode()
+        crowd = Crowd(self, FOLLOWERS + 1, body, path="/v1/messages")
+        self.under_way(FOLLOWERS + 1)
+        self.backend.let("always400")
+        answers = crowd.answers()
+        self.assertEqual({answer.status for answer in answers}, {400})
+        self.assertEqual([json.loads(answer.body)["request_id"] for answer in answers], crowd.ids)
+        self.assertEqual(self.backend.received["always400"], 1)
+        self.outcomes(done=FOLLOWERS)
 
     def own_error(self, label, code):
         model = f"always{code}"

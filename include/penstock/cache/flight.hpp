@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <cstdint>
 #include <functional>
@@ -34,11 +35,10 @@ enum class Boarding : std::uint8_t {
   kOver,  ///< it landed meanwhile, with nothing to be had; another one can be joined
 };
 
-/// What an upstream said when it refused: status and body, as they came.
+/// What an upstream said when it refused: status and body, as they came. Each follower words it for its own client.
 struct SharedRefusal {
   std::uint16_t status = 0;
   std::string body;
-  bool hopeless = false;  ///< another try would be refused too
 };
 
 /// Shared: one mutex, held while bytes are appended or copied out, never across a call. One upstream call and the
@@ -49,7 +49,9 @@ class Flight : public std::enable_shared_from_this<Flight> {
   /// CONTRACT 6: at most so many wait for one call; who comes later asks for itself.
   static constexpr std::size_t kFollowersMax = 1000;
 
-  Flight() = default;
+  /// `held` outlives the flight: what all flights hold, in bytes of memory.
+  explicit Flight(std::atomic<std::size_t>& held) noexcept : held_(held) {}
+  ~Flight();
   Flight(const Flight&) = delete;
   Flight& operator=(const Flight&) = delete;
 
@@ -93,7 +95,10 @@ class Flight : public std::enable_shared_from_this<Flight> {
   void Wake();        // the mutex is held
   void TellLeader();  // the mutex is held
   void Deliver(rt::Worker& worker);
+  void CountHeld() noexcept;  // the mutex is held
 
+  std::atomic<std::size_t>& held_;
+  std::size_t counted_ = 0;  // of held_, this one's part
   mutable std::mutex mutex_;
   std::string bytes_;
   llm::UsageEvent usage_{};
@@ -102,6 +107,7 @@ class Flight : public std::enable_shared_from_this<Flight> {
   bool open_ = false;
   Landing landing_ = Landing::kUnderWay;
   std::optional<Entry> entry_;
+  std::array<std::optional<Entry>, 2> rebuilt_;  // without, with the usage event
   SharedRefusal refusal_;
   std::vector<Side> sides_;
   std::atomic<std::size_t> followers_{0};
@@ -137,6 +143,9 @@ class Follower {
   std::size_t Take(Chain& to, std::size_t bytes_max, bool with_usage);
   /// After kWhole; absent when nobody made one.
   std::optional<Entry> entry() const;
+  /// The entry in its other form, as another follower has made and shared it: many may want it at once.
+  std::optional<Entry> rebuilt(bool with_usage) const;
+  void ShareRebuilt(bool with_usage, Entry entry);
   /// After kRefused.
   const SharedRefusal& refusal() const noexcept { return flight_->refusal_; }
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <memory>
 #include <mutex>
 #include <unordered_map>
@@ -20,11 +21,15 @@ class FlightTable {
 
   /// The call for `digest`; a new one when there is none.
   Joined Join(const Digest& digest);
+  /// A call that nobody can join.
+  std::shared_ptr<Flight> Alone() { return std::make_shared<Flight>(held_); }
   /// From now on nobody joins `flight`. Nothing happens when another one has taken its place.
   void Remove(const Digest& digest, const Flight& flight);
   /// What the call for `digest` will answer is not kept, and nobody joins it any more: a purge.
   void Forbid(const Digest& digest);
   std::size_t size() const;
+  /// What the answers of all calls take in memory, until the last who reads one is done. Any thread.
+  std::size_t held_bytes() const noexcept { return held_.load(std::memory_order_relaxed); }
 
  private:
   static constexpr std::size_t kShards = 64;  // a power of two; cores are fewer
@@ -37,6 +42,7 @@ class FlightTable {
   };
   Shard& ShardOf(const Digest& digest) noexcept { return shards_[digest.word(2) & (kShards - 1)]; }
 
+  alignas(64) std::atomic<std::size_t> held_{0};
   std::array<Shard, kShards> shards_;
 };
 

@@ -25,8 +25,8 @@ class Lead {
 
   /// For those who may share the call; `joined` as the table gave it to the leader.
   Lead(FlightTable& table, std::shared_ptr<Flight> joined, const CacheKey& key, llm::Family family, Limits limits);
-  /// For one whose answer may be kept, but not shared while it comes.
-  Lead(const CacheKey& key, llm::Family family, Limits limits);
+  /// For one whose answer may be kept, but not shared while it comes; `alone` as the table made it.
+  Lead(std::shared_ptr<Flight> alone, const CacheKey& key, llm::Family family, Limits limits);
   ~Lead();
   Lead(const Lead&) = delete;
   Lead& operator=(const Lead&) = delete;

@@ -1,6 +1,7 @@
 #include "penstock/proxy/error_reply.hpp"
 #include "proxy/cached_answer.hpp"
 #include "proxy/stages/stages.hpp"
+#include "proxy/upstream_refusal.hpp"
 
 namespace penstock::proxy {
 namespace {
@@ -78,8 +79,7 @@ class Following {
     }
     switch (landing) {
       case Landing::kWhole:
-        if (const auto entry = follower_.entry();
-            entry && AnswerFromEntry(context_, answer_, *entry, CacheStatus::kCoalesced)) {
+        if (const auto entry = Landed(); entry && AnswerFromEntry(context_, answer_, *entry, CacheStatus::kCoalesced)) {
           Count(CoalescedOutcome::kDone);
           return Followed::kAnswered;
         }
@@ -99,18 +99,30 @@ class Following {
     return Followed::kAlone;
   }
 
+  /// The answer in the form that is wanted here; rebuilt once for all who want that.
+  std::optional<cache::Entry> Landed() {
+    const std::optional<cache::Entry> entry = follower_.entry();
+    if (!entry.has_value() || !HasOtherForm(context_, *entry)) return entry;
+    const bool with_usage = context_.request->include_usage;
+    if (const auto shared = follower_.rebuilt(with_usage)) return shared;
+    const std::optional<cache::Entry> rebuilt = Rebuilt(context_, *entry);
+    if (rebuilt.has_value()) follower_.ShareRebuilt(with_usage, *rebuilt);
+    return rebuilt;
+  }
+
   void ReplyRefusal(const cache::SharedRefusal& refusal) {
     const http::HeadPtr head = context_.worker.heads.Take();
     head->status = refusal.status;
-    context_.record.hopeless = refusal.hopeless;
-    answer_.ReplyUpstream(*head, "application/json", refusal.body);
+    const UpstreamRefusal read = ReadRefusal(context_, refusal.status, refusal.body);
+    context_.record.hopeless = read.hopeless();
+    answer_.ReplyUpstream(*head, "application/json", read.body);
   }
 
   /// What it followed broke after commit: the client is told as if it had been its own call.
   void Cut() {
     const Error error =
         UpstreamError(ErrorCode::kUpstreamReset, Retry::kUnproven, "the stream ended before the answer did");
-    answer_.Cut(context_.request->stream ? kEventEnd + ErrorEvent(context_.family(), error, context_.record.id()) : "");
+    answer_.Break(context_.request->stream ? BreakPoint::kAnywhere : BreakPoint::kBody, error);
     context_.record.term = RowOf(error).term;
     Count(CoalescedOutcome::kLeaderFailed);
   }
@@ -141,8 +153,8 @@ cache::Lead::Limits LimitsOf(const RequestContext& context) {
 rt::Task<bool> Follow(RequestContext& context, Answer& answer) {
   CachePart& part = context.cache;
   const llm::Family family = context.family();
+  cache::FlightTable& flights = context.worker.tiers.shared().flights;
   if (part.admission.coalesce && context.snapshot().config.cache.coalesce) {
-    cache::FlightTable& flights = context.worker.tiers.shared().flights;
     cache::Follower follower(context.worker.worker);
     Following following(context, answer, follower);
     while (true) {
@@ -163,7 +175,7 @@ rt::Task<bool> Follow(RequestContext& context, Answer& answer) {
       if (followed == Followed::kAlone) break;
     }
   }
-  if (part.admission.store) part.lead.emplace(*part.key, family, LimitsOf(context));
+  if (part.admission.store) part.lead.emplace(flights.Alone(), *part.key, family, LimitsOf(context));
   co_return false;
 }
 

@@ -111,7 +111,7 @@ rt::Task<std::optional<Error>> Forward(RequestContext& context, Answer& answer, 
   }
   if (attempt.result().kind == AttemptResult::Kind::kRefused) {
     if (progress.attempts > 1 && !context.record.hopeless) context.record.term = telemetry::Term::kRetriesUsed;
-    answer.ReplyUpstream(attempt.refusal_head(), "application/json", attempt.refusal_body());
+    answer.ReplyUpstream(attempt.refusal_head(), "application/json", attempt.refusal().body);
     co_return std::nullopt;
   }
   co_return attempt.result().error;

@@ -43,8 +43,7 @@ void Keep(RequestContext& context, const Attempt& attempt, const std::optional<E
     case AttemptResult::Kind::kDelivered: KeepWhole(context, lead); return;
     case AttemptResult::Kind::kRefused:
       if (context.record.hopeless || IsOfTheRequest(attempt.result().status)) {
-        lead.Land(Landing::kRefused, std::nullopt,
-                  {attempt.result().status, attempt.refusal_body(), context.record.hopeless});
+        lead.Land(Landing::kRefused, std::nullopt, {attempt.result().status, attempt.refusal_as_sent()});
       } else {
         lead.Land(Landing::kFailed);
       }

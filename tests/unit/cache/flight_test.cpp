@@ -175,6 +175,34 @@ TEST_F(Flights, K_14_TheLeaderHearsOfTheFirstToComeAndTheLastToLeave) {
   EXPECT_EQ(told, 2);
 }
 
+TEST_F(Flights, WhatTheyHoldIsCountedUntilTheLastReaderIsDone) {
+  auto lead = Begin();
+  lead->OnAttempt();
+  EXPECT_EQ(table.held_bytes(), 0u);
+  lead->OnBytes(std::string(90, 'x'));
+  EXPECT_GE(table.held_bytes(), 90u);
+  auto reader = Join(one);
+  lead->Land(Landing::kWhole);
+  lead.reset();
+  EXPECT_GE(table.held_bytes(), 90u);
+  reader.reset();
+  EXPECT_EQ(table.held_bytes(), 0u);
+}
+
+TEST_F(Flights, TheOtherFormIsMadeOnceForAllWhoWantIt) {
+  const auto lead = Begin();
+  const auto first = Join(one);
+  const auto second = Join(two);
+  EXPECT_FALSE(first->follower.rebuilt(true).has_value());
+  Entry entry;
+  entry.form = Form::kEvents;
+  entry.bytes = SharedBytes::Copy("data: {}");
+  first->follower.ShareRebuilt(true, entry);
+  ASSERT_TRUE(second->follower.rebuilt(true).has_value());
+  EXPECT_EQ(second->follower.rebuilt(true)->bytes.view().data(), entry.bytes.view().data());
+  EXPECT_FALSE(second->follower.rebuilt(false).has_value()) << "who did not ask for the usage event has another";
+}
+
 TEST_F(Flights, K_15_AThousandFollowAtMost) {
   const auto lead = Begin();
   std::vector<std::unique_ptr<Reader>> readers;
