@@ -7,6 +7,12 @@ namespace {
 
 constexpr std::size_t kInsertHereMax = 64 * 1024;  // larger entries are compressed, which takes milliseconds
 
+/// Nobody finds a request with that digest: it would be a collision of all bits but two.
+Digest DigestOfTwin(Digest digest, bool with_usage) noexcept {
+  digest.bytes.back() ^= with_usage ? 2 : 1;
+  return digest;
+}
+
 }  // namespace
 
 /// Owned by one Worker. A look-up on the disk: the tier's callback comes sooner or later, the asking task may be gone.
@@ -20,8 +26,18 @@ struct Tiers::DiskWait {
 Tiers::Tiers(rt::Worker& worker, rt::OffloadThreads& offload, SharedCache& shared, RedisTier* redis)
     : worker_(worker), offload_(offload), shared_(shared), redis_(redis) {}
 
-std::optional<Entry> Tiers::FindInMemory(const Digest& digest, WallTime now, bool again) {
-  return shared_.memory == nullptr ? std::nullopt : shared_.memory->Find(digest, now, again);
+std::optional<Entry> Tiers::FindInMemory(const Digest& digest, WallTime now, Counted counted) {
+  return shared_.memory == nullptr ? std::nullopt : shared_.memory->Find(digest, now, counted);
+}
+
+std::optional<Entry> Tiers::FindTwin(const Digest& digest, const Entry& entry, bool with_usage, WallTime now) {
+  std::optional<Entry> twin = FindInMemory(DigestOfTwin(digest, with_usage), now, Counted::kNone);
+  if (twin.has_value() && twin->stored_at.us != entry.stored_at.us) twin.reset();
+  return twin;
+}
+
+void Tiers::KeepTwin(const Digest& digest, const Entry& twin, bool with_usage, WallTime now) {
+  FillMemory(DigestOfTwin(digest, with_usage), twin, now);
 }
 
 rt::Task<std::optional<Found>> Tiers::FindBelow(CacheKey key, WallTime now) {

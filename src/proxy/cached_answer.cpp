@@ -68,10 +68,27 @@ void CommitShared(RequestContext& context, Answer& answer, cache::Form form, std
   answer.CommitOwn(*head);
 }
 
+namespace {
+
+/// The entry of the request's key in the other form, made when nobody has wanted it yet.
+std::optional<cache::Entry> TwinOf(RequestContext& context, const cache::Entry& entry) {
+  cache::Tiers& tiers = context.worker.tiers;
+  const Digest& digest = context.cache.key->digest;
+  const bool with_usage = context.request->include_usage;
+  const WallTime now = context.worker.worker.Wall();
+  std::optional<cache::Entry> twin = tiers.FindTwin(digest, entry, with_usage, now);
+  if (twin.has_value()) return twin;
+  twin = Rebuilt(context, entry);
+  if (twin.has_value()) tiers.KeepTwin(digest, *twin, with_usage, now);
+  return twin;
+}
+
+}  // namespace
+
 bool AnswerFromEntry(RequestContext& context, Answer& answer, const cache::Entry& entry, CacheStatus status) {
   if (HasOtherForm(context, entry)) {
-    const std::optional<cache::Entry> rebuilt = Rebuilt(context, entry);
-    return rebuilt.has_value() && AnswerFromEntry(context, answer, *rebuilt, status);
+    const std::optional<cache::Entry> twin = TwinOf(context, entry);
+    return twin.has_value() && AnswerFromEntry(context, answer, *twin, status);
   }
   context.cache.status = status;
   const llm::ReplayPieces replay = llm::ReplayEvents(entry.bytes.view(), entry.usage, context.request->include_usage);

@@ -53,6 +53,13 @@ struct TenantUse {
   MemoryUse use{};
 };
 
+/// What of a look-up is counted.
+enum class Counted : std::uint8_t {
+  kAll,
+  kHit,   ///< it was looked for before: that it is not there was counted then
+  kNone,  ///< it belongs to another look-up
+};
+
 /// Shared: cut into 2^n shards by the digest, one mutex each, held for a find and a reference count, or for an
 /// insertion and what it evicts; never while memory is copied, compressed or decompressed. All calls from any thread.
 ///
@@ -74,8 +81,7 @@ class MemoryTier {
   MemoryTier& operator=(const MemoryTier&) = delete;
 
   /// A hit on uncompressed bytes costs one reference: no copy, no allocation.
-  /// `again`: it was looked for before, so that it is not there is not counted a second time.
-  std::optional<Entry> Find(const Digest& digest, WallTime now, bool again = false);
+  std::optional<Entry> Find(const Digest& digest, WallTime now, Counted counted = Counted::kAll);
 
   /// Replaces what stood under the digest. False, and nothing stands there, when the entry is not fresh or larger than
   /// half a shard. Compresses on the calling thread, some 3 ms per MiB: call it where that does not hurt.

@@ -35,7 +35,11 @@ class Tiers {
   Tiers& operator=(const Tiers&) = delete;
 
   /// A reference to the bytes: nothing is copied or allocated.
-  std::optional<Entry> FindInMemory(const Digest& digest, WallTime now, bool again = false);
+  std::optional<Entry> FindInMemory(const Digest& digest, WallTime now, Counted counted = Counted::kAll);
+  /// `entry`, which was found under `digest`, in its other form, if KeepTwin() was given that: made once, it serves all
+  /// who want it so. In memory only; gone when the entry is another one, or was purged.
+  std::optional<Entry> FindTwin(const Digest& digest, const Entry& entry, bool with_usage, WallTime now);
+  void KeepTwin(const Digest& digest, const Entry& twin, bool with_usage, WallTime now);
   /// Redis, then disk. Destroying the task abandons the look-up.
   rt::Task<std::optional<Found>> FindBelow(CacheKey key, WallTime now);
   /// Writes behind: returns at once; what a tier cannot take now is dropped and counted there.

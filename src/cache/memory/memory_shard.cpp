@@ -39,18 +39,18 @@ MemoryShard::~MemoryShard() {
   }
 }
 
-std::optional<Entry> MemoryShard::Find(const Digest& digest, WallTime now, bool again, ColdHit& cold) {
+std::optional<Entry> MemoryShard::Find(const Digest& digest, WallTime now, Counted counted, ColdHit& cold) {
   Retired retired;
   const std::lock_guard lock(mutex_);
   Node* const node = table_.Find(digest);
   if (node == nullptr) {
-    misses_ += again ? 0 : 1;
+    misses_ += counted == Counted::kAll ? 1 : 0;
     return std::nullopt;
   }
   Tenant& tenant = TenantOf(*node);
   std::optional<Entry> entry(EntryOf(*node, tenant.id));
   if (!entry->fresh(now)) {
-    ++misses_;
+    misses_ += counted == Counted::kAll ? 1 : 0;
     ++expired_;
     ++tenant.expired;
     Remove(*node, true, retired);
@@ -61,8 +61,10 @@ std::optional<Entry> MemoryShard::Find(const Digest& digest, WallTime now, bool 
     cold.keep = policy_->Proven(*node);
   }
   policy_->Touch(*node);
-  ++hits_;
-  ++tenant.hits;
+  if (counted != Counted::kNone) {
+    ++hits_;
+    ++tenant.hits;
+  }
   return entry;
 }
 

@@ -32,7 +32,7 @@ class alignas(64) MemoryShard {
   MemoryShard& operator=(const MemoryShard&) = delete;
 
   /// The entry; without bytes when `cold` has them.
-  std::optional<Entry> Find(const Digest& digest, WallTime now, bool again, ColdHit& cold);
+  std::optional<Entry> Find(const Digest& digest, WallTime now, Counted counted, ColdHit& cold);
   /// False when it is too large; what stood under its digest is gone either way.
   bool Insert(NodePtr node, std::uint64_t tenant);
   /// Keeps `bytes` beside `packed`, if that is still what the digest stands for.

@@ -26,10 +26,10 @@ MemoryTier::MemoryTier(const MemoryOptions& options)
 
 MemoryTier::~MemoryTier() = default;
 
-std::optional<Entry> MemoryTier::Find(const Digest& digest, WallTime now, bool again) {
+std::optional<Entry> MemoryTier::Find(const Digest& digest, WallTime now, Counted counted) {
   MemoryShard& shard = ShardOf(digest);
   ColdHit cold;
-  std::optional<Entry> entry = shard.Find(digest, now, again, cold);
+  std::optional<Entry> entry = shard.Find(digest, now, counted, cold);
   if (cold.packed.empty()) return entry;
   entry->bytes = Decompress(cold.packed);
   if (entry->bytes.empty()) {  // memory that lost its mind: never serve it

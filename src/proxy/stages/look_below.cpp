@@ -11,7 +11,7 @@ rt::Task<bool> LookBelow(RequestContext& context, Answer& answer) {
   cache::Tiers& tiers = context.worker.tiers;
   std::optional<cache::Found> found;
   if (part.lead.has_value()) {
-    if (auto entry = tiers.FindInMemory(part.key->digest, now, true))
+    if (auto entry = tiers.FindInMemory(part.key->digest, now, cache::Counted::kHit))
       found.emplace(std::move(*entry), cache::TierName::kMemory);
   }
   if (!found.has_value()) found = co_await tiers.FindBelow(*part.key, now);
