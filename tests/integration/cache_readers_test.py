@@ -109,6 +109,11 @@ class SlowReaders(TierCase):
         resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
         self.count = min(COUNT, limit - 500)
 
+    def config(self, **more):
+        config = super().config(**more)
+        config["server"]["limits"] = {"connections": self.count + 100, "slow_reader_timeout": "1h", "idle_timeout": "1h"}
+        return config
+
     def read_all(self, readers):
         """Each to its last byte, all at once."""
         waiting = {reader.socket.fileno(): reader for reader in readers}
