@@ -178,7 +178,7 @@ class Cluster(ClusterCase):
 
     def test_R_02_stopped_under_load(self):
         spare = self.spare()
-        writer, reader = (self.gateway(timeout="50ms", nodes=[self.cluster.owner(EPOCHS)]) for _ in range(2))
+        writer, reader = (self.gateway(timeout="200ms", nodes=[self.cluster.owner(EPOCHS)]) for _ in range(2))
         self.await_redis(writer, reader)
         stored = self.stored(writer)
         load = Load(writer, CLIENTS)
@@ -195,7 +195,7 @@ class Cluster(ClusterCase):
         self.assertLessEqual(last["failed"] - before["failed"], CLIENTS, "once each")
         self.assertGreater(last["miss"], after["miss"], "the others are used on")
         self.assertGreater(last["skipped"], after["skipped"], "it is not")
-        self.assertEqual(delayed(writer, stopped - 1, wall(), 50 + 150), [])
+        self.assertEqual(delayed(writer, stopped - 1, wall(), 200 + 150), [])
         self.await_redis(writer, reader)
         for number, prompt in enumerate(stored):
             self.assertEqual(self.ask(reader, prompt, stream=bool(number % 2)).cache, "hit-redis")
