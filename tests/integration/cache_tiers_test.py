@@ -13,10 +13,9 @@ import h1_client
 import harness
 from cache_test import CHAT, chat
 from harness import until
-from tier_case import Load, TierCase
+from tier_case import A_SECOND, NO_STORE, Load, TierCase
 
 KEYS = {"allow_anonymous": True, "keys": [{"name": name, "key_sha256": hashlib.sha256(f"key-{name}".encode()).hexdigest()} for name in "ab"]}
-A_SECOND = 1 + 2  # the rule has one; the rest is for asking, on two cores with sanitizers
 
 
 def key_of(name):
@@ -93,8 +92,8 @@ class Tiers(TierCase):
                 self.assertEqual(old.cache, "hit-memory")
                 told = self.purge(one, what)
                 self.assertEqual((told["redis"], told["disk"]), ("published", "written"))
-                self.assertEqual(self.ask(one, prompt, headers=key_of("a") + [("cache-control", "no-store")]).cache, "miss", "at once")
-                until(lambda: self.ask(two, prompt, headers=key_of("a") + [("cache-control", "no-store")]).cache == "miss", "the other obeys", A_SECOND)
+                self.assertEqual(self.ask(one, prompt, headers=key_of("a") + NO_STORE).cache, "miss", "at once")
+                until(lambda: self.ask(two, prompt, headers=key_of("a") + NO_STORE).cache == "miss", "the other obeys", A_SECOND)
                 if other:
                     self.assertEqual([self.ask(gateway, *other).cache for gateway in (one, two)], ["hit-memory"] * 2, "and nothing else is gone")
 
@@ -122,7 +121,7 @@ class Tiers(TierCase):
         redis.ask("CLIENT", "KILL", "TYPE", "normal")
         redis.ask("CLIENT", "KILL", "TYPE", "pubsub")
         two.signal(signal.SIGCONT)
-        until(lambda: self.ask(two, prompt, headers=[("cache-control", "no-store")]).cache == "miss", "it has heard", A_SECOND + 2)
+        until(lambda: self.ask(two, prompt, headers=NO_STORE).cache == "miss", "it has heard", A_SECOND + 2)
         self.await_redis(two)
         self.assertEqual(self.ask(two, prompt).cache, "miss")
 

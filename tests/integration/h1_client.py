@@ -17,8 +17,9 @@ def split_address(address):
     return host.strip("[]"), int(port)
 
 
-def open_socket(address, tls=None, receive_buffer=None, server_name="gateway.test", session=None, source=None):
-    """tls: None or an ssl.SSLContext; server_name: what SNI asks for; session: of an earlier connection; source: our own IP address."""
+def open_socket(address, tls=None, receive_buffer=None, server_name="gateway.test", session=None, source=None, segment=None):
+    """tls: None or an ssl.SSLContext; server_name: what SNI asks for; session: of an earlier connection; source: our own IP address;
+    segment: the largest that the peer may send; the loopback's own make the peer's kernel take a megabyte."""
     if address.startswith("unix:"):
         raw = socket.socket(socket.AF_UNIX)
         raw.settimeout(LIMIT)
@@ -28,6 +29,8 @@ def open_socket(address, tls=None, receive_buffer=None, server_name="gateway.tes
     raw.settimeout(LIMIT)
     if receive_buffer:
         raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+    if segment:
+        raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, segment)
     if source:
         raw.bind((source, 0))
     raw.connect(split_address(address))

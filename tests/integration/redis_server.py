@@ -28,8 +28,11 @@ class RedisServer:
 
     def start(self, *options):
         """Also one that takes another's place."""
-        self.program = Program("redis-server", "--port", self.port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", *options)
-        self.program.wait_line("stdout", "Ready to accept connections")
+        self.run("Ready to accept connections", *options)
+
+    def run(self, ready, *arguments):
+        self.program = Program("redis-server", *arguments, "--port", self.port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no")
+        self.program.wait_line("stdout", ready)
 
     def end(self):
         if self.program is not None and self.program.alive():

@@ -18,9 +18,13 @@ from harness import SANITIZER, Gateway, Simulator, cluster, endpoint, until
 from redis_server import RedisServer
 
 WELL = "sim:0:6:0"
+A_SECOND = 1 + 2  # the rule has one; the rest is for asking, on two cores with sanitizers
+NO_STORE = [("cache-control", "no-store")]
 
 
 class TierCase(unittest.TestCase):
+    asked_until_used = 16
+
     @classmethod
     def setUpClass(cls):
         cls.sim = Simulator("--name", "good", "--record", "0")
@@ -38,7 +42,7 @@ class TierCase(unittest.TestCase):
 
     def config(self, redis=None, disk=None, auth=None, workers=2, models=(), **cache):
         if redis is not None:
-            cache["redis"] = {"urls": [redis.url], **cache.get("redis", {})}
+            cache["redis"] = {"urls": [redis.url]}
         if disk is not None:
             cache["disk"] = {"path": str(self.folder / disk), "size": "64MiB"}
         models = [{"name": "m", "upstream_name": WELL}, {"name": "other", "upstream_name": WELL},
@@ -94,11 +98,11 @@ class TierCase(unittest.TestCase):
         return gateway.metrics()[f'penstock_cache_corrupt_total{{tier="{tier}"}}']
 
     def await_redis(self, *gateways, limit=harness.HANG):
-        """Until every worker uses it: of 16 connections each has one but for a chance in thousands."""
+        """Until every worker uses it, with each server: of so many connections each has one but for a chance in thousands."""
         for gateway in gateways:
             def used(gateway=gateway):
                 before = self.lookups(gateway)
-                for _ in range(16):
+                for _ in range(self.asked_until_used):
                     self.ask(gateway, self.fresh())
                 after = self.lookups(gateway)
                 return all(after[result] == before[result] for result in ("skipped", "failed")) and after["miss"] > before["miss"]
@@ -117,6 +121,15 @@ class TierCase(unittest.TestCase):
         self.assertEqual(self.ask(writer, prompt).cache, "miss")
         until(lambda: len(redis.keys()) == before + 1, "it is in Redis")
         self.assertEqual([self.ask(reader, prompt).cache for _ in range(2)], ["hit-redis", "hit-memory"])
+
+    def obeys(self, purger, other, what, headers=()):
+        """What is in the other's memory, and named by what(answer), is gone there within a second when the first one purges it."""
+        prompt = self.fresh()
+        answer = self.kept(purger, prompt, headers=headers)
+        self.assertIn(self.ask(other, prompt, headers=headers).cache, ("miss", "hit-redis"))
+        self.assertEqual(self.ask(other, prompt, headers=headers).cache, "hit-memory")
+        self.assertEqual(self.purge(purger, what(answer))["redis"], "published")
+        until(lambda: self.ask(other, prompt, headers=[*headers, *NO_STORE]).cache == "miss", "the other obeys", A_SECOND)
 
     def on_disk(self, gateway, entries):
         until(lambda: self.page(gateway)["disk"]["entries"] >= entries, lambda: f"{entries} on disk: {self.page(gateway)['disk']}")

@@ -160,7 +160,7 @@ void RedisTopology::OnAnswer(const redis::Reply& reply) {
   if (context_.options.mode == RedisMode::kSentinel) {
     ReadMaster(reply);
   } else {
-    known_ = ReadSlots(reply, from);
+    known_ = ReadSlots(reply, from) && EveryOwnerServes();
     RetireUnused();
     events_.OnServersChanged();
   }
@@ -204,6 +204,11 @@ bool RedisTopology::ReadSlotRange(const redis::Reply& range, RedisNode& from) {
   RedisNode* const node = FindOrAdd(said.empty() || said == "?" ? from.host() : said, port);
   std::fill(slots_.begin() + first.integer(), slots_.begin() + last.integer() + 1, node);
   return true;
+}
+
+bool RedisTopology::EveryOwnerServes() const noexcept {
+  return std::all_of(slots_.begin(), slots_.end(),
+                     [](RedisNode* node) { return node == nullptr || node->link() != nullptr; });
 }
 
 void RedisTopology::RetireUnused() {

@@ -76,6 +76,8 @@ class RedisTopology final : private RedisNodeEvents {
   bool ReadSlots(const redis::Reply& reply, RedisNode& from);
   bool ReadSlotRange(const redis::Reply& range, RedisNode& from);
   void ReadMaster(const redis::Reply& reply);
+  /// Else the cluster may be about to put another in the place of the one that does not.
+  bool EveryOwnerServes() const noexcept;
   void RetireUnused();
 
   const RedisContext context_;

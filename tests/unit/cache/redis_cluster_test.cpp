@@ -182,6 +182,21 @@ TEST_F(RedisCluster, R_01_OneOfTwoKilled) {
   for (unsigned i = 0; i < 50; ++i) EXPECT_EQ(Found(i), TextOf(i));
 }
 
+TEST_F(RedisCluster, R_01_AReplicaTakesThePlaceLater) {
+  FakeRedis replica{network, worker, 3};
+  ASSERT_TRUE(OpenCluster());
+  other.Kill();
+  Pass(1500ms);  // the cluster was asked, but has not yet seen it
+  SetSlots("*2\r\n" + Range(0, 8191, server.host()) + Range(8192, 16383, replica.host()));
+  Pass(2s);
+  for (unsigned i = 0; i < 50; ++i) Store(i);
+  for (unsigned i = 0; i < 50; ++i) EXPECT_EQ(Found(i), TextOf(i));
+  EXPECT_GT(replica.keys.size(), 0u);
+  const int asked = server.Count("CLUSTER");
+  Pass(5s);
+  EXPECT_EQ(server.Count("CLUSTER"), asked) << "all are there: nobody is asked any more";
+}
+
 TEST_F(RedisCluster, R_05_SlotsThatMakeNoSense) {
   for (const std::string& slots :
        {std::string("*1\r\n*0\r\n"), std::string("*1\r\n+x\r\n"), "*1\r\n" + Range(5, 4, "10.1.0.2"),
