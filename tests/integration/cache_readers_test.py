@@ -130,12 +130,14 @@ class SlowReaders(TierCase):
                         poll.unregister(number)
                         del waiting[number]
 
-    def share(self, kind, stream):
+    def share(self, kind, stream, stored=None):
+        """`stored`: how the answer came, if not as it is read."""
         gateway = self.gateway(workers=1, models=[{"name": "large", "upstream_name": f"sim-bytes:{SIZE}"}])
         body = chat("p", stream, "large")
+        self.ask(gateway, "p", "large", stream=stream if stored is None else stored)
+        until(lambda: self.ask(gateway, "p", "large", stream=stream).cache == "hit-memory", "it is kept")
         whole = self.ask(gateway, "p", "large", stream=stream).body
         self.assertGreaterEqual(len(whole), SIZE)
-        until(lambda: self.ask(gateway, "p", "large", stream=stream).cache == "hit-memory", "it is kept")
         for _ in range(8):  # it is in demand, and no longer kept compressed alone
             self.assertEqual(self.ask(gateway, "p", "large", stream=stream).body, whole)
         received = self.sim.stats()["received"]
@@ -167,6 +169,9 @@ class SlowReaders(TierCase):
 
     def test_C_10_streamed_over_http2(self):
         self.share(H2Reader, True)
+
+    def test_C_10_in_the_other_form(self):
+        self.share(H2Reader, True, stored=False)
 
 
 if __name__ == "__main__":

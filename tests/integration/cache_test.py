@@ -317,6 +317,21 @@ class Together(CacheCase):
                 self.assertEqual(caches.count("coalesced") + caches.count("hit-memory"), 99)
                 self.assertGreater(caches.count("coalesced"), 50)
 
+    def test_the_other_form_is_made_once(self):
+        """And goes with the entry that it was made from."""
+        whole = self.ask(chat("two forms"))
+        received, entries = self.received(), self.admin("GET", "/admin/cache").json()["memory"]["entries"]
+        for usage in (None, {"include_usage": True}):
+            answers = [self.ask(chat("two forms", stream=True, stream_options=usage)) for _ in range(3)]
+            self.assertEqual({(answer.cache, answer.body) for answer in answers}, {("hit-memory", answers[0].body)})
+            entries += 1
+            self.assertEqual(self.admin("GET", "/admin/cache").json()["memory"]["entries"], entries)
+        refreshed = self.ask(chat("two forms"), headers=[("x-penstock-cache", "refresh")])
+        self.assertNotEqual(refreshed.json()["id"], whole.json()["id"])
+        events = self.ask(chat("two forms", stream=True)).events()
+        self.assertEqual(json.loads(events[0])["id"], refreshed.json()["id"])
+        self.assertEqual(self.received(), received + 1)
+
     def test_both_forms_share_one_call(self):
         received = self.received()
         answers = self.start(20, lambda i: chat("mixed", model="slow", stream=i % 2 == 0))
