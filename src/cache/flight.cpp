@@ -49,6 +49,12 @@ void Flight::Open(Form form, std::optional<std::uint64_t> length) {
   Wake();
 }
 
+void Flight::SetAnsweredBy(std::string_view model) {
+  const std::lock_guard lock(mutex_);
+  PENSTOCK_ASSERT(!open_);
+  answered_by_ = model;
+}
+
 void Flight::Land(Landing landing, std::optional<Entry> entry, SharedRefusal refusal) {
   const std::lock_guard lock(mutex_);
   if (landing_ != Landing::kUnderWay) return;
@@ -157,7 +163,7 @@ void Follower::Leave() {
 
 Follower::State Follower::Look() const {
   const std::lock_guard lock(flight_->mutex_);
-  return {flight_->landing_, flight_->open_, flight_->form_, flight_->length_};
+  return {flight_->landing_, flight_->open_, flight_->form_, flight_->length_, flight_->answered_by_};
 }
 
 std::size_t Follower::Take(Chain& to, std::size_t bytes_max, bool with_usage) {

@@ -53,6 +53,7 @@ class Checker {
   void CheckCluster(const Cluster& cluster, const std::string& path);
   void CheckEndpoint(const Endpoint& endpoint, const std::string& path);
   void CheckModels();
+  void CheckFallbacks(const Model& model, const std::vector<std::string>& names, const std::string& path);
   void CheckCacheMemory();
   void CheckCacheRedis();
   void CheckAuth();
@@ -159,9 +160,29 @@ void Checker::CheckModels() {
     if (model.cluster.empty() || !clusters_known || cluster_names_.empty()) continue;
     if (!cluster_names_.contains(model.cluster)) Error(path + ".cluster", "names no cluster of this file");
   }
+  for (std::size_t i = 0; i < config_.models.size(); ++i) {
+    const Model& model = config_.models[i];
+    CheckFallbacks(model, model.fallbacks, Index("models", i) + ".fallbacks");
+    CheckFallbacks(model, model.context_window_fallbacks, Index("models", i) + ".context_window_fallbacks");
+  }
   for (std::size_t i = 0; i < config_.clusters.size(); ++i) {
     const std::string& name = config_.clusters[i].name;
     if (!name.empty() && !used.contains(name)) Warning(Index("clusters", i), "no model uses this cluster");
+  }
+}
+
+void Checker::CheckFallbacks(const Model& model, const std::vector<std::string>& names, const std::string& path) {
+  std::unordered_map<std::string, std::string> seen;
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    const std::string place = Index(path, i);
+    Unique(seen, names[i], place);
+    const bool known = std::any_of(config_.models.begin(), config_.models.end(),
+                                   [&](const Model& each) { return each.name == names[i]; });
+    if (names[i] == model.name) {
+      Error(place, "is the model itself");
+    } else if (!known && !names[i].empty()) {
+      Error(place, "names no model of this file (aliases do not count)");
+    }
   }
 }
 

@@ -34,6 +34,8 @@ const SectionType& SectionOf<Model>() {
       Key<&Model::aliases>("aliases", "other names for it", kName.Count(0, 100)),
       Key<&Model::upstream_name>("upstream_name", "what the backends call it; empty = name", Between(0, 256).Text(kUpstreamNameRule)),
       Key<&Model::cluster>("cluster", "which of the clusters serves it", Between(1, 128).Text(kNameRule).Required()),
+      Key<&Model::fallbacks>("fallbacks", "models to try, in order, when this one cannot answer", kName.Count(0, 16)),
+      Key<&Model::context_window_fallbacks>("context_window_fallbacks", "tried instead when a request is too long for it", kName.Count(0, 16)),
       Key<&Model::revision>("revision", "of what is served under this name; a change makes its stored answers unreachable", Between(0, 256).Text(kNameRule)),
       Key<&Model::cache>("cache", "where it differs from the cache section"),
   };

@@ -214,6 +214,18 @@ class Builder {
       proxy::WriteModelJson(json, model.name);
     }
     json += "]}";
+    for (std::size_t i = 0; i < snapshot_->models.size(); ++i) {
+      const config::Model& model = snapshot_->config.models[i];
+      snapshot_->models[i].fallbacks = IndicesOf(model.fallbacks);
+      snapshot_->models[i].context_window_fallbacks = IndicesOf(model.context_window_fallbacks);
+    }
+  }
+
+  /// Names that the configuration's check has seen.
+  std::vector<std::size_t> IndicesOf(const std::vector<std::string>& names) const {
+    std::vector<std::size_t> indices;
+    for (const std::string& name : names) indices.push_back(snapshot_->by_name.at(name));
+    return indices;
   }
 
   void AddTenants() {

@@ -33,10 +33,11 @@ void RequestContext::Clear(std::size_t body_keep_max) {
   }
   request.reset();
   tenant = nullptr;
+  asked = nullptr;
   model = nullptr;
   cluster = nullptr;
   cache.Clear();
-  deadline = {};
+  deadline = latest = {};
   record = {};
   peer.clear();
   told = false;
@@ -146,9 +147,8 @@ void Exchange::OnDeadline() {
         .Add(context_.worker.metrics.slab);
   }
   // The client may have wished for less time than those who follow its call have.
-  const TimePoint end = context_.record.began + context_.cluster->route->config->timeouts.total;
-  if (context_.now() < end && (headless_ || LeaveToFollowers())) {
-    context_.worker.worker.timers().Arm(deadline_timer_, end);
+  if (!context_.latest.Expired(context_.now()) && (headless_ || LeaveToFollowers())) {
+    context_.worker.worker.timers().Arm(deadline_timer_, context_.latest.at);
     return;
   }
   Expire(error);
@@ -276,14 +276,15 @@ void Exchange::Account() {
   const telemetry::GatewayMetrics& gateway = metrics.gateway;
   const Duration duration = context_.worker.worker.ReadClock() - record.began;
   const Duration overhead = duration - record.upstream_time;
-  const telemetry::LabelId model = context_.model != nullptr ? context_.model->metrics->label.id() : gateway.other();
+  const telemetry::LabelId asked = context_.asked != nullptr ? context_.asked->metrics->label.id() : gateway.other();
   const std::size_t route = context_.route != nullptr ? context_.route_index : Routes().size();
   const telemetry::LabelId key = context_.tenant != nullptr ? context_.tenant->label.id() : gateway.anonymous();
   gateway.inflight.Sub(metrics.slab);
   gateway.overhead.Observe(metrics.slab, overhead);
-  metrics.CountRequest(route, model, key, record.status, duration);
+  metrics.CountRequest(route, asked, key, record.status, duration);
   if (record.usage.known) {
-    metrics.CountTokens(model, key, record.usage.prompt_tokens, record.usage.completion_tokens);
+    metrics.CountTokens(context_.model->metrics->label.id(), key, record.usage.prompt_tokens,
+                        record.usage.completion_tokens);
   }
   if (context_.told) Tell();
   if (!context_.worker.access_log.enabled()) return;

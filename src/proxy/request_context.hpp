@@ -53,11 +53,13 @@ struct RequestContext {
   std::string_view argument;     ///< of a route that ends with "/"
   std::string body;
   std::optional<llm::RequestView> request;
-  const Tenant* tenant = nullptr;  ///< null: not known (yet)
-  const ModelRoute* model = nullptr;
+  const Tenant* tenant = nullptr;     ///< null: not known (yet)
+  const ModelRoute* asked = nullptr;  ///< what the client named
+  const ModelRoute* model = nullptr;  ///< who answers, or is asked just now: a fallback of it
   const ClusterView* cluster = nullptr;
   CachePart cache;
   policy::Deadline deadline;
+  policy::Deadline latest;              ///< what `total` allows: the client may have wished for less
   rt::Timer* deadline_timer = nullptr;  ///< the exchange's; armed when the deadline is known
   RequestRecord record;
   server::Protocol protocol = server::Protocol::kHttp1;
@@ -67,6 +69,11 @@ struct RequestContext {
 
   /// For the next request; keeps a body buffer of at most `body_keep_max` bytes.
   void Clear(std::size_t body_keep_max);
+
+  void UseModel(const ModelRoute& route) {
+    model = &route;
+    cluster = &view->clusters[route.cluster];
+  }
 
   void NoteAnswer(std::string_view bytes) { answer_start += bytes.substr(0, kToldBytes - answer_start.size()); }
 

@@ -69,6 +69,8 @@ class Flight : public std::enable_shared_from_this<Flight> {
   /// its removal from the table.
   bool GiveUpIfAlone(Landing landing);
   void Open(Form form, std::optional<std::uint64_t> length);
+  /// Another model than the one asked for is asked now, or was last. Before Open().
+  void SetAnsweredBy(std::string_view model);
   /// The bytes; by the leader, who alone changes them.
   std::string_view bytes() const noexcept { return bytes_; }
   void Land(Landing landing, std::optional<Entry> entry, SharedRefusal refusal);
@@ -102,6 +104,7 @@ class Flight : public std::enable_shared_from_this<Flight> {
   mutable std::mutex mutex_;
   std::string bytes_;
   llm::UsageEvent usage_{};
+  std::string answered_by_;
   Form form_ = Form::kWhole;
   std::optional<std::uint64_t> length_;
   bool open_ = false;
@@ -136,6 +139,8 @@ class Follower {
     bool open = false;  ///< committed: what there is may be sent on
     Form form = Form::kWhole;
     std::optional<std::uint64_t> length{};  ///< of the whole answer, when it is known
+    /// Once it is open or landed: the model, if not the one asked for. As long as the follower is aboard.
+    std::string_view answered_by{};
   };
   State Look() const;
   /// Appends what it has not had yet to `to`, at most about `bytes_max`; without the usage event unless `with_usage`.

@@ -12,9 +12,11 @@ namespace penstock::config {
 struct Model {
   std::string name;
   std::vector<std::string> aliases;
-  std::string upstream_name;  ///< Load() fills it with `name` when the file leaves it empty
-  std::string cluster;        ///< names one of Config::clusters
-  std::string revision;       ///< part of the cache key: another one, and no earlier answer is served
+  std::string upstream_name;                          ///< Load() fills it with `name` when the file leaves it empty
+  std::string cluster;                                ///< names one of Config::clusters
+  std::vector<std::string> fallbacks;                 ///< names of models, tried in order when this one cannot answer
+  std::vector<std::string> context_window_fallbacks;  ///< tried instead when a request is too long for it
+  std::string revision;  ///< part of the cache key: another one, and no earlier answer is served
   ModelCache cache;
 };
 

@@ -27,6 +27,8 @@ struct ModelRoute {
   std::string upstream_name;
   std::string upstream_json;  ///< upstream_name as a JSON string, spliced in where the client wrote something else
   std::size_t cluster = 0;    ///< index in Snapshot::clusters
+  std::vector<std::size_t> fallbacks{};                 ///< indices in Snapshot::models
+  std::vector<std::size_t> context_window_fallbacks{};  ///< likewise
   std::unique_ptr<const telemetry::ModelMetrics> metrics;
   cache::ModelIdentity identity;      ///< in the keys of its answers
   const cache::Epochs::Epoch* epoch;  ///< likewise

@@ -6,24 +6,25 @@ std::optional<Error> ChooseCluster(RequestContext& context) {
   const Snapshot& snapshot = context.snapshot();
   const std::string_view name = context.request->model();
   if (context.request->model_token) {
-    context.model = snapshot.FindModel(name);
+    context.asked = snapshot.FindModel(name);
   } else if (snapshot.models.size() == 1) {
-    context.model = &snapshot.models.front();  // /tokenize and its like may leave the model out
+    context.asked = &snapshot.models.front();  // /tokenize and its like may leave the model out
   }
-  if (context.model == nullptr) {
+  if (context.asked == nullptr) {
     Error error = DownstreamError(ErrorCode::kModelNotFound, "the model does not exist");
     error.param = "model";
     return error;
   }
-  if (!context.tenant->MayUse(static_cast<std::size_t>(context.model - snapshot.models.data()))) {
+  context.UseModel(*context.asked);
+  if (!context.tenant->MayUse(static_cast<std::size_t>(context.asked - snapshot.models.data()))) {
     Error error = DownstreamError(ErrorCode::kModelForbidden, "the key may not use this model");
     error.param = "model";
     return error;
   }
-  context.cluster = &context.view->clusters[context.model->cluster];
 
   const Duration total = context.cluster->route->config->timeouts.total;
   const auto wish = policy::ParseTimeoutMs(context.head->Find(http::HeaderId::kXPenstockTimeoutMs));
+  context.latest = policy::Deadline::After(context.record.began, total);
   context.deadline = policy::RequestDeadline(context.record.began, total, wish);
   if (!context.deadline.never()) context.worker.worker.timers().Arm(*context.deadline_timer, context.deadline.at);
   return std::nullopt;

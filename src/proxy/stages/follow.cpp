@@ -34,8 +34,11 @@ class Following {
     while (true) {
       const cache::Follower::State state = follower_.Look();  // before the bytes: what has landed has all of them
       bool all_sent = true;
-      if (state.open && state.form == WantedForm(context_)) all_sent = PassOn(state);
-      if (state.landing != Landing::kUnderWay && all_sent) co_return End(state.landing);
+      if (state.open && state.form == WantedForm(context_)) {
+        if (!answer_.committed() && !Adopt(state.answered_by)) co_return Followed::kAlone;
+        all_sent = PassOn(state);
+      }
+      if (state.landing != Landing::kUnderWay && all_sent) co_return End(state);
       co_await follower_.Changed();
     }
   }
@@ -46,6 +49,14 @@ class Following {
   }
 
  private:
+  /// The answer is another model's, and says so. False: one that is not known here.
+  bool Adopt(std::string_view answered_by) {
+    if (answered_by.empty()) return true;
+    const ModelRoute* const model = context_.snapshot().FindModel(answered_by);
+    if (model != nullptr) context_.model = model;
+    return model != nullptr;
+  }
+
   /// True: there is no more for now.
   bool PassOn(const cache::Follower::State& state) {
     if (!answer_.committed()) {
@@ -66,7 +77,8 @@ class Following {
     return true;
   }
 
-  Followed End(Landing landing) {
+  Followed End(const cache::Follower::State& state) {
+    const Landing landing = state.landing;
     if (answer_.committed()) {
       silence_.Cancel();
       if (landing == Landing::kWhole) {
@@ -79,13 +91,15 @@ class Following {
     }
     switch (landing) {
       case Landing::kWhole:
-        if (const auto entry = Landed(); entry && AnswerFromEntry(context_, answer_, *entry, CacheStatus::kCoalesced)) {
+        if (const auto entry = Landed();
+            entry && Adopt(state.answered_by) && AnswerFromEntry(context_, answer_, *entry, CacheStatus::kCoalesced)) {
           Count(CoalescedOutcome::kDone);
           return Followed::kAnswered;
         }
         Count(CoalescedOutcome::kUncacheable);
         return Followed::kAlone;
       case Landing::kRefused:
+        if (!Adopt(state.answered_by)) return Followed::kAlone;
         context_.cache.status = CacheStatus::kCoalesced;
         ReplyRefusal(follower_.refusal());
         Count(CoalescedOutcome::kDone);
@@ -172,6 +186,7 @@ rt::Task<bool> Follow(RequestContext& context, Answer& answer) {
       }
       const Followed followed = co_await following.Run();
       if (followed == Followed::kAnswered) co_return true;
+      context.model = context.asked;
       if (followed == Followed::kAlone) break;
     }
   }

@@ -1,120 +1,71 @@
-#include "penstock/policy/retry_after.hpp"
-#include "penstock/proxy/error_reply.hpp"
-#include "proxy/attempt.hpp"
+#include <algorithm>
+#include <vector>
+
+#include "proxy/answer.hpp"
 #include "proxy/stages/stages.hpp"
+#include "proxy/stages/try_model.hpp"
 
 namespace penstock::proxy {
 namespace {
 
-/// A place to go: an endpoint that is usable and has room.
-struct Choice {
-  EndpointPool* pool = nullptr;
-  policy::LoadLease lease;
-  std::uint32_t index = 0;
-  bool someone_usable = false;  ///< none was free, but somebody is alive
+/// Owned by one Worker. The models that one request may fall back to, each at most once.
+class Fallbacks {
+ public:
+  explicit Fallbacks(const RequestContext& context) : context_(context), asked_(*context.asked) {}
+
+  /// Who is next after `trial`; null: nobody.
+  const ModelRoute* Next(const Trial& trial) {
+    const bool too_long = trial.refusal == llm::Refusal::kContextLength;
+    if (!too_long && !trial.elsewhere) return nullptr;
+    const std::vector<std::size_t>& list = too_long ? asked_.context_window_fallbacks : asked_.fallbacks;
+    std::size_t& at = too_long ? too_long_at_ : at_;
+    while (at < list.size()) {
+      const std::size_t index = list[at++];
+      // What the operator offers in place of a model is no way around what a key may use.
+      if (!context_.tenant->MayUse(index)) continue;
+      if (std::find(tried_.begin(), tried_.end(), index) != tried_.end()) continue;
+      tried_.push_back(index);
+      return &context_.snapshot().models[index];
+    }
+    return nullptr;
+  }
+
+ private:
+  const RequestContext& context_;
+  const ModelRoute& asked_;
+  std::size_t at_ = 0;
+  std::size_t too_long_at_ = 0;
+  std::vector<std::size_t> tried_;
 };
 
-/// `barred`: those that shall not be asked (again) for this request.
-Choice Choose(const ClusterView& cluster, policy::Candidates& candidates, const policy::EndpointSet& barred) {
-  Choice choice;
-  while (const std::optional<std::uint32_t> index = candidates.Next()) {
-    if (barred.Contains(*index)) continue;
-    EndpointPool& pool = *cluster.pools[*index];
-    upstream::Endpoint& endpoint = pool.endpoint();
-    if (!endpoint.usable()) continue;
-    choice.someone_usable = true;
-    std::optional<policy::LoadLease> lease = endpoint.load.TryLease(endpoint.spec().max_concurrency);
-    if (!lease.has_value()) continue;
-    choice.pool = &pool;
-    choice.index = *index;
-    choice.lease = std::move(*lease);
-    return choice;
-  }
-  return choice;
-}
-
-policy::AttemptFailure FailureOf(const Attempt& attempt) {
-  policy::AttemptFailure failure;
-  failure.error = attempt.result().error;
-  failure.status = attempt.result().status;
-  if (attempt.result().kind == AttemptResult::Kind::kRefused) {
-    failure.asked_to_wait = attempt.refusal_head().Has(http::HeaderId::kRetryAfter) ||
-                            attempt.refusal_head().Has(http::HeaderId::kRetryAfterMs);
-  }
-  return failure;
-}
-
-/// How long to wait before the endpoint that refused may be asked again; nothing: longer than `retry_after_max` or the
-/// request's deadline allow, or it did not say.
-std::optional<Duration> WaitFor(const RequestContext& context, const Attempt& attempt) {
-  if (attempt.result().kind != AttemptResult::Kind::kRefused) return std::nullopt;
-  const http::Head& head = attempt.refusal_head();
-  const auto wait = policy::ParseRetryAfter(head.Find(http::HeaderId::kRetryAfter),
-                                            head.Find(http::HeaderId::kRetryAfterMs), context.worker.worker.Wall());
-  if (!wait.has_value() || *wait > context.cluster->route->config->retry.retry_after_max) return std::nullopt;
-  if (context.deadline.Expired(context.now() + *wait)) return std::nullopt;
-  return wait;
-}
-
-rt::Task<void> Sleep(rt::Worker& worker, Duration time) {
-  rt::Signal over;
-  rt::Timer timer(&over, [](void* signal) { static_cast<rt::Signal*>(signal)->Set(); });
-  worker.Arm(timer, time);
-  co_await over;
+void FallBack(RequestContext& context, const ModelRoute& model) {
+  context.UseModel(model);
+  context.record.hopeless = false;
+  if (context.cache.lead.has_value()) context.cache.lead->flight().SetAnsweredBy(model.name);
 }
 
 }  // namespace
 
 rt::Task<std::optional<Error>> Forward(RequestContext& context, Answer& answer, Attempt& attempt) {
-  const ClusterView& cluster = *context.cluster;
-  const policy::PickContext pick{context.worker.worker.prng()};
-  std::optional<policy::Candidates> candidates(std::in_place, *cluster.balancer, pick);
-  policy::RetryProgress progress;
-  progress.attempts = 0;
-  policy::EndpointSet barred;  // were silent, or asked to be left alone
-  while (true) {
-    Choice choice = Choose(cluster, *candidates, barred);
-    if (choice.pool == nullptr && progress.attempts > 0) {
-      // No other endpoint is left; one that answered badly may be asked again.
-      candidates.emplace(*cluster.balancer, pick);
-      choice = Choose(cluster, *candidates, barred);
-    }
-    if (const auto wait = choice.pool == nullptr && progress.attempts > 0 ? WaitFor(context, attempt) : std::nullopt) {
-      co_await Sleep(context.worker.worker, *wait);
-      barred = {};
-      candidates.emplace(*cluster.balancer, pick);
-      choice = Choose(cluster, *candidates, barred);
-    }
-    if (choice.pool == nullptr) {
-      if (progress.attempts == 0) {
-        co_return InternalError(choice.someone_usable ? ErrorCode::kOverloaded : ErrorCode::kNoHealthyUpstream,
-                                choice.someone_usable ? "every backend is at its limit" : "no backend is healthy");
-      }
-      break;
-    }
-    ++progress.attempts;
-    attempt.Begin(*choice.pool, std::move(choice.lease), progress.attempts);
-    co_await attempt.Done();
-    const AttemptResult& result = attempt.result();
-    if (result.kind == AttemptResult::Kind::kDelivered) co_return std::nullopt;
-    if (result.kind == AttemptResult::Kind::kInterrupted) {
-      if (context.record.term == telemetry::Term::kWell) context.record.term = RowOf(result.error).term;
-      context.worker.metrics.CountStreamInterruption(CodeName(result.error.code).data());
-      co_return std::nullopt;
-    }
-    if (context.deadline.Expired(context.now())) break;
-    const policy::RetryVerdict verdict = policy::DecideRetry(cluster.route->retry, progress, FailureOf(attempt));
-    if (verdict.action == policy::RetryAction::kGiveUp) break;
-    if (verdict.unproven) ++progress.unproven_retries;
-    if (!verdict.same_endpoint) barred.Insert(choice.index);
-    context.worker.metrics.gateway.retries[static_cast<std::size_t>(verdict.reason)].Add(context.worker.metrics.slab);
+  Fallbacks fallbacks(context);
+  const ModelRoute* told = context.asked;  // whose outcome the client hears
+  Trial trial = co_await TryModel(context, attempt);
+  while (trial.end != Trial::End::kAnswered && !context.deadline.Expired(context.now())) {
+    const ModelRoute* const next = fallbacks.Next(trial);
+    if (next == nullptr) break;
+    const std::uint32_t before = context.record.attempts;
+    FallBack(context, *next);
+    const Trial other = co_await TryModel(context, attempt);
+    if (context.record.attempts == before) continue;  // nobody there: what the other model said tells more
+    trial = other;
+    told = next;
   }
-  if (attempt.result().kind == AttemptResult::Kind::kRefused) {
-    if (progress.attempts > 1 && !context.record.hopeless) context.record.term = telemetry::Term::kRetriesUsed;
-    answer.ReplyUpstream(attempt.refusal_head(), "application/json", attempt.refusal().body);
-    co_return std::nullopt;
-  }
-  co_return attempt.result().error;
+  if (trial.end == Trial::End::kAnswered) co_return std::nullopt;
+  if (context.model != told) FallBack(context, *told);
+  if (trial.end == Trial::End::kFailed) co_return trial.error;
+  if (context.record.attempts > 1 && !context.record.hopeless) context.record.term = telemetry::Term::kRetriesUsed;
+  answer.ReplyUpstream(attempt.refusal_head(), "application/json", attempt.refusal().body);
+  co_return std::nullopt;
 }
 
 }  // namespace penstock::proxy

@@ -1,4 +1,5 @@
 #include "proxy/attempt.hpp"
+#include "proxy/cache_key.hpp"
 #include "proxy/stages/stages.hpp"
 
 namespace penstock::proxy {
@@ -19,13 +20,26 @@ bool IsOfTheRequest(std::uint16_t status) noexcept {
   }
 }
 
+/// Under what the answer is kept: the key of the model that gave it, never the one asked for. Nothing: not at all.
+std::optional<cache::CacheKey> KeyToKeep(RequestContext& context, const cache::Lead& lead) {
+  if (context.model == context.asked) {
+    return context.cache.admission.store ? std::optional(lead.key()) : std::nullopt;
+  }
+  if (context.model->ttl <= Duration::zero() || !AdmissionOf(context).store) return std::nullopt;
+  return KeyOf(context);
+}
+
 void KeepWhole(RequestContext& context, cache::Lead& lead) {
   std::optional<cache::Entry> entry;
-  const bool keep = context.cache.admission.store && lead.Judged() == cache::Verdict::kStore &&
+  const std::optional<cache::CacheKey> key = KeyToKeep(context, lead);
+  const bool keep = key.has_value() && lead.Judged() == cache::Verdict::kStore &&
                     context.cache.key_purges == context.worker.tiers.shared().key_purges.load();
   const WallTime now = context.worker.worker.Wall();
   if ((keep || lead.followed()) && lead.Taken().has_value()) entry = lead.MakeEntry(now, context.model->ttl);
-  if (keep && entry.has_value()) context.worker.tiers.Store(lead.key(), *entry, now);
+  if (keep && entry.has_value()) {
+    entry->scope = key->scope;
+    context.worker.tiers.Store(*key, *entry, now);
+  }
   lead.Land(Landing::kWhole, std::move(entry));
 }
 

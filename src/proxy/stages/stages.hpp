@@ -32,7 +32,7 @@ bool LookUp(RequestContext& context, Answer& answer);
 rt::Task<bool> Follow(RequestContext& context, Answer& answer);
 /// A look into Redis and onto the disk. True: answered.
 rt::Task<bool> LookBelow(RequestContext& context, Answer& answer);
-/// Attempts at endpoints until one delivers, the rules say no, or the deadline comes. Nothing = the answer is under way
+/// The model that was asked for, then those that stand in for it, until one answers. Nothing = the answer is under way
 /// or out.
 rt::Task<std::optional<Error>> Forward(RequestContext& context, Answer& answer, Attempt& attempt);
 /// How the call ended: the cache keeps the answer if it is fit, and those who followed are told.

@@ -1,0 +1,137 @@
+#include "proxy/stages/try_model.hpp"
+
+#include "penstock/policy/retry_after.hpp"
+#include "penstock/proxy/error_reply.hpp"
+
+namespace penstock::proxy {
+namespace {
+
+/// A place to go: an endpoint that is usable and has room.
+struct Choice {
+  EndpointPool* pool = nullptr;
+  policy::LoadLease lease;
+  std::uint32_t index = 0;
+  bool someone_usable = false;  ///< none was free, but somebody is alive
+};
+
+/// `barred`: those that shall not be asked (again) for this request.
+Choice Choose(const ClusterView& cluster, policy::Candidates& candidates, const policy::EndpointSet& barred) {
+  Choice choice;
+  while (const std::optional<std::uint32_t> index = candidates.Next()) {
+    if (barred.Contains(*index)) continue;
+    EndpointPool& pool = *cluster.pools[*index];
+    upstream::Endpoint& endpoint = pool.endpoint();
+    if (!endpoint.usable()) continue;
+    choice.someone_usable = true;
+    std::optional<policy::LoadLease> lease = endpoint.load.TryLease(endpoint.spec().max_concurrency);
+    if (!lease.has_value()) continue;
+    choice.pool = &pool;
+    choice.index = *index;
+    choice.lease = std::move(*lease);
+    return choice;
+  }
+  return choice;
+}
+
+policy::AttemptFailure FailureOf(const Attempt& attempt) {
+  policy::AttemptFailure failure;
+  failure.error = attempt.result().error;
+  failure.status = attempt.result().status;
+  if (attempt.result().kind == AttemptResult::Kind::kRefused) {
+    failure.asked_to_wait = attempt.refusal_head().Has(http::HeaderId::kRetryAfter) ||
+                            attempt.refusal_head().Has(http::HeaderId::kRetryAfterMs);
+  }
+  return failure;
+}
+
+/// How long to wait before the endpoint that refused may be asked again; nothing: longer than `retry_after_max` or the
+/// request's deadline allow, or it did not say.
+std::optional<Duration> WaitFor(const RequestContext& context, const Attempt& attempt) {
+  if (attempt.result().kind != AttemptResult::Kind::kRefused) return std::nullopt;
+  const http::Head& head = attempt.refusal_head();
+  const auto wait = policy::ParseRetryAfter(head.Find(http::HeaderId::kRetryAfter),
+                                            head.Find(http::HeaderId::kRetryAfterMs), context.worker.worker.Wall());
+  if (!wait.has_value() || *wait > context.cluster->route->config->retry.retry_after_max) return std::nullopt;
+  if (context.deadline.Expired(context.now() + *wait)) return std::nullopt;
+  return wait;
+}
+
+rt::Task<void> Sleep(rt::Worker& worker, Duration time) {
+  rt::Signal over;
+  rt::Timer timer(&over, [](void* signal) { static_cast<rt::Signal*>(signal)->Set(); });
+  worker.Arm(timer, time);
+  co_await over;
+}
+
+/// What came of it for the client: nothing, because an answer was committed.
+Trial Answered(RequestContext& context, const AttemptResult& result) {
+  if (result.kind == AttemptResult::Kind::kInterrupted) {
+    if (context.record.term == telemetry::Term::kWell) context.record.term = RowOf(result.error).term;
+    context.worker.metrics.CountStreamInterruption(CodeName(result.error.code).data());
+  }
+  return {.end = Trial::End::kAnswered};
+}
+
+Trial Failed(const Attempt& attempt, bool elsewhere) {
+  Trial trial{.end = Trial::End::kFailed, .error = attempt.result().error, .elsewhere = elsewhere};
+  if (attempt.result().kind == AttemptResult::Kind::kRefused) {
+    trial.end = Trial::End::kRefused;
+    trial.refusal = attempt.refusal().refusal;
+  }
+  return trial;
+}
+
+Trial NobodyToAsk(bool someone_usable) {
+  const Error error = InternalError(someone_usable ? ErrorCode::kOverloaded : ErrorCode::kNoHealthyUpstream,
+                                    someone_usable ? "every backend is at its limit" : "no backend is healthy");
+  return {.end = Trial::End::kFailed, .error = error, .elsewhere = true};
+}
+
+/// Whether another model may have a try at what the rules gave up here: not what they never try again.
+bool MayGoElsewhere(const policy::RetryRules& rules, policy::GiveUpReason reason) {
+  return reason == policy::GiveUpReason::kAttemptsUsed || (reason == policy::GiveUpReason::kUnproven && rules.unproven);
+}
+
+}  // namespace
+
+rt::Task<Trial> TryModel(RequestContext& context, Attempt& attempt) {
+  const ClusterView& cluster = *context.cluster;
+  const policy::RetryRules& rules = cluster.route->retry;
+  const policy::PickContext pick{context.worker.worker.prng()};
+  std::optional<policy::Candidates> candidates(std::in_place, *cluster.balancer, pick);
+  policy::RetryProgress progress;
+  progress.attempts = 0;
+  policy::EndpointSet barred;  // were silent, or asked to be left alone
+  while (true) {
+    Choice choice = Choose(cluster, *candidates, barred);
+    if (choice.pool == nullptr && progress.attempts > 0) {
+      // No other endpoint is left; one that answered badly may be asked again.
+      candidates.emplace(*cluster.balancer, pick);
+      choice = Choose(cluster, *candidates, barred);
+    }
+    if (const auto wait = choice.pool == nullptr && progress.attempts > 0 ? WaitFor(context, attempt) : std::nullopt) {
+      co_await Sleep(context.worker.worker, *wait);
+      barred = {};
+      candidates.emplace(*cluster.balancer, pick);
+      choice = Choose(cluster, *candidates, barred);
+    }
+    if (choice.pool == nullptr) {
+      co_return progress.attempts == 0 ? NobodyToAsk(choice.someone_usable) : Failed(attempt, true);
+    }
+    ++progress.attempts;
+    attempt.Begin(*choice.pool, std::move(choice.lease), context.record.attempts + 1);
+    co_await attempt.Done();
+    const AttemptResult& result = attempt.result();
+    if (result.kind == AttemptResult::Kind::kDelivered || result.kind == AttemptResult::Kind::kInterrupted)
+      co_return Answered(context, result);
+    if (context.deadline.Expired(context.now())) co_return Failed(attempt, false);
+    const policy::RetryVerdict verdict = policy::DecideRetry(rules, progress, FailureOf(attempt));
+    if (verdict.action == policy::RetryAction::kGiveUp)
+      co_return Failed(attempt, MayGoElsewhere(rules, verdict.gave_up));
+    if (verdict.unproven) ++progress.unproven_retries;
+    if (!verdict.same_endpoint) barred.Insert(choice.index);
+    context.worker.metrics.gateway.retries[static_cast<std::size_t>(verdict.reason)].Add(context.worker.metrics.slab);
+  }
+}
+
+}  // namespace penstock::proxy

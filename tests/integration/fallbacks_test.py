@@ -1,0 +1,161 @@
+"""Models that stand in for another one (CONTRACT 7): which failures lead to a fallback, what the client is told, what is kept. The
+numbers are those of the provider faults in docs/resilience.md."""
+
+import hashlib
+import json
+import time
+
+import h1_client
+import harness
+from cache_test import CHAT, chat
+from harness import FaultCase, World, cluster, endpoint, table, until
+from scripted_backend import ByModel, plain
+
+PROGRAMS = {  # of the first model: what its only endpoint does
+    "throttled": "fault:status:429", "unavailable": "fault:status:503", "reset": "fault:reset", "silent": "fault:silence",
+    "late": "fault:stall:after=role", "patient": "fault:status:429:retry-after=2:times=1", "away": "fault:status:429:retry-after=30",
+    "broken": "fault:status:500", "forbidden": "fault:status:400", "twice": "fault:status:503", "barred": "fault:status:503",
+}
+TOO_LONG = {"error": {"message": "This model's maximum context length is 16 tokens.", "type": "invalid_request_error", "param": "messages",
+                      "code": "context_length_exceeded"}}
+POLICY = {"error": {"message": "refused by the content policy", "type": "invalid_request_error", "param": None, "code": "content_policy_violation"}}
+REFUSALS = {"toolong": TOO_LONG, "policy": POLICY}
+KEY = "a-key-of-the-tests"
+
+# number and name, model, how often the first one is asked, term
+FAILURES = [("2 429 for ever", "throttled", 3), ("4 503 for ever", "unavailable", 3), ("5 reset before the head", "reset", 2),
+            ("6 silence is asked once", "silent", 1), ("7 no first token in time", "late", 1), ("429 with a long Retry-After", "away", 1)]
+
+
+@table("fails_over", [(f"fault {name}, {'stream' if s else 'plain'}", model, asked, s) for name, model, asked in FAILURES for s in (False, True)
+                      if s or model not in ("silent", "late")])
+class Fallbacks(FaultCase):
+    @classmethod
+    def make_world(cls):
+        cls.scripted = ByModel({name: plain(body, status="400 Bad Request") for name, body in REFUSALS.items()})
+        cls.addClassCleanup(cls.scripted.close)
+
+        def config(world):
+            quick = {"headers": "1s", "first_token": "1s", "idle": "1s", "total": "20s"}
+            first = cluster("first", [endpoint(world.sims["faulty"].address)], retry={"attempts": 3}, timeouts=quick)
+            second = cluster("second", [endpoint(world.sims["good"].address)], timeouts=quick)
+            third = cluster("third", [endpoint(cls.scripted.address)], timeouts=quick)
+            nobody = cluster("nobody", [endpoint("127.0.0.1:9")], timeouts=quick, retry={"attempts": 1})
+            models = [{"name": name, "upstream_name": program, "cluster": "first", "fallbacks": ["stand-in"]} for name, program in PROGRAMS.items()]
+            models += [{"name": name, "cluster": "third", "fallbacks": ["stand-in"], "context_window_fallbacks": ["large"]} for name in REFUSALS]
+            models += [{"name": "unreachable", "cluster": "nobody", "fallbacks": ["gone", "stand-in"]}, {"name": "gone", "cluster": "nobody"},
+                       {"name": "stand-in", "upstream_name": "sim:0:6:0", "cluster": "second"},
+                       {"name": "large", "upstream_name": "sim:0:7:0", "cluster": "second"}]
+            for model in models:
+                if model["name"] == "twice":
+                    model["fallbacks"] = ["unavailable"]  # whose own fallbacks are not followed
+            return {"server": {"listeners": [{"address": "127.0.0.1:0"}], "workers": 2}, "models": models, "clusters": [first, second, third, nobody],
+                    "auth": {"allow_anonymous": True, "keys": [{"name": "narrow", "key_sha256": hashlib.sha256(KEY.encode()).hexdigest(), "models": ["barred"]}]}}
+        return World(config)
+
+    def setUp(self):
+        super().setUp()
+        self.first, self.second = self.world.sims["faulty"], self.world.sims["good"]
+        for sim in (self.first, self.second):
+            sim.reset()
+        self.scripted.forget()
+
+    def ask(self, model, stream=False, headers=(), **fields):
+        with h1_client.Connection(self.gateway.address) as connection:
+            body = chat(self.id(), stream, model, temperature=fields.pop("temperature", None), **fields)
+            answer = connection.ask("POST", CHAT, body, [("x-request-id", self.request_id()), ("content-type", "application/json"), *headers])
+        answer.model = answer.header("x-penstock-model")
+        return answer
+
+    def line(self):
+        return self.gateway.line_of(self.asked[-1])
+
+    def fails_over(self, label, model, asked, stream):
+        began = time.monotonic()
+        answer = self.ask(model, stream)
+        self.assertLess(time.monotonic() - began, 3)
+        self.assertEqual((answer.status, answer.complete, answer.model), (200, True, "stand-in"), answer)
+        if stream:
+            self.assertEqual(answer.events()[-1], "[DONE]")
+        else:
+            self.assertEqual(json.loads(answer.body)["model"], "sim:0:6:0", "as its backend wrote it")
+        self.assertEqual((self.first.stats()["received"], self.second.stats()["received"]), (asked, 1))
+        line = self.line()
+        self.assertEqual((line["model"], line["model_answered"], line["attempts"], line["term"]), (model, "stand-in", asked + 1, "-"))
+
+    def test_fault_1_a_short_Retry_After_is_waited_out(self):
+        began = time.monotonic()
+        answer = self.ask("patient")
+        self.assertEqual((answer.status, answer.model), (200, "patient"))
+        self.assertGreaterEqual(time.monotonic() - began, 1.8)
+        self.assertEqual((self.first.stats()["received"], self.second.stats()["received"]), (2, 0))
+
+    def test_fault_12_too_long_goes_to_a_larger_window(self):
+        answer = self.ask("toolong")
+        self.assertEqual((answer.status, answer.model), (200, "large"))
+        self.assertEqual((self.scripted.received["toolong"], self.second.stats()["received"]), (1, 1))
+
+    def test_fault_13_a_policy_is_final(self):
+        answer = self.ask("policy")
+        self.assertEqual((answer.status, answer.error()["code"], answer.model), (400, "content_policy_violation", "policy"))
+        self.assertEqual((self.scripted.received["policy"], self.second.stats()["received"]), (1, 0))
+        self.assertEqual(answer.header("x-should-retry"), "false")
+
+    def test_fault_16_only_the_answer_is_billed(self):
+        def tokens(model):
+            return sum(value for series, value in self.gateway.metrics().items()
+                       if series.startswith("penstock_tokens_total{") and f'model="{model}"' in series)
+        before = tokens("unavailable"), tokens("stand-in")
+        usage = json.loads(self.ask("unavailable").body)["usage"]
+        line = self.line()
+        self.assertEqual((line["tokens_in"], line["tokens_out"]), (usage["prompt_tokens"], usage["completion_tokens"]))
+        until(lambda: tokens("stand-in") - before[1] == usage["total_tokens"], "the stand-in's tokens")
+        self.assertEqual(tokens("unavailable"), before[0])
+
+    def test_a_bad_request_is_the_first_models_answer(self):
+        answer = self.ask("forbidden")
+        self.assertEqual((answer.status, answer.model), (400, "forbidden"))
+        self.assertEqual((self.first.stats()["received"], self.second.stats()["received"]), (1, 0))
+
+    def test_the_list_is_followed_in_order(self):
+        answer = self.ask("unreachable")
+        self.assertEqual((answer.status, answer.model), (200, "stand-in"))
+        self.assertEqual(self.line()["attempts"], 3, "both endpoints that refuse, and the one that answers")
+
+    def test_a_fallbacks_own_fallbacks_are_not_followed(self):
+        answer = self.ask("twice")
+        self.assertEqual((answer.status, answer.model), (503, "unavailable"))
+        self.assertEqual((self.first.stats()["received"], self.second.stats()["received"]), (6, 0))
+        self.assertEqual(self.line()["term"], "URX")
+
+    def test_a_key_reaches_no_model_that_it_may_not_use(self):
+        answer = self.ask("barred", headers=[("authorization", f"Bearer {KEY}")])
+        self.assertEqual((answer.status, answer.model), (503, "barred"))
+        self.assertEqual(self.second.stats()["received"], 0)
+
+    def test_K_01_an_answer_is_kept_for_the_model_that_gave_it(self):
+        first = self.ask("broken", temperature=0)
+        self.assertEqual((first.model, first.header("x-penstock-cache")), ("stand-in", "miss"))
+        again = self.ask("broken", temperature=0)
+        self.assertEqual((again.model, again.header("x-penstock-cache")), ("stand-in", "miss"), "the first model is asked again")
+        direct = self.ask("stand-in", temperature=0)
+        self.assertEqual((direct.model, direct.header("x-penstock-cache")), ("stand-in", "hit-memory"))
+        self.assertEqual(direct.body, again.body)
+
+    def test_K_13_followers_are_told_whose_answer_it_is(self):
+        body = chat(self.id(), True, "late")
+        connections = [h1_client.Connection(self.gateway.address) for _ in range(8)]
+        for connection in connections:
+            self.addCleanup(connection.close)
+            connection.send(connection.request_bytes("POST", CHAT, body, [("x-request-id", self.request_id())]))
+        answers = []
+        for connection in connections:
+            answers.append(connection.read_head())
+            connection.read_body(answers[-1])
+        self.assertEqual({(a.status, a.header("x-penstock-model"), a.complete) for a in answers}, {(200, "stand-in", True)})
+        self.assertEqual(sorted(a.header("x-penstock-cache") for a in answers), ["coalesced"] * 7 + ["miss"])
+        self.assertEqual(self.first.stats()["received"], 1)
+
+
+if __name__ == "__main__":
+    harness.main()
