@@ -160,6 +160,11 @@ class Leaving(FaultCase):
         leaver, how = self.leaver(client, model, path, family)
         self.gone(leaver, how, SILENT, None)
 
+    def test_C_01_tokens_told_so_far_are_kept(self):
+        leaver, how = self.leaver("h1 FIN", f"h1|{FLOWING}", "/v1/messages", "Messages")
+        self.gone(leaver, how, FLOWING, b"message_start")
+        self.assertGreater(self.gateway.line_of(self.asked[-1])["tokens_in"] or 0, 0)
+
     def test_C_04_while_connecting(self):
         for client in ("h1 FIN", "h2 RST_STREAM"):
             leaver, how = self.leaver(client, f"hole|{WHOLE}")
@@ -217,17 +222,12 @@ class Leaving(FaultCase):
                 with self.subTest(upstream=upstream, protocol=protocol):
                     leaver = Leaver(self.gateway, protocol, False, "/v1/chat/completions", body_of(f"{upstream}|{BIG}", stream=False), self.request_id())
                     harness.until(lambda: self.up.stats(BIG)["received"] >= 1, "the request at the backend")
-                    sent = -1
-                    while self.gateway_read() != sent:  # until backpressure has stopped the flow
-                        sent = self.gateway_read()
-                        harness.pause(0.15)
+                    harness.until(lambda: harness.unread_here(leaver.connection) > 0, "the answer begins")
+                    harness.settled(lambda: harness.unread_here(leaver.connection))  # until backpressure has stopped the flow
+                    held = harness.settled(lambda: self.gateway.metrics()["penstock_buffered_bytes"])
+                    self.assertLess(held, 3_000_000, "C-07: held for one reader")
                     self.assertEqual(self.hash_of(leaver), expected)
                     leaver.connection.close()
-
-    def gateway_read(self):
-        """Bytes that the gateway has read, from files and sockets."""
-        with open(f"/proc/{self.gateway.pid}/io") as file:
-            return int(re.search(r"rchar: (\d+)", file.read()).group(1)) // 100_000
 
     def hash_of(self, leaver):
         if leaver.protocol == "h1":

@@ -39,9 +39,20 @@ class Scripted(harness.Backend):
             self.answer(connection)
 
 
-def until_close(body):
+def until_close(body, kind=b"application/json"):
     return lambda connection: connection.sendall(
-        b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close\r\n\r\n" + body)
+        b"HTTP/1.1 200 OK\r\ncontent-type: " + kind + b"\r\nconnection: close\r\n\r\n" + body)
+
+
+def events(*data, end=b"\n\n"):
+    """A stream that ends with its connection, as bytes; `end`: what is behind the last event."""
+    return until_close(b"\n\n".join(b"data: " + (each if isinstance(each, bytes) else json.dumps(each).encode()) for each in data) + end,
+                       b"text/event-stream")
+
+
+def chunk(text=None, finish=None):
+    return {"id": "x", "object": "chat.completion.chunk", "choices": [
+        {"index": 0, "delta": {} if text is None else {"content": text}, "finish_reason": finish}]}
 
 
 def late_body(connection):
@@ -76,14 +87,16 @@ class Edges(FaultCase):
     @classmethod
     def make_world(cls):
         cls.backends = {"cut": Scripted(until_close(WHOLE[:-9])), "whole": Scripted(until_close(WHOLE)), "large": Scripted(until_close(LARGE)),
-                        "late": Scripted(late_body), "silent": Scripted(silent),
+                        "late": Scripted(late_body), "silent": Scripted(silent), "resets": Scripted(lambda connection: None),
+                        "no-blank-line": Scripted(events(chunk("a"), chunk("b"), end=b"")),
+                        "error-then-done": Scripted(events(chunk("a"), chunk(finish="stop"), {"error": {"message": "late"}}, b"[DONE]")),
                         "busy": Scripted(Busy(150)), "busier": Scripted(Busy(9000))}
         refusing = socket.socket()
         refusing.bind(("127.0.0.1", 0))
         cls.refusing = refusing
 
         def config(world):
-            clusters = [cluster(name, [endpoint(backend.address)], retry={"attempts": 2 if name.startswith("bus") else 1}, timeouts={"headers": "300ms"})
+            clusters = [cluster(name, [endpoint(backend.address)], retry={"attempts": {"b": 2, "r": 5}.get(name[0], 1)}, timeouts={"headers": "300ms"})
                         for name, backend in cls.backends.items() if name != "silent"]
             clusters.append(cluster("silent", [endpoint(cls.backends["silent"].address), endpoint("127.0.0.1:%d" % refusing.getsockname()[1])],
                                     retry={"attempts": 4}, timeouts={"headers": "300ms"}))
@@ -127,6 +140,23 @@ class Edges(FaultCase):
         for _ in range(4):
             self.ask("silent", stream=True)
         self.assertLessEqual(self.backends["silent"].count - before, 4)
+
+    def test_U_04_a_reset_is_retried_once_whatever_the_attempts(self):
+        self.assertEqual(self.ask("resets").error()["code"], "upstream_reset")
+        self.assertEqual(self.backends["resets"].count, 2)
+
+    def test_U_08_a_whole_event_without_its_blank_line(self):
+        answer = self.ask("no-blank-line", stream=True)
+        self.assertFalse(answer.complete)
+        told = [json.loads(event) for event in answer.events()]
+        self.assertEqual([event.get("choices", [{}])[0].get("delta", {}).get("content") for event in told], ["a", "b", None])
+        self.assertEqual(told[-1]["error"]["code"], "stream_interrupted")
+
+    def test_U_11_an_error_event_behind_the_finish(self):
+        answer = self.ask("error-then-done", stream=True)
+        self.assertFalse(answer.complete, "presented as success")
+        self.assertNotIn("[DONE]", answer.events())
+        self.assertNotEqual(self.gateway.line_of(self.asked[-1])["term"], "-")
 
     def test_U_18_a_short_retry_after_is_waited_out_where_nobody_else_is(self):
         begun = time.monotonic()

@@ -211,8 +211,13 @@ class ClientFrames(FaultCase):
             self.assertTrue(connection.at_end())
 
     def test_H2_32_http1_on_the_shared_port(self):
-        with h1_client.Connection(self.gateway.address) as connection:
-            self.assertEqual(connection.ask("POST", PATH, CHAT).status, 200)
+        for split in (0, 1):  # "P" begins both a preface and a POST
+            with self.subTest(split), h1_client.Connection(self.gateway.address) as connection:
+                data = connection.request_bytes("POST", PATH, CHAT)
+                connection.send(data[:split])
+                harness.until(lambda c=connection: harness.unread_there(c) == 0, "what was sent is read")
+                connection.send(data[split:])
+                self.assertEqual(connection.read_response().status, 200)
 
     def test_H2_32_preface_where_http1_was_negotiated(self):
         with h1_client.Connection(self.gateway.addresses[1], h1_client.trusting("http/1.1")) as connection:

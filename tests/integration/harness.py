@@ -5,15 +5,18 @@ A test file declares a FaultCase with `make_world()` (its simulators and the gat
 becomes a test that carries the row's ID in the fault catalogue. Nothing waits for a duration: `until()` polls a condition, with
 a limit that only a hang reaches."""
 
+import fcntl
 import json
 import os
 import re
 import select
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
+import termios
 import threading
 import time
 import unittest
@@ -49,6 +52,33 @@ def until(condition, what, limit=HANG):
             raise AssertionError(f"not within {limit} s: {what() if callable(what) else what}")
         pause(wait)
         wait = min(wait * 1.5, 0.05)
+
+
+def settled(value):
+    """value(), when two looks in a row say the same."""
+    seen = [None]
+
+    def look():
+        now, before = value(), seen[0]
+        seen[0] = now
+        pause(0.1)
+        return before is not None and now == before
+    until(look, lambda: f"an end of the changes, now {seen[0]}")
+    return seen[0]
+
+
+def unread_here(connection):
+    """Bytes that have come to a connection and that we have not read."""
+    return struct.unpack("i", fcntl.ioctl(connection.socket, termios.FIONREAD, b"\0" * 4))[0]
+
+
+def unread_there(connection):
+    """Bytes that we have sent and that the program at the other end, on this machine, has not read."""
+    host, port = connection.socket.getsockname()
+    ours = "%08X:%04X" % (struct.unpack("<I", socket.inet_aton(host))[0], port)
+    queued = struct.unpack("i", fcntl.ioctl(connection.socket, termios.TIOCOUTQ, b"\0" * 4))[0]
+    with open("/proc/net/tcp") as file:
+        return queued + sum(int(fields[4].split(":")[1], 16) for fields in map(str.split, file) if fields[2] == ours)
 
 
 class Program:

@@ -12,7 +12,9 @@ from harness import FaultCase, World, cluster, endpoint, table
 
 PATHS = {"chat": "/v1/chat/completions", "completions": "/v1/completions", "responses": "/v1/responses", "messages": "/v1/messages"}
 UPSTREAM = {"h1": "http1", "h2": "h2"}
-QUICK = {"connect": "500ms", "headers": "400ms", "first_token": "400ms", "idle": "400ms", "total": "5s"}
+# Clusters by what is special in them. One timeout each: the others are at their defaults, which no test would live to see.
+SPECIAL = {"": {}, "head": {"timeouts": {"headers": "400ms"}}, "token": {"timeouts": {"first_token": "400ms"}},
+           "idle": {"timeouts": {"idle": "400ms"}}, "proven": {"retry": {"unproven": False}}}
 GOOD = "sim:0:8:0"
 
 
@@ -51,7 +53,7 @@ def cut(test, answer, family="chat"):
     test.assertEqual((answer.status, answer.complete), (200, False), answer)
     events = answer.events()
     test.assertNotIn("[DONE]", events)
-    last = json.loads(events[-1])
+    last = [json.loads(event) for event in events][-1]  # each of them can be parsed
     if family == "responses":
         test.assertEqual(last["type"], "response.failed", answer)
         test.assertNotIn("response.completed", answer.body.decode())
@@ -81,6 +83,7 @@ TIMEOUT = status(504, "upstream_timeout")
 ROWS = [
     ("U-04 reset always", "fault:reset", RESET, 2),
     ("U-04 reset once", "fault:reset:times=1", whole, 2),
+    ("U-04 reset where only proven retries are wanted", "fault:reset:times=1", RESET, 1, "both", True, "proven"),
     ("U-04 close always", "fault:close", RESET, None),
     ("U-06 dies behind the head, once", "fault:cut:after=head:times=1", whole, 2),
     ("U-06 dies behind the head, always", "fault:cut:after=head", RESET, 2),
@@ -100,12 +103,12 @@ ROWS = [
     ("U-10 end before content", "fault:end:after=role", RESET, 2),
     ("U-11 error event before content, once", "fault:error:times=1", whole, 2),
     ("U-11 error event before content, always", "fault:error", status(500), 2),
-    ("U-12 silence", "fault:silence", TIMEOUT, 1, "both", True, "quick"),
-    ("U-12 silence behind the head", "fault:silence:after=head", TIMEOUT, 1, "both", True, "quick"),
-    ("U-12 silence behind the role", "fault:stall:after=role", TIMEOUT, 1, "both", True, "quick"),
-    ("U-12 stall", "fault:stall", cut, 1, "both", True, "quick"),
-    ("U-12 slow head", "fault:slow-head", TIMEOUT, 1, "h1", True, "quick"),
-    ("U-13 bytes that are no event", "fault:slow:ms=50", cut, 1, "both", True, "quick"),
+    ("U-12 silence", "fault:silence", TIMEOUT, 1, "both", True, "head"),
+    ("U-12 silence behind the head", "fault:silence:after=head", TIMEOUT, 1, "both", True, "token"),
+    ("U-12 silence behind the role", "fault:stall:after=role", TIMEOUT, 1, "both", True, "token"),
+    ("U-12 stall", "fault:stall", cut, 1, "both", True, "idle"),
+    ("U-12 slow head", "fault:slow-head", TIMEOUT, 1, "h1", True, "head"),
+    ("U-13 bytes that are no event", "fault:slow:ms=50", cut, 1, "both", True, "idle"),
     ("U-15 endless line", "fault:endless", cut, 1),
     ("U-16 HTML", "fault:html", PROTOCOL, 1),
     ("U-16 HTML for a plain request", "fault:html", PROTOCOL, 1, "both", False),
@@ -114,6 +117,7 @@ ROWS = [
     ("U-20 two steps", "fault:goaway:two-step:times=1", whole, 1, "h2"),
     ("U-20 calm down", "fault:goaway:code=11:last=before:times=1", whole, 2, "h2"),
     ("U-21 refused once", "fault:refused-stream:times=1", whole, 2, "h2"),
+    ("U-21 refused where only proven retries are wanted", "fault:refused-stream:times=1", whole, 2, "h2", True, "proven"),
     ("U-21 refused always", "fault:refused-stream", RESET, 2, "h2"),
     ("U-22 NO_ERROR behind the answer", "fault:reset:after=end:code=0", whole, 1, "h2"),
     ("U-22 CANCEL before the head", "fault:reset:code=8", RESET, 2, "h2"),
@@ -157,7 +161,7 @@ def expand():
 
 MALFORMED = ["json", "nodata", "cr", "bom", "comment", "id", "multiline", "empty", "utf8"]
 CASES = list(expand())
-EXTRA = ["fault:json-for-stream", "fault:sse-for-json", "fault:close:times=1", "fault:error:after=3", "fault:extra", "fault:length-short",
+EXTRA = ["fault:json-for-stream", "fault:silence", "fault:two-lengths", "fault:body-after-204", "fault:switching", "fault:sse-for-json", "fault:close:times=1", "fault:error:after=3", "fault:extra", "fault:length-short",
          "fault:early", "fault:stall", "fault:goaway:last=before:times=1", "fault:max-streams:n=1", GOOD, "sim:0:40:1000",
          *[f"fault:malformed:{v}" for v in MALFORMED]]
 FAMILY_PROGRAMS = ["fault:cut", "fault:end", "fault:close:after=3", "fault:no-done", "fault:split:end", "fault:stall"]
@@ -170,15 +174,15 @@ FAMILY_PROGRAMS = ["fault:cut", "fault:end", "fault:close:after=3", "fault:no-do
 class Upstream(FaultCase):
     @classmethod
     def make_world(cls):
-        programs = {name for name in EXTRA + FAMILY_PROGRAMS} | {case[3] for case in CASES}
+        # Only what is asked for: each model has its series, and they are limited.
+        asked = {(case[2], case[3]) for case in CASES} | {(u, p) for u in UPSTREAM for p in EXTRA + FAMILY_PROGRAMS} | {("idleh1", "fault:stall")}
 
         def config(world):
             wire = world.sims["faulty"].wire
-            clusters = [cluster(u, [endpoint(wire, p)]) for u, p in UPSTREAM.items()]
-            clusters += [cluster("quick" + u, [endpoint(wire, p)], timeouts=QUICK) for u, p in UPSTREAM.items()]
+            clusters = [cluster(name + u, [endpoint(wire, p)], **more) for name, more in SPECIAL.items() for u, p in UPSTREAM.items()]
             return {
                 "server": {"listeners": [{"address": "127.0.0.1:0"}], "limits": {"sse_event": "64KiB"}},
-                "models": [{"name": f"{c['name']}|{p}", "upstream_name": p, "cluster": c["name"]} for c in clusters for p in sorted(programs)],
+                "models": [{"name": f"{c}|{p}", "upstream_name": p, "cluster": c} for c, p in sorted(asked)],
                 "clusters": clusters,
             }
         return World(config, sims=("faulty",))
@@ -212,10 +216,10 @@ class Upstream(FaultCase):
 
     def still_good(self, client, upstream):
         """What the fault left in the pool serves the next request."""
-        whole(self, self.ask(client, upstream.replace("quick", ""), GOOD))
+        whole(self, self.ask(client, upstream[-2:], GOOD))
 
     def family(self, label, program, family, client):
-        upstream = "quickh1" if program == "fault:stall" else "h1"
+        upstream = "idleh1" if program == "fault:stall" else "h1"
         answer = self.ask(client, upstream, program, family)
         judge = whole if program == "fault:no-done" else cut
         if program == "fault:no-done" and family not in ("chat", "completions"):
@@ -225,6 +229,8 @@ class Upstream(FaultCase):
 
     def malformed(self, label, variant, client, upstream):
         program = f"fault:malformed:{variant}"
+        before = harness.settled(lambda: self.metric("penstock_sse_malformed_total"))
+        malformed = variant in ("json", "nodata", "utf8")
         body = body_of(program)
         with h1_client.Connection(self.faulty.wire) as direct:
             expected = direct.ask("POST", PATHS["chat"], body)
@@ -232,6 +238,17 @@ class Upstream(FaultCase):
         self.assertEqual((answer.status, answer.complete), (200, True), answer)
         self.assertEqual(_anonymous(answer.body), _anonymous(expected.body), "relayed byte for byte")
         self.assertEqual(self.term_of(), "-")
+        if malformed:
+            harness.until(lambda: self.metric("penstock_sse_malformed_total") == before + 1, "O6: the malformed event counted")
+
+    def metric(self, prefix):
+        return sum(value for series, value in self.gateway.metrics().items() if series.startswith(prefix))
+
+    def test_U_07_interruptions_are_counted(self):
+        before = harness.settled(lambda: self.metric("penstock_stream_interruptions_total"))
+        for program in ("fault:cut", "fault:end", "fault:error:after=3", GOOD):
+            self.ask("h1", "h1", program)
+        harness.until(lambda: self.metric("penstock_stream_interruptions_total") == before + 3, "O6: three interruptions counted")
 
     def test_U_05_stale_pooled_connection(self):
         for upstream in ("h1", "h2"):

@@ -1,4 +1,6 @@
 #include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -219,6 +221,28 @@ TEST_F(EpollLoops, AFailedWriteIsToldAfterWhatThePeerHadSent) {
   ASSERT_TRUE(Until([&] { return side.Count("error") == 1; }));
   EXPECT_EQ(side.log, (std::vector<std::string>{"read", "error"}));
   EXPECT_EQ(side.error, ECONNRESET);
+}
+
+TEST_F(EpollLoops, U_25_ADeadLinkIsGivenUpInTime) {
+  const Address address = listening.LocalAddress();
+  const auto user_timeout = [&address] {
+    for (int fd = 0; fd < 1024; ++fd) {  // a Socket hides its descriptor
+      sockaddr_storage peer{};
+      socklen_t size = sizeof peer;
+      if (::getpeername(fd, reinterpret_cast<sockaddr*>(&peer), &size) != 0) continue;
+      if (Address(reinterpret_cast<const sockaddr*>(&peer), size) != address) continue;
+      unsigned milliseconds = 0;
+      socklen_t value_size = sizeof milliseconds;
+      ::getsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &milliseconds, &value_size);
+      return static_cast<int>(milliseconds);
+    }
+    return -1;
+  };
+  Recorder client;
+  client.socket = worker.loop().Connect(address, {}, client);
+  EXPECT_TRUE(Until([&] { return user_timeout() == 15'000; }));
+  client.socket = worker.loop().Connect(address, {.dead_link_timeout = Duration::zero()}, client);
+  EXPECT_TRUE(Until([&] { return user_timeout() == 0; }));
 }
 
 TEST_F(EpollLoops, ConnectFailuresComeLaterAndOnce) {

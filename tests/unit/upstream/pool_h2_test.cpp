@@ -40,6 +40,13 @@ class H2PoolFaults : public World {
     }
     return sum;
   }
+  /// Of the RST_STREAMs that the first connection got.
+  std::vector<std::uint32_t> ResetCodes() {
+    std::vector<std::uint32_t> codes;
+    for (const test::ParsedFrame& frame : test::OfType(test::ParseFrames(peer.connections[0]->received), h2::kRst))
+      codes.push_back(test::Number(frame.payload));
+    return codes;
+  }
   std::vector<std::unique_ptr<Call>> Submit(int count) {
     std::vector<std::unique_ptr<Call>> calls;
     for (int i = 0; i < count; ++i) calls.push_back(std::make_unique<Call>("{}"));
@@ -136,6 +143,25 @@ TEST_F(H2PoolFaults, U_22_CancelBeforeTheHead) {
   EXPECT_EQ(calls[0]->error->retry, Retry::kUnproven);
 }
 
+TEST_F(H2PoolFaults, U_24_ResetWithinTheAnswer) {
+  for (const std::uint32_t code : {0u, 2u, 8u}) {
+    for (const bool body : {false, true}) {
+      SCOPED_TRACE(testing::Message() << "code " << code << (body ? " in the body" : " behind the head"));
+      Make();
+      const std::size_t at = peer.connections.size();
+      auto calls = Submit(1);
+      ASSERT_TRUE(Arrived(at, 1));
+      Settings(at);
+      peer.connections[at]->Send(test::HeadersFrame(1, test::Literal(":status", "200"), false) +
+                                 (body ? test::DataFrame(1, "half", false) : "") + test::RstFrame(1, code));
+      EXPECT_TRUE(Until([&] { return calls[0]->over(); }));
+      EXPECT_FALSE(calls[0]->good());
+      EXPECT_EQ(calls[0]->code(), ErrorCode::kUpstreamReset);
+      EXPECT_EQ(calls[0]->error->retry, Retry::kUnproven);
+    }
+  }
+}
+
 TEST_F(H2PoolFaults, U_23_OneStreamAtATime) {
   PoolOptions options;
   options.max = 2;
@@ -213,7 +239,7 @@ TEST_F(H2PoolFaults, C_05_CancelResetsTheStreamAndKeepsTheConnection) {
   Settings(0);
   Pass(milliseconds(1));
   calls[0]->stream.Cancel();
-  EXPECT_TRUE(Until([&] { return test::OfType(test::ParseFrames(peer.last().received), h2::kRst).size() == 1; }));
+  EXPECT_TRUE(Until([&] { return ResetCodes() == std::vector<std::uint32_t>{8}; })) << "CANCEL";
   Answer(0, 3);
   EXPECT_TRUE(Until([&] { return calls[1]->good(); }));
   EXPECT_FALSE(calls[0]->over());
@@ -230,6 +256,7 @@ TEST_F(H2PoolFaults, U_32_AnswerBeforeTheRequestIsSent) {
   EXPECT_TRUE(Until([&] { return call.received == "ok"; }));
   EXPECT_TRUE(Until([&] { return call.over(); })) << "the rest of the request is not waited for";
   EXPECT_TRUE(call.good());
+  EXPECT_TRUE(Until([&] { return ResetCodes() == std::vector<std::uint32_t>{0}; })) << "NO_ERROR";
   auto next = Submit(1);
   EXPECT_TRUE(Arrived(0, 2));
 }
