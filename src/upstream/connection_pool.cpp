@@ -8,6 +8,10 @@
 namespace penstock::upstream {
 namespace {
 
+constexpr Duration kCalmMin = std::chrono::milliseconds(100);
+constexpr Duration kCalmMax = std::chrono::seconds(5);
+constexpr Duration kCalmMemory =
+    std::chrono::seconds(60);  // a peer that was content for so long is asked anew after kCalmMin
 constexpr Duration kReopenDelay = std::chrono::seconds(1);  // between tries to hold `min` connections
 
 }  // namespace
@@ -20,7 +24,8 @@ ConnectionPool::ConnectionPool(rt::Worker& worker, http::HeadPool& heads, http::
       options_(std::move(options)),
       events_(events),
       http2_seen_(options_.protocol == PoolProtocol::kHttp2),
-      pump_timer_(this, [](void* self) { static_cast<ConnectionPool*>(self)->Pump(); }) {}
+      pump_timer_(this, [](void* self) { static_cast<ConnectionPool*>(self)->Pump(); }),
+      calm_timer_(this, [](void* self) { static_cast<ConnectionPool*>(self)->Pump(); }) {}
 
 ConnectionPool::~ConnectionPool() {
   PENSTOCK_ASSERT(waiting_count_ == 0);
@@ -146,10 +151,19 @@ void ConnectionPool::Pump() {
       std::erase(ready_, &connection);
     }
   }
+  if (calm_timer_.armed()) return;
   const std::size_t wanted = (waiting_count_ + StreamsPerConnection() - 1) / StreamsPerConnection();
   while (connecting_ < wanted && connections_.size() < options_.max) Open();
   if (addresses_.empty() || pump_timer_.armed()) return;
   while (connections_.size() < options_.min) Open();
+}
+
+void ConnectionPool::CalmDown() {
+  if (calm_timer_.armed()) return;  // another connection of the same crowd
+  const bool forgotten = worker_.Now() - calm_since_ > kCalmMemory;
+  calm_delay_ = forgotten ? kCalmMin : std::clamp(2 * calm_delay_, kCalmMin, kCalmMax);
+  calm_since_ = worker_.Now();
+  worker_.Arm(calm_timer_, calm_delay_);
 }
 
 void ConnectionPool::Open() {

@@ -212,8 +212,9 @@ void H2ClientSession::CloseIfDone() {
   }
 }
 
-void H2ClientSession::OnGoaway(http::H2Error) {
+void H2ClientSession::OnGoaway(http::H2Error code) {
   going_away_ = true;
+  if (code == http::H2Error::kEnhanceYourCalm) connection_.pool().CalmDown();
   CloseIfDone();
   connection_.pool().PumpSoon();
 }

@@ -100,6 +100,9 @@ class ConnectionPool {
   void FailWaiting(std::size_t count, const Error& error);
   std::size_t StreamsPerConnection() const noexcept;
   void CancelSurplusConnects();
+  /// The peer has had too much (HTTP/2 ENHANCE_YOUR_CALM): no new connection for a while, longer each time (FAULTS
+  /// U-20). Streams wait, unless a connection that stands has room.
+  void CalmDown();
 
   rt::Worker& worker_;
   http::HeadPool& heads_;
@@ -118,6 +121,9 @@ class ConnectionPool {
   bool resolved_ = false;    ///< SetAddresses was called
   bool retired_ = false;
   rt::Timer pump_timer_;  ///< armed: not yet time to open for `min` again
+  rt::Timer calm_timer_;  ///< armed: not yet time to open any
+  Duration calm_delay_{};
+  TimePoint calm_since_{};
   /// Runs Pump at the end of the turn.
   struct PumpLater final : rt::Flushable {
     explicit PumpLater(ConnectionPool& owner) noexcept : pool(owner) {}

@@ -107,6 +107,37 @@ TEST_F(H2PoolFaults, U_20_TwoStepGoaway) {
   EXPECT_EQ(calls[1]->error->retry, Retry::kIfUnprocessed);
 }
 
+TEST_F(H2PoolFaults, U_20_APeerThatAsksForCalmGetsNoConnectionForAWhile) {
+  Make();
+  for (const auto delay : {milliseconds(100), milliseconds(200), milliseconds(400)}) {
+    const std::size_t before = peer.connections.size();
+    auto calls = Submit(1);
+    ASSERT_TRUE(Arrived(before, 1));
+    Settings(before);
+    peer.last().Send(test::GoawayFrame(0, 11));
+    ASSERT_TRUE(Until([&] { return calls[0]->over(); }));
+    calls = Submit(1);
+    Pass(delay - milliseconds(2));
+    EXPECT_EQ(peer.connections.size(), before + 1) << delay.count();
+    Pass(milliseconds(4));
+    EXPECT_EQ(peer.connections.size(), before + 2) << delay.count();
+    ASSERT_TRUE(Arrived(before + 1, 1));
+    peer.last().socket->Close();
+    ASSERT_TRUE(Until([&] { return calls[0]->over(); }));
+  }
+}
+
+TEST_F(H2PoolFaults, U_20_OtherGoawaysDelayNothing) {
+  Make();
+  auto calls = Submit(1);
+  ASSERT_TRUE(Arrived(0, 1));
+  Settings(0);
+  peer.last().Send(test::GoawayFrame(0, 0));
+  ASSERT_TRUE(Until([&] { return calls[0]->over(); }));
+  calls = Submit(1);
+  EXPECT_TRUE(Arrived(1, 1));
+}
+
 TEST_F(H2PoolFaults, U_21_RefusedStream) {
   Make();
   auto calls = Submit(2);
