@@ -41,8 +41,16 @@ bool HopByHop(HeaderId id) noexcept {
   }
 }
 
-/// One head in so many enters every field into the peer's HPACK table, so that names can be referred to.
+/// The first head enters every field into the peer's HPACK table, so that names can be referred to; and once the table
+/// is so full that they may have been pushed out, one head in so many does.
 constexpr std::uint32_t kNamesEvery = 64;
+constexpr std::size_t kNamesLastUntil = 3 * 1024;  // bytes of the 4 KiB that nghttp2's encoder uses
+
+bool EntersNames(H2State& state) noexcept {
+  const std::uint32_t number = state.heads_submitted++;
+  return number == 0 || (number % kNamesEvery == 0 &&
+                         nghttp2_session_get_hd_deflate_dynamic_table_size(state.session) > kNamesLastUntil);
+}
 
 /// Fields with a new value in nearly every message: those values would push others out of the table, and nghttp2 walks
 /// all values of a name to find one.
@@ -61,7 +69,7 @@ bool Changes(HeaderId id) noexcept {
 /// The fields of one head as nghttp2 wants them, on the stack; nghttp2 copies what is not marked as lasting.
 class FieldList {
  public:
-  explicit FieldList(H2State& state) noexcept : with_names_(state.heads_submitted++ % kNamesEvery == 0) {}
+  explicit FieldList(H2State& state) noexcept : with_names_(EntersNames(state)) {}
   // False: more fields than kFieldsMax.
   bool AddRequest(const Head& head) noexcept {
     Push(":method", head.method_text(), NGHTTP2_NV_FLAG_NO_COPY_NAME);

@@ -88,8 +88,11 @@ Trial NobodyToAsk(bool someone_usable) {
 }
 
 /// Whether another model may have a try at what the rules gave up here: not what they never try again.
-bool MayGoElsewhere(const policy::RetryRules& rules, policy::GiveUpReason reason) {
-  return reason == policy::GiveUpReason::kAttemptsUsed || (reason == policy::GiveUpReason::kUnproven && rules.unproven);
+bool MayGoElsewhere(const policy::RetryRules& rules, const AttemptResult& result, policy::GiveUpReason reason) {
+  if (reason == policy::GiveUpReason::kAttemptsUsed) return true;
+  // A connection that was replaced has had its unproven retry already, unseen from here.
+  const bool spent = result.kind == AttemptResult::Kind::kFailed && result.error.code == ErrorCode::kUpstreamReset;
+  return rules.unproven && (reason == policy::GiveUpReason::kUnproven || (spent && rules.on.reset));
 }
 
 }  // namespace
@@ -127,7 +130,7 @@ rt::Task<Trial> TryModel(RequestContext& context, Attempt& attempt) {
     if (context.deadline.Expired(context.now())) co_return Failed(attempt, false);
     const policy::RetryVerdict verdict = policy::DecideRetry(rules, progress, FailureOf(attempt));
     if (verdict.action == policy::RetryAction::kGiveUp)
-      co_return Failed(attempt, MayGoElsewhere(rules, verdict.gave_up));
+      co_return Failed(attempt, MayGoElsewhere(rules, result, verdict.gave_up));
     if (verdict.unproven) ++progress.unproven_retries;
     if (!verdict.same_endpoint) barred.Insert(choice.index);
     context.worker.metrics.gateway.retries[static_cast<std::size_t>(verdict.reason)].Add(context.worker.metrics.slab);
