@@ -46,9 +46,7 @@ CircuitBreaker::~CircuitBreaker() {
 // it read goes on, and who read that generation took its permit within it; a stale read makes a permit nobody hears.
 std::optional<BreakerPermit> CircuitBreaker::Take(TimePoint now) noexcept {
   const std::uint64_t generation = generation_.load(std::memory_order_relaxed);
-  const std::int64_t seen = admits_from_ns_.load(std::memory_order_relaxed);
-  if (seen == kClosed) return BreakerPermit(this, generation, false);
-  if (now.ns < seen) return std::nullopt;
+  if (admits_from_ns_.load(std::memory_order_relaxed) == kClosed) return BreakerPermit(this, generation, false);
   const std::lock_guard lock(mutex_);
   const std::int64_t from = admits_from_ns_.load(std::memory_order_relaxed);
   if (from != kClosed) {

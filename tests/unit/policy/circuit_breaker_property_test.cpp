@@ -182,6 +182,33 @@ TEST(CircuitBreakerProperty, U_30_RandomInterleavingsFollowTheModel) {
   EXPECT_GT(opened, 1'000u) << "the runs were about something";
 }
 
+/// Two workers reach for the probe in the same instant, again and again.
+TEST(CircuitBreakerProperty, U_30_OneOfTwoThreadsGetsTheProbe) {
+  constexpr int kRounds = 3'000;
+  EjectionLimit limit(1);
+  CircuitBreaker breaker({.consecutive_failures = 1, .open = 1ms, .open_max = 1ms}, limit);
+  Prng prng(1);
+  breaker.Take(TimePoint{0})->Failure(TimePoint{0}, prng);
+  std::atomic<int> arrived{0};
+  std::array<std::atomic<int>, kRounds> probes{};
+  const auto meet = [&arrived](int all) {
+    arrived.fetch_add(1);
+    while (arrived.load() < all) std::this_thread::yield();
+  };
+  const auto reach = [&] {
+    for (int i = 0; i < kRounds; ++i) {
+      meet(4 * i + 2);
+      const std::optional<BreakerPermit> permit = breaker.Take(TimePoint{0} + 1s);
+      probes[static_cast<std::size_t>(i)] += permit.has_value();
+      meet(4 * i + 4);  // both have tried; then the probe is given back
+    }
+  };
+  std::thread other(reach);
+  reach();
+  other.join();
+  for (const std::atomic<int>& taken : probes) ASSERT_EQ(taken, 1);
+}
+
 /// Two workers, both rules, no model: what must hold among threads.
 TEST(CircuitBreakerProperty, U_30_TwoThreads) {
   EjectionLimit limit(EjectionsAllowed(3, 0.5, false));

@@ -88,6 +88,9 @@ TEST(RetryBudget, P_14_AClockBackwardsOrBeforeZeroIsHarmless) {
   for (int i = 0; i < 10; ++i) budget.OnRequest(0, kStart);
   EXPECT_EQ(TakeAll(budget, kStart), 10);
   EXPECT_EQ(TakeAll(budget, kStart - 9s), 0);
+  for (int i = 0; i < 10; ++i) budget.OnRequest(0, kStart + 30s);
+  EXPECT_EQ(TakeAll(budget, kStart + 31s), 10);
+  EXPECT_EQ(TakeAll(budget, kStart + 30s), 0) << "what a faster clock took is taken";
 }
 
 TEST(RetryBudgetDeath, RefusesNonsense) {
