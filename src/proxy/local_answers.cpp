@@ -61,7 +61,7 @@ void AnswerLocally(RequestContext& context, Answer& answer) {
         AnswerError(context, answer, DownstreamError(ErrorCode::kModelNotFound, "the model does not exist"));
         return;
       }
-      context.model = model;
+      context.asked = context.model = model;
       std::string body;
       WriteModelJson(body, model->name);
       answer.Reply(200, kJson, body);
