@@ -11,9 +11,9 @@ namespace penstock::policy {
 /// How many of `endpoints` may be ejected at once: the share of them rounded down, and never all. With a fallback
 /// model behind them all may be.
 ///
-/// Envoy rounds up to one, so that a cluster of one may lose it, and answers that with a panic mode (outlier
-/// detection, `max_ejection_percent`). Here the last endpoint stays: a bad answer is better than none. The 1e-9
-/// undoes the binary fraction: 0.29 of 100 is 29.
+/// The share is Envoy's `max_ejection_percent` (outlier detection), but where Envoy may eject one host whatever the
+/// share (`always_eject_one_host`), here the last endpoint stays: a bad answer is better than none. The 1e-9 undoes the
+/// binary fraction: 0.29 of 100 is 29.
 constexpr std::uint32_t EjectionsAllowed(std::uint32_t endpoints, double max_ejected, bool has_fallback) noexcept {
   if (has_fallback || endpoints == 0) return endpoints;
   const double share = std::clamp(max_ejected, 0.0, 1.0) * endpoints + 1e-9;

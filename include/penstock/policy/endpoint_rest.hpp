@@ -9,7 +9,7 @@
 namespace penstock::policy {
 
 /// The longest an endpoint is left alone for its Retry-After (contract, "Resilience rules"): a server that asks for an
-/// hour is asked again after a minute. Linkerd caps what it honours likewise.
+/// hour is asked again after a minute.
 inline constexpr Duration kEndpointRestMax = std::chrono::seconds(60);
 
 /// Shared: one atomic. An endpoint that answered 429 or 503 with Retry-After is not chosen until then. That is
