@@ -12,8 +12,7 @@ namespace penstock::policy {
 /// model behind them all may be.
 ///
 /// The share is Envoy's `max_ejection_percent` (outlier detection), but where Envoy may eject one host whatever the
-/// share
-/// (`always_eject_one_host`), here the last endpoint stays: a bad answer is better than none. The 1e-9 undoes the
+/// share (`always_eject_one_host`), here the last endpoint stays: a bad answer is better than none. The 1e-9 undoes the
 /// binary fraction: 0.29 of 100 is 29.
 constexpr std::uint32_t EjectionsAllowed(std::uint32_t endpoints, double max_ejected, bool has_fallback) noexcept {
   if (has_fallback || endpoints == 0) return endpoints;
