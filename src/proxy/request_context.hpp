@@ -70,9 +70,9 @@ struct RequestContext {
   /// For the next request; keeps a body buffer of at most `body_keep_max` bytes.
   void Clear(std::size_t body_keep_max);
 
-  void UseModel(const ModelRoute& route) {
-    model = &route;
-    cluster = &view->clusters[route.cluster];
+  void UseModel(const ModelRoute& other) {
+    model = &other;
+    cluster = &view->clusters[other.cluster];
   }
 
   void NoteAnswer(std::string_view bytes) { answer_start += bytes.substr(0, kToldBytes - answer_start.size()); }
