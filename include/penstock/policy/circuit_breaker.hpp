@@ -29,6 +29,7 @@ struct CircuitBreakerRules {
   Duration open = std::chrono::seconds(5);  ///< the first time; twice the one before each time after that
   Duration open_max = std::chrono::seconds(30);
   std::uint32_t healthy_after = 2;  ///< good active checks since it opened that end the time at once
+  friend bool operator==(const CircuitBreakerRules&, const CircuitBreakerRules&) = default;
 };
 
 enum class BreakerState : std::uint8_t {
