@@ -1,13 +1,14 @@
 #include "control/breaker_watch.hpp"
 
 #include <algorithm>
+#include <string_view>
 
 #include "control/admin_pages.hpp"
 
 namespace penstock::control {
 
 void BreakerWatch::Look(const proxy::Snapshot& snapshot, TimePoint now, WallTime wall) {
-  std::unordered_map<const upstream::Endpoint*, policy::BreakerState> worst;
+  std::unordered_map<std::string_view, policy::BreakerState> worst;  // clusters may share an endpoint by its name
   const auto rank = [](policy::BreakerState state) {
     return state == policy::BreakerState::kOpen ? 2 : state == policy::BreakerState::kHalfOpen ? 1 : 0;
   };
@@ -18,11 +19,14 @@ void BreakerWatch::Look(const proxy::Snapshot& snapshot, TimePoint now, WallTime
       Seen& seen = seen_[&breaker];
       seen.generation = snapshot.generation;
       Note(model, *endpoints[i], breaker, now, wall, seen);
-      policy::BreakerState& state = worst.try_emplace(endpoints[i].get(), seen.state).first->second;
+      policy::BreakerState& state = worst.try_emplace(endpoints[i]->name(), seen.state).first->second;
       if (rank(seen.state) > rank(state)) state = seen.state;
     }
   }
-  for (const auto& [endpoint, state] : worst) endpoint->metrics.breaker.Set(slab_, rank(state));
+  for (const proxy::ClusterRoute& cluster : snapshot.clusters) {
+    for (const auto& endpoint : cluster.endpoints)
+      endpoint->metrics.breaker.Set(slab_, rank(worst.try_emplace(endpoint->name()).first->second));
+  }
   std::erase_if(seen_, [&](const auto& each) { return each.second.generation != snapshot.generation; });
 }
 
