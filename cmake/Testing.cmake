@@ -3,7 +3,7 @@
 
 # Modules without threads: their unit and contract tests gain nothing from TSan. Every other test carries the label
 # "threads", which `./dev check` runs under it.
-set(PENSTOCK_THREADLESS_MODULES base mem config http llm policy redis grpc)
+set(PENSTOCK_THREADLESS_MODULES base mem config http llm redis grpc)
 
 # Seconds per ring. The longest unit program takes well under a second; the limit is for a hang on a loaded machine.
 set(PENSTOCK_TIMEOUT_unit 60)

@@ -128,6 +128,10 @@ void Checker::CheckCluster(const Cluster& cluster, const std::string& path) {
     Error(path + ".connections.min", "must not be larger than max");
   if (cluster.health_check.timeout > cluster.health_check.interval)
     Error(path + ".health_check.timeout", "must not be longer than interval");
+  if (cluster.retry.backoff.base > cluster.retry.backoff.max)
+    Error(path + ".retry.backoff.base", "must not be longer than max");
+  if (cluster.circuit_breaker.open > cluster.circuit_breaker.open_max)
+    Error(path + ".circuit_breaker.open", "must not be longer than open_max");
   if (cluster.timeouts.connect > cluster.timeouts.total)
     Error(path + ".timeouts.connect", "must not be longer than total");
 }

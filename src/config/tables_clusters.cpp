@@ -88,14 +88,49 @@ const SectionType& SectionOf<Timeouts>() {
 }
 
 template <>
+const SectionType& SectionOf<Backoff>() {
+  static const Field kFields[] = {
+      Key<&Backoff::base>("base", "upper end of the first wait; doubles with each try", Between(milliseconds(0), seconds(60))),
+      Key<&Backoff::max>("max", "upper end of all of them", Between(milliseconds(0), seconds(60))),
+  };
+  return MakeSection<Backoff>(kFields);
+}
+
+template <>
+const SectionType& SectionOf<RetryBudget>() {
+  static const Field kFields[] = {
+      Key<&RetryBudget::ratio>("ratio", "of the requests of a window", Between(0, 10)),
+      Key<&RetryBudget::min>("min", "beyond that", Between(0, kMany)),
+      Key<&RetryBudget::window>("window", "over which both are counted", Between(milliseconds(100), hours(1))),
+  };
+  return MakeSection<RetryBudget>(kFields);
+}
+
+template <>
 const SectionType& SectionOf<Retry>() {
   static const Field kFields[] = {
       Key<&Retry::attempts>("attempts", "all tries on one model, the first included", Between(1, 10)),
       Key<&Retry::on>("on", "connect, reset, timeout and the statuses after which another try is made", Rules{}.Count(0, 64)),
       Key<&Retry::unproven>("unproven", "retry although the endpoint may have begun (reset, timeout)"),
+      Key<&Retry::backoff>("backoff", "random wait before an endpoint that was asked already is asked again"),
       Key<&Retry::retry_after_max>("retry_after_max", "longest Retry-After waited out when no other endpoint has room", Between(seconds(0), seconds(60))),
+      Key<&Retry::budget>("budget", "how many retries a cluster that fails is asked to bear; steps to a fallback model are not counted"),
   };
   return MakeSection<Retry>(kFields);
+}
+
+template <>
+const SectionType& SectionOf<CircuitBreaker>() {
+  static const Field kFields[] = {
+      Key<&CircuitBreaker::consecutive_failures>("consecutive_failures", "in a row that open it; 0 = not by that", Between(0, kMany)),
+      Key<&CircuitBreaker::failure_ratio>("failure_ratio", "share of failures in a window that opens it; 0 = not by that", Between(0, 1)),
+      Key<&CircuitBreaker::window>("window", "for failure_ratio", Between(milliseconds(100), hours(1))),
+      Key<&CircuitBreaker::min_requests>("min_requests", "in a window before failure_ratio means something", Between(1, kMany)),
+      Key<&CircuitBreaker::open>("open", "how long, the first time; doubles with each time after that", Between(milliseconds(10), hours(1))),
+      Key<&CircuitBreaker::open_max>("open_max", "the longest", Between(milliseconds(10), hours(1))),
+      Key<&CircuitBreaker::max_ejected>("max_ejected", "share of a cluster's endpoints that may be open at a time; the last one never is, but where the model has fallbacks all may be", Between(0, 1)),
+  };
+  return MakeSection<CircuitBreaker>(kFields);
 }
 
 template <>
@@ -108,6 +143,7 @@ const SectionType& SectionOf<Cluster>() {
       Key<&Cluster::health_check>("health_check", "active checks"),
       Key<&Cluster::timeouts>("timeouts", "of upstream requests"),
       Key<&Cluster::retry>("retry", "before the first content reached the client"),
+      Key<&Cluster::circuit_breaker>("circuit_breaker", "when an endpoint that fails is left alone; per endpoint and model"),
   };
   return MakeSection<Cluster>(kFields);
 }

@@ -128,7 +128,8 @@ void AdminExchange::Version() { Reply(200, kJson, VersionPage(control_.build()))
 void AdminExchange::ShowConfig() { Reply(200, kYaml, config::Dump(control_.running().config)); }
 
 void AdminExchange::Backends() {
-  Reply(200, kJson, BackendsPage(control_.running(), control_.sampler().registry(), control_.draining()));
+  Reply(200, kJson,
+        BackendsPage(control_.running(), control_.sampler().registry(), control_.draining(), control_.worker().Now()));
 }
 
 void AdminExchange::Cache() { Reply(200, kJson, CachePage(control_.running(), control_.cache(), control_.metrics())); }

@@ -9,7 +9,44 @@ namespace {
 
 using llm::QuoteJson;
 
-void WriteEndpoint(std::string& out, const upstream::Endpoint& endpoint, const telemetry::MetricsReading& reading) {
+std::uint64_t MillisecondsUntil(TimePoint then, TimePoint now) {
+  return then <= now ? 0 : static_cast<std::uint64_t>(std::chrono::ceil<std::chrono::milliseconds>(then - now).count());
+}
+
+std::string_view Name(policy::BreakerState state) {
+  switch (state) {
+    case policy::BreakerState::kClosed: return "closed";
+    case policy::BreakerState::kOpen: return "open";
+    case policy::BreakerState::kHalfOpen: return "half-open";
+  }
+  return "";
+}
+
+/// Of each model of the cluster, at its endpoint `index`.
+void WriteBreakers(std::string& out, const proxy::Snapshot& snapshot, const proxy::ClusterRoute& cluster,
+                   std::size_t index, TimePoint now) {
+  out += '{';
+  bool first = true;
+  for (const proxy::ModelRoute& model : snapshot.models) {
+    if (&snapshot.clusters[model.cluster] != &cluster) continue;
+    const policy::CircuitBreaker& breaker = (*model.breakers)[index];
+    const policy::BreakerState state = breaker.state(now);
+    if (!first) out += ',';
+    first = false;
+    out += QuoteJson(model.name);
+    out += ':';
+    Members members(out);
+    members.Text("state", Name(state));
+    members.Number("opened", breaker.opened_total());
+    members.Number("open_ms", state == policy::BreakerState::kOpen ? MillisecondsUntil(breaker.open_until(), now) : 0);
+    members.End();
+  }
+  out += '}';
+}
+
+void WriteEndpoint(std::string& out, const proxy::Snapshot& snapshot, const proxy::ClusterRoute& cluster,
+                   std::size_t index, const telemetry::MetricsReading& reading, TimePoint now) {
+  const upstream::Endpoint& endpoint = *cluster.endpoints[index];
   using telemetry::ConnectionState;
   const config::Endpoint& spec = endpoint.spec();
   const auto connections = [&](ConnectionState state) {
@@ -21,6 +58,8 @@ void WriteEndpoint(std::string& out, const upstream::Endpoint& endpoint, const t
   members.Text("zone", spec.zone);
   members.Text("kind", config::Name(endpoint.kind()));
   members.Flag("usable", endpoint.usable());
+  members.Number("resting_ms", MillisecondsUntil(endpoint.rest.until(), now));
+  WriteBreakers(members.Name("breakers"), snapshot, cluster, index, now);
   members.Number("weight", spec.weight);
   members.Number("max_concurrency", spec.max_concurrency);
   members.Number("in_flight", endpoint.load.in_flight());
@@ -46,7 +85,8 @@ std::string VersionPage(const BuildText& build) {
   return out;
 }
 
-std::string BackendsPage(const proxy::Snapshot& snapshot, const telemetry::MetricRegistry& registry, bool draining) {
+std::string BackendsPage(const proxy::Snapshot& snapshot, const telemetry::MetricRegistry& registry, bool draining,
+                         TimePoint now) {
   const telemetry::MetricsReading reading = registry.Read();
   std::string out;
   Members page(out);
@@ -55,8 +95,9 @@ std::string BackendsPage(const proxy::Snapshot& snapshot, const telemetry::Metri
   WriteList(page.Name("clusters"), snapshot.clusters, [&](const proxy::ClusterRoute& route) {
     Members cluster(out);
     cluster.Text("name", route.config->name);
+    std::size_t index = 0;
     WriteList(cluster.Name("endpoints"), route.endpoints,
-              [&](const auto& endpoint) { WriteEndpoint(out, *endpoint, reading); });
+              [&](const auto&) { WriteEndpoint(out, snapshot, route, index++, reading, now); });
     cluster.End();
   });
   page.End();

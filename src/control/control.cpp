@@ -3,10 +3,13 @@
 #include <algorithm>
 
 #include "control/admin_exchange.hpp"
+#include "control/breaker_watch.hpp"
 #include "control/sampler.hpp"
 
 namespace penstock::control {
 namespace {
+
+constexpr Duration kBreakerLook = std::chrono::seconds(1);  // at most so late are changes written
 
 /// The operator's listener is not the clients': its limits are fixed and small.
 std::shared_ptr<const server::Options> AdminOptions() {
@@ -25,10 +28,18 @@ Control::Control(rt::Worker& worker, ControlParts parts)
       reloader_(parts_.config_file, std::move(parts_.snapshot), parts_.registry, parts_.cache.epochs, parts_.metrics,
                 parts_.slab, workers_),
       drain_(worker, workers_, parts_.log, parts_.on_drained),
+      breakers_(std::make_unique<BreakerWatch>(parts_.slab, parts_.log)),
+      breaker_timer_(this,
+                     [](void* self) {
+                       auto& control = *static_cast<Control*>(self);
+                       control.LookAtBreakers();
+                       control.worker_.Arm(control.breaker_timer_, kBreakerLook);
+                     }),
       health_(worker, parts_.resolver, parts_.slab, *this),
-      sampler_(std::make_unique<Sampler>(worker, workers_, parts_.registry)),
+      sampler_(std::make_unique<Sampler>(worker, workers_, parts_.registry, [this] { LookAtBreakers(); })),
       server_(std::make_unique<server::Server>(worker, *this, connections_, AdminOptions())) {
   WatchEndpoints();
+  worker_.Arm(breaker_timer_, kBreakerLook);
 }
 
 Control::~Control() {
@@ -111,6 +122,12 @@ void Control::OnKindDetected(const upstream::Endpoint& endpoint) {
   parts_.log.Info(worker_.Wall(), "endpoint's kind",
                   {{"endpoint", endpoint.name()}, {"kind", config::Name(endpoint.kind())}});
 }
+
+void Control::OnChecked(const upstream::Endpoint& endpoint, std::uint32_t good_in_a_row) {
+  BreakerWatch::OnChecked(running(), endpoint, good_in_a_row);
+}
+
+void Control::LookAtBreakers() { breakers_->Look(running(), worker_.Now(), worker_.Wall()); }
 
 bool Control::ready() const noexcept {
   if (draining()) return false;

@@ -7,11 +7,11 @@
 
 namespace penstock::control {
 
-Sampler::Sampler(rt::Worker& worker, Workers& workers, const telemetry::MetricRegistry& registry)
-    : worker_(worker),
-      workers_(workers),
-      registry_(registry),
-      patience_(this, [](void* self) { static_cast<Sampler*>(self)->OnRoundOver(); }) {}
+Sampler::Sampler(rt::Worker& worker, Workers& workers, const telemetry::MetricRegistry& registry,
+                 std::function<void()> look)
+    : worker_(worker), workers_(workers), registry_(registry), look_(std::move(look)), patience_(this, [](void* self) {
+        static_cast<Sampler*>(self)->OnRoundOver();
+      }) {}
 
 bool Sampler::Ask(AdminExchange& exchange) {
   if (worker_.Now() < fresh_until_) return true;
@@ -29,6 +29,7 @@ void Sampler::OnRoundOver() {
   patience_.Cancel();
   fresh_until_ = worker_.Now() + kFreshFor;
   text_fresh_ = false;
+  look_();
   while (!waiting_.empty()) {
     AdminExchange* next = waiting_.back();
     waiting_.pop_back();

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -19,7 +20,8 @@ class Sampler {
   static constexpr Duration kPatience =
       std::chrono::milliseconds(500);  ///< a worker that stands still holds up no scrape
 
-  Sampler(rt::Worker& worker, Workers& workers, const telemetry::MetricRegistry& registry);
+  /// `look`: what this thread has to bring to date itself.
+  Sampler(rt::Worker& worker, Workers& workers, const telemetry::MetricRegistry& registry, std::function<void()> look);
 
   /// True: everything is fresh. False: OnSampled follows.
   bool Ask(AdminExchange& exchange);
@@ -36,6 +38,7 @@ class Sampler {
   rt::Worker& worker_;
   Workers& workers_;
   const telemetry::MetricRegistry& registry_;
+  const std::function<void()> look_;
   rt::Timer patience_;
   std::vector<AdminExchange*> waiting_;
   TimePoint fresh_until_{};

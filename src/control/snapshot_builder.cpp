@@ -68,6 +68,19 @@ policy::RetryRules RetryRulesOf(const config::Retry& retry) {
   return rules;
 }
 
+proxy::Breakers::Rules BreakerRulesOf(const config::Cluster& cluster, bool has_fallback) {
+  const config::CircuitBreaker& breaker = cluster.circuit_breaker;
+  return {.breaker = {.consecutive_failures = breaker.consecutive_failures,
+                      .failure_ratio = breaker.failure_ratio,
+                      .window = breaker.window,
+                      .min_requests = breaker.min_requests,
+                      .open = breaker.open,
+                      .open_max = breaker.open_max,
+                      .healthy_after = cluster.health_check.healthy_after},
+          .ejections_allowed = policy::EjectionsAllowed(static_cast<std::uint32_t>(cluster.endpoints.size()),
+                                                        breaker.max_ejected, has_fallback)};
+}
+
 cache::StorePolicy StorePolicyOf(config::CacheStore store) {
   switch (store) {
     case config::CacheStore::kDeterministic: return cache::StorePolicy::kDeterministic;
@@ -121,6 +134,7 @@ class Builder {
     proxy::ClusterRoute& route = snapshot_->clusters.emplace_back();
     route.config = &cluster;
     route.retry = RetryRulesOf(cluster.retry);
+    route.budget = TakeBudget(cluster);
     route.balancer = policy::FindBalancer(BalancerName(cluster.balancer.policy));
     for (std::size_t i = 0; i < cluster.endpoints.size(); ++i) {
       const config::Endpoint& endpoint = cluster.endpoints[i];
@@ -128,6 +142,34 @@ class Builder {
       route.endpoints.push_back(Take(cluster, endpoint, options.tls.get()));
       route.pools.push_back(std::move(options));
     }
+  }
+
+  std::size_t workers() const { return snapshot_->config.server.workers.value_or(rt::UsableCores()); }
+
+  /// The running budget of the same cluster, or a new one.
+  std::shared_ptr<policy::RetryBudget> TakeBudget(const config::Cluster& cluster) const {
+    if (previous_ != nullptr) {
+      for (const proxy::ClusterRoute& known : previous_->clusters) {
+        if (known.config->name == cluster.name && known.config->retry.budget == cluster.retry.budget)
+          return known.budget;
+      }
+    }
+    const config::RetryBudget& budget = cluster.retry.budget;
+    return std::make_shared<policy::RetryBudget>(policy::RetryBudgetRules{budget.ratio, budget.min, budget.window},
+                                                 static_cast<std::uint32_t>(workers()));
+  }
+
+  /// The running breakers of the same model, when they are of the same endpoints, or new ones.
+  std::shared_ptr<proxy::Breakers> TakeBreakers(const config::Model& model, const proxy::ClusterRoute& cluster) const {
+    const proxy::Breakers::Rules rules = BreakerRulesOf(*cluster.config, !model.fallbacks.empty());
+    if (previous_ != nullptr) {
+      const proxy::ModelRoute* const known = previous_->FindModel(model.name);
+      if (known != nullptr && known->name == model.name && known->breakers->rules() == rules &&
+          previous_->clusters[known->cluster].endpoints == cluster.endpoints) {
+        return known->breakers;
+      }
+    }
+    return std::make_shared<proxy::Breakers>(rules, cluster.endpoints.size());
   }
 
   /// The running endpoint of the same cluster with the same specification and trust, or a new one.
@@ -207,6 +249,7 @@ class Builder {
       const auto cluster =
           std::find_if(clusters.begin(), clusters.end(), [&](const auto& each) { return each.name == model.cluster; });
       route.cluster = static_cast<std::size_t>(cluster - clusters.begin());
+      route.breakers = TakeBreakers(model, snapshot_->clusters[route.cluster]);
       const std::size_t index = snapshot_->models.size() - 1;
       snapshot_->by_name.emplace(model.name, index);
       for (const std::string& alias : model.aliases) snapshot_->by_name.emplace(alias, index);

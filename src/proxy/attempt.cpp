@@ -1,6 +1,7 @@
 #include "proxy/attempt.hpp"
 
 #include "penstock/base/assert.hpp"
+#include "penstock/policy/retry_after.hpp"
 #include "penstock/proxy/error_reply.hpp"
 #include "proxy/header_rules.hpp"
 
@@ -63,12 +64,14 @@ const std::string& Attempt::refusal_as_sent() const noexcept {
   return std::get<StreamRelay>(relay_).refusal();
 }
 
-void Attempt::Begin(EndpointPool& pool, policy::LoadLease lease, std::uint32_t number) {
+void Attempt::Begin(EndpointPool& pool, policy::LoadLease lease, policy::BreakerPermit permit, std::uint32_t number) {
   pool_ = &pool;
   lease_ = std::move(lease);
+  permit_ = std::move(permit);
   result_ = {};
   done_.Reset();
   cancelled_ = false;
+  resting_ = false;
   paused_ = false;
   due_ = keepalive_due_ = TimePoint::Max();
   relay_.emplace<std::monostate>();
@@ -190,6 +193,7 @@ void Attempt::Handle(const RelayStep& step) {
 void Attempt::Refuse(std::uint16_t status) {
   refusal_ = ReadRefusal(context_, status, refusal_as_sent());
   result_.status = status;
+  resting_ = RestEndpoint();
   context_.record.hopeless = refusal_.hopeless();
   Finish(AttemptResult::Kind::kRefused,
          UpstreamError(ErrorCode::kUpstreamStatus, context_.record.hopeless ? Retry::kNever : Retry::kSafe,
@@ -230,8 +234,35 @@ void Attempt::CountOutcome() {
   metrics.inflight.Sub(slab);
   const auto outcome = cancelled_ ? telemetry::AttemptOutcome::kCancelled : OutcomeOf(result_);
   metrics.attempts[static_cast<std::size_t>(outcome)].Add(slab);
+  TellBreaker(outcome);
   context_.record.upstream_time += std::max(context_.now() - begun_, Duration{});
   context_.record.forwarded = TimePoint{};
+}
+
+bool Attempt::RestEndpoint() {
+  if (result_.status != 429 && result_.status != 503) return false;
+  const auto wait =
+      policy::ParseRetryAfter(refusal_head_->Find(http::HeaderId::kRetryAfter),
+                              refusal_head_->Find(http::HeaderId::kRetryAfterMs), context_.worker.worker.Wall());
+  if (wait.has_value()) pool_->endpoint().rest.RestFor(context_.now(), *wait);
+  return wait.has_value();
+}
+
+/// What is the endpoint's fault, what is to its credit, and what says nothing about it.
+void Attempt::TellBreaker(telemetry::AttemptOutcome outcome) {
+  using telemetry::AttemptOutcome;
+  const bool theirs = outcome != AttemptOutcome::kOk && outcome != AttemptOutcome::kStatus4xx &&
+                      outcome != AttemptOutcome::kThrottled && outcome != AttemptOutcome::kCancelled;
+  // The client's own deadline and the drain are nobody's fault; `total` without an answer is.
+  const bool hurried = result_.error.code == ErrorCode::kDraining ||
+                       (result_.error.code == ErrorCode::kDeadlineExceeded && context_.deadline != context_.latest);
+  if (outcome == AttemptOutcome::kOk) {
+    permit_.Success(context_.now());
+  } else if (theirs && !hurried && !resting_) {
+    permit_.Failure(context_.now(), context_.worker.worker.prng());
+  } else {
+    permit_.Ignored();
+  }
 }
 
 void Attempt::Cancel() {
@@ -268,6 +299,8 @@ void Attempt::Await(Duration limit, const char* what) {
 /// An event came. The timer is left where it is and looks at due_ when it fires: no work per token.
 void Attempt::Progress(const RelayStep& step) {
   content_seen_ = content_seen_ || step.content;
+  // A probe that has content has proved the endpoint; its stream may last for minutes, and nobody else is let in.
+  if (step.content && permit_.probe()) permit_.Success(context_.now());
   if (!streamed_ || !content_seen_) return;
   Await(context_.cluster->route->config->timeouts.idle, "the stream stood still");
   AwaitSilence();

@@ -5,6 +5,7 @@
 #include <variant>
 
 #include "penstock/llm/splice.hpp"
+#include "penstock/policy/circuit_breaker.hpp"
 #include "penstock/policy/endpoint_load.hpp"
 #include "penstock/rt/task.hpp"
 #include "penstock/upstream/stream.hpp"
@@ -33,7 +34,7 @@ class Attempt final : public upstream::StreamHandler {
   Attempt(RequestContext& context, Answer& answer);
 
   /// Begins. The result comes through Done().
-  void Begin(EndpointPool& pool, policy::LoadLease lease, std::uint32_t number);
+  void Begin(EndpointPool& pool, policy::LoadLease lease, policy::BreakerPermit permit, std::uint32_t number);
   rt::Signal& Done() noexcept { return done_; }
   const AttemptResult& result() const noexcept { return result_; }
   /// A refused attempt's answer, and its body as the upstream sent it.
@@ -73,6 +74,9 @@ class Attempt final : public upstream::StreamHandler {
   void Resume();
   std::size_t HeldMax() const noexcept;
   void CountOutcome();
+  void TellBreaker(telemetry::AttemptOutcome outcome);
+  /// It asked for a pause: nobody asks it meanwhile.
+  bool RestEndpoint();
 
   RequestContext& context_;
   Answer& answer_;
@@ -81,6 +85,7 @@ class Attempt final : public upstream::StreamHandler {
   rt::Signal done_;
   EndpointPoolPtr pool_;
   policy::LoadLease lease_;
+  policy::BreakerPermit permit_;
   http::HeadPtr request_head_;
   std::optional<llm::SplicedBody> body_;
   std::variant<std::monostate, PlainRelay, StreamRelay, AggregateRelay, RefusalRelay> relay_;
@@ -98,6 +103,7 @@ class Attempt final : public upstream::StreamHandler {
   bool content_seen_ = false;
   bool paused_ = false;
   bool cancelled_ = false;
+  bool resting_ = false;  ///< refused with a word on when to come again
 };
 
 }  // namespace penstock::proxy

@@ -83,7 +83,7 @@ void AnswerError(RequestContext& context, Answer& answer, const Error& error) {
   if (context.record.term == telemetry::Term::kWell) context.record.term = row.term;
   const bool wait = row.status == 503 || row.status == 429;
   answer.Reply(row.status, kJson, ErrorBody(context.family(), error, context.record.id()),
-               wait ? kRetryAfterUnavailable : Duration{});
+               wait ? context.record.retry_after : Duration{});
 }
 
 void WriteModelJson(std::string& out, std::string_view name) {

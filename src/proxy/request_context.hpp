@@ -34,6 +34,7 @@ struct RequestRecord {
   TimePoint forwarded{};     ///< first attempt submitted
   Duration upstream_time{};  ///< waited for upstreams before commit
   std::optional<Duration> ttft;
+  Duration retry_after = std::chrono::seconds(1);  ///< told with a 429 or 503 of our own
 
   std::string_view id() const noexcept { return {request_id.data(), request_id_size}; }
 };

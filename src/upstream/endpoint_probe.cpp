@@ -158,6 +158,7 @@ void EndpointProbe::Conclude(policy::ProbeResult result, std::string_view reason
     SetKind(config::EndpointKind::kOpenai);
   if (fell && endpoint.spec().kind == config::EndpointKind::kAuto)
     kind_settled_ = false;  // what comes back may be another server
+  owner_.events_.OnChecked(endpoint, state_.good_in_a_row());
   WaitForNext();
   if (state_.health() == policy::Health::kUnknown || state_.usable() == was_usable) return;
   endpoint.set_usable(state_.usable());

@@ -92,6 +92,7 @@ class ServerKinds : public testing::TestWithParam<KindRow>, private HealthEvents
     return endpoint;
   }
   void OnHealthChanged(const Endpoint&, bool, std::string_view) override {}
+  void OnChecked(const Endpoint&, std::uint32_t) override {}
   void OnKindDetected(const Endpoint&) override {}
 
   Simulator simulator{GetParam().name};

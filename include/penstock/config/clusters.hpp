@@ -78,15 +78,43 @@ struct Timeouts {
 enum class RetryCondition : std::uint16_t { kConnect = 1, kReset = 2, kTimeout = 3 };
 constexpr RetryCondition RetryOnStatus(int status) { return static_cast<RetryCondition>(status); }
 
+/// Before an endpoint that was asked already is asked again.
+struct Backoff {
+  Duration base = std::chrono::milliseconds(25);
+  Duration max = std::chrono::milliseconds(250);
+};
+
+/// Retries <= ratio * requests + min, over any `window`.
+struct RetryBudget {
+  double ratio = 0.2;
+  std::uint32_t min = 3;
+  Duration window = std::chrono::seconds(10);
+  friend bool operator==(const RetryBudget&, const RetryBudget&) = default;
+};
+
 struct Retry {
   std::uint32_t attempts = 2;  ///< all tries on one model, the first included
   std::vector<RetryCondition> on = {RetryCondition::kConnect, RetryCondition::kReset, RetryCondition::kTimeout,
                                     RetryOnStatus(408),       RetryOnStatus(429),     RetryOnStatus(500),
                                     RetryOnStatus(502),       RetryOnStatus(503),     RetryOnStatus(504)};
   bool unproven = true;
+  Backoff backoff;
   Duration retry_after_max = std::chrono::seconds(5);
+  RetryBudget budget;
 
   bool Covers(RetryCondition condition) const noexcept;
+};
+
+/// When an endpoint that fails is left alone, per model.
+struct CircuitBreaker {
+  std::uint32_t consecutive_failures = 5;  ///< 0: not by failures in a row
+  double failure_ratio = 0.5;              ///< 0: not by their share
+  Duration window = std::chrono::seconds(10);
+  std::uint32_t min_requests = 20;
+  Duration open = std::chrono::seconds(5);
+  Duration open_max = std::chrono::seconds(30);
+  double max_ejected = 0.5;  ///< of a cluster's endpoints
+  friend bool operator==(const CircuitBreaker&, const CircuitBreaker&) = default;
 };
 
 struct Cluster {
@@ -97,6 +125,7 @@ struct Cluster {
   HealthCheck health_check;
   Timeouts timeouts;
   Retry retry;
+  CircuitBreaker circuit_breaker;
 };
 
 }  // namespace penstock::config

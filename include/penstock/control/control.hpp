@@ -17,6 +17,7 @@
 
 namespace penstock::control {
 
+class BreakerWatch;
 class Sampler;
 
 /// What GET /version tells.
@@ -87,6 +88,8 @@ class Control final : public server::RequestSink, private upstream::HealthEvents
   void OnConnectionKilled(const char*) override {}
   void OnHealthChanged(const upstream::Endpoint& endpoint, bool usable, std::string_view reason) override;
   void OnKindDetected(const upstream::Endpoint& endpoint) override;
+  void OnChecked(const upstream::Endpoint& endpoint, std::uint32_t good_in_a_row) override;
+  void LookAtBreakers();
   /// Checks the endpoints of the running snapshot from now on.
   void WatchEndpoints();
 
@@ -95,6 +98,8 @@ class Control final : public server::RequestSink, private upstream::HealthEvents
   Workers workers_;
   Reloader reloader_;
   Drain drain_;
+  std::unique_ptr<BreakerWatch> breakers_;
+  rt::Timer breaker_timer_;
   upstream::HealthChecker health_;
   std::unique_ptr<Sampler> sampler_;
   http::HeadPool heads_;

@@ -40,6 +40,7 @@ class HealthState {
 
   Health health() const noexcept { return health_; }
   bool usable() const noexcept { return health_ != Health::kUnhealthy; }
+  std::uint32_t good_in_a_row() const noexcept { return good_; }  ///< up to `healthy_after`
 
  private:
   void OnGood() noexcept;

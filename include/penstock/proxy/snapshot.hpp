@@ -12,7 +12,9 @@
 #include "penstock/config/config.hpp"
 #include "penstock/net/tls.hpp"
 #include "penstock/policy/balancer.hpp"
+#include "penstock/policy/retry_budget.hpp"
 #include "penstock/policy/retry_rules.hpp"
+#include "penstock/proxy/breakers.hpp"
 #include "penstock/proxy/tenants.hpp"
 #include "penstock/server/options.hpp"
 #include "penstock/telemetry/gateway_metrics.hpp"
@@ -34,6 +36,7 @@ struct ModelRoute {
   const cache::Epochs::Epoch* epoch;  ///< likewise
   Duration ttl{};                     ///< how old a cached answer may be; 0: none is kept
   cache::StorePolicy store{};
+  std::shared_ptr<Breakers> breakers{};  ///< of its cluster's endpoints
 };
 
 /// Immutable. A cluster's endpoints and rules.
@@ -42,6 +45,7 @@ struct ClusterRoute {
   std::vector<std::shared_ptr<upstream::Endpoint>> endpoints;
   std::vector<upstream::PoolOptions> pools;  ///< one per endpoint
   policy::RetryRules retry;
+  std::shared_ptr<policy::RetryBudget> budget;
   const policy::BalancerRow* balancer = nullptr;
 };
 

@@ -5,6 +5,7 @@
 
 #include "penstock/config/clusters.hpp"
 #include "penstock/policy/endpoint_load.hpp"
+#include "penstock/policy/endpoint_rest.hpp"
 #include "penstock/telemetry/gateway_metrics.hpp"
 
 namespace penstock::upstream {
@@ -45,6 +46,7 @@ class Endpoint {
 
  public:
   policy::EndpointLoad load;
+  policy::EndpointRest rest;
   const telemetry::EndpointMetrics metrics;
 
  private:

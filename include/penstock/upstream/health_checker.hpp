@@ -27,6 +27,8 @@ class HealthEvents {
   /// `reason` is a text without peer bytes: "status 503", "Connection refused", "no answer in time".
   virtual void OnHealthChanged(const Endpoint& endpoint, bool usable, std::string_view reason) = 0;
   virtual void OnKindDetected(const Endpoint& endpoint) = 0;
+  /// Every check that ended. `good_in_a_row`: up to `healthy_after`; 0 after a bad one.
+  virtual void OnChecked(const Endpoint& endpoint, std::uint32_t good_in_a_row) = 0;
 
  protected:
   ~HealthEvents() = default;

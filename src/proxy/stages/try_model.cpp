@@ -1,5 +1,6 @@
 #include "proxy/stages/try_model.hpp"
 
+#include "penstock/policy/backoff.hpp"
 #include "penstock/policy/retry_after.hpp"
 #include "penstock/proxy/error_reply.hpp"
 
@@ -10,21 +11,33 @@ namespace {
 struct Choice {
   EndpointPool* pool = nullptr;
   policy::LoadLease lease;
+  policy::BreakerPermit permit;
   std::uint32_t index = 0;
-  bool someone_usable = false;  ///< none was free, but somebody is alive
+  bool someone_usable = false;             ///< none was free, but somebody is alive
+  TimePoint rest_ends = TimePoint::Max();  ///< of those that asked for a pause, the first
 };
 
 /// `barred`: those that shall not be asked (again) for this request.
-Choice Choose(const ClusterView& cluster, policy::Candidates& candidates, const policy::EndpointSet& barred) {
+Choice Choose(const RequestContext& context, policy::Candidates& candidates, const policy::EndpointSet& barred) {
+  const ClusterView& cluster = *context.cluster;
+  const TimePoint now = context.now();
   Choice choice;
   while (const std::optional<std::uint32_t> index = candidates.Next()) {
     if (barred.Contains(*index)) continue;
     EndpointPool& pool = *cluster.pools[*index];
     upstream::Endpoint& endpoint = pool.endpoint();
-    if (!endpoint.usable()) continue;
+    policy::CircuitBreaker& breaker = (*context.model->breakers)[*index];
+    if (!endpoint.usable() || !breaker.Admits(now)) continue;
+    if (endpoint.rest.Resting(now)) {
+      choice.rest_ends = std::min(choice.rest_ends, endpoint.rest.until());
+      continue;
+    }
     choice.someone_usable = true;
     std::optional<policy::LoadLease> lease = endpoint.load.TryLease(endpoint.spec().max_concurrency);
     if (!lease.has_value()) continue;
+    std::optional<policy::BreakerPermit> permit = breaker.Take(now);
+    if (!permit.has_value()) continue;  // another request took the probe
+    choice.permit = std::move(*permit);
     choice.pool = &pool;
     choice.index = *index;
     choice.lease = std::move(*lease);
@@ -81,7 +94,13 @@ Trial Failed(const Attempt& attempt, bool elsewhere) {
   return trial;
 }
 
-Trial NobodyToAsk(bool someone_usable) {
+Trial NobodyToAsk(RequestContext& context, const Choice& choice) {
+  const bool someone_usable = choice.someone_usable;
+  if (!someone_usable && choice.rest_ends != TimePoint::Max()) {
+    context.record.retry_after = choice.rest_ends - context.now();
+    const Error error = InternalError(ErrorCode::kRequestsExceeded, "every backend has asked for a pause");
+    return {.end = Trial::End::kFailed, .error = error, .elsewhere = true};
+  }
   const Error error = InternalError(someone_usable ? ErrorCode::kOverloaded : ErrorCode::kNoHealthyUpstream,
                                     someone_usable ? "every backend is at its limit" : "no backend is healthy");
   return {.end = Trial::End::kFailed, .error = error, .elsewhere = true};
@@ -98,42 +117,54 @@ bool MayGoElsewhere(const policy::RetryRules& rules, const AttemptResult& result
 }  // namespace
 
 rt::Task<Trial> TryModel(RequestContext& context, Attempt& attempt) {
+  rt::Worker& worker = context.worker.worker;
   const ClusterView& cluster = *context.cluster;
   const policy::RetryRules& rules = cluster.route->retry;
-  const policy::PickContext pick{context.worker.worker.prng()};
+  const policy::PickContext pick{worker.prng()};
   std::optional<policy::Candidates> candidates(std::in_place, *cluster.balancer, pick);
   policy::RetryProgress progress;
   progress.attempts = 0;
   policy::EndpointSet barred;  // were silent, or asked to be left alone
+  policy::RetryVerdict verdict;
+  bool once_more = false;  // somebody who answered badly may be asked again
+  cluster.route->budget->OnRequest(worker.index(), worker.Now());
   while (true) {
-    Choice choice = Choose(cluster, *candidates, barred);
-    if (choice.pool == nullptr && progress.attempts > 0) {
-      // No other endpoint is left; one that answered badly may be asked again.
+    Choice choice = Choose(context, *candidates, barred);
+    if (choice.pool == nullptr && once_more) {
+      const config::Backoff& backoff = cluster.route->config->retry.backoff;
+      co_await Sleep(worker, policy::NextBackoff(backoff.base, backoff.max, progress.attempts, worker.prng()));
       candidates.emplace(*cluster.balancer, pick);
-      choice = Choose(cluster, *candidates, barred);
+      choice = Choose(context, *candidates, barred);
     }
     if (const auto wait = choice.pool == nullptr && progress.attempts > 0 ? WaitFor(context, attempt) : std::nullopt) {
-      co_await Sleep(context.worker.worker, *wait);
+      co_await Sleep(worker, *wait);
       barred = {};
       candidates.emplace(*cluster.balancer, pick);
-      choice = Choose(cluster, *candidates, barred);
+      choice = Choose(context, *candidates, barred);
     }
     if (choice.pool == nullptr) {
-      co_return progress.attempts == 0 ? NobodyToAsk(choice.someone_usable) : Failed(attempt, true);
+      co_return progress.attempts == 0 ? NobodyToAsk(context, choice) : Failed(attempt, true);
+    }
+    if (progress.attempts > 0) {
+      if (!cluster.route->budget->TryRetry(worker.Now())) co_return Failed(attempt, true);
+      context.worker.metrics.gateway.retries[static_cast<std::size_t>(verdict.reason)].Add(context.worker.metrics.slab);
     }
     ++progress.attempts;
-    attempt.Begin(*choice.pool, std::move(choice.lease), context.record.attempts + 1);
+    attempt.Begin(*choice.pool, std::move(choice.lease), std::move(choice.permit), context.record.attempts + 1);
     co_await attempt.Done();
     const AttemptResult& result = attempt.result();
     if (result.kind == AttemptResult::Kind::kDelivered || result.kind == AttemptResult::Kind::kInterrupted)
       co_return Answered(context, result);
     if (context.deadline.Expired(context.now())) co_return Failed(attempt, false);
-    const policy::RetryVerdict verdict = policy::DecideRetry(rules, progress, FailureOf(attempt));
+    verdict = policy::DecideRetry(rules, progress, FailureOf(attempt));
     if (verdict.action == policy::RetryAction::kGiveUp)
       co_return Failed(attempt, MayGoElsewhere(rules, result, verdict.gave_up));
     if (verdict.unproven) ++progress.unproven_retries;
-    if (!verdict.same_endpoint) barred.Insert(choice.index);
-    context.worker.metrics.gateway.retries[static_cast<std::size_t>(verdict.reason)].Add(context.worker.metrics.slab);
+    if (verdict.same_endpoint) {
+      once_more = true;
+    } else {
+      barred.Insert(choice.index);
+    }
   }
 }
 

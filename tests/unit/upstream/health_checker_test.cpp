@@ -73,6 +73,7 @@ class HealthFaults : public World, private HealthEvents {
   void OnHealthChanged(const Endpoint&, bool usable, std::string_view reason) override {
     changes.push_back((usable ? "up: " : "down: ") + std::string(reason));
   }
+  void OnChecked(const Endpoint&, std::uint32_t) override {}
   void OnKindDetected(const Endpoint& which) override { kinds.push_back(which.kind()); }
 
   telemetry::MetricRegistry registry{telemetry::GatewayFamilies()};

@@ -1,0 +1,226 @@
+"""Endpoints that fail are left alone (CONTRACT 7): circuit breakers, pauses that were asked for, the retry budget
+(FAULTS U-18, U-26, U-30, U-31, U-36).
+breaker_test.py [--seconds N]: endpoints flap for so long, 6 without it."""
+
+import json
+import sys
+import threading
+import time
+
+import h1_client
+import harness
+from cache_test import CHAT, chat
+from harness import FaultCase, World, cluster, endpoint, until
+
+SECONDS = 6
+BREAKER = {"consecutive_failures": 5, "open": "700ms", "open_max": "1500ms"}
+QUICK = {"headers": "300ms", "first_token": "300ms", "idle": "1s", "total": "20s"}
+BROKEN, SLOW = "fault:status:500", "sim:400:4:0"
+
+
+class Breakers(FaultCase):
+    @classmethod
+    def make_world(cls):
+        def config(world):
+            to = {name: endpoint(sim.wire) for name, sim in world.sims.items()}
+            turn = {"balancer": {"policy": "round_robin"}, "timeouts": QUICK, "circuit_breaker": BREAKER}
+            pair = [to["faulty"], to["good"]]
+            checked = {"interval": "150ms", "timeout": "100ms"}
+            clusters = [cluster("pair", pair, retry={"attempts": 2, "budget": {"min": 1000}}, **turn),
+                        cluster("trio", [*pair, to["third"]], retry={"attempts": 3, "budget": {"min": 1000}}, **turn),
+                        cluster("one", [to["faulty"]], retry={"attempts": 1}, **turn),
+                        cluster("budget", [to["faulty"]], retry={"attempts": 2}, **turn),
+                        cluster("spare", [to["good"]]),
+                        {**cluster("checked", pair, retry={"attempts": 2, "budget": {"min": 1000}}, **turn), "health_check": checked,
+                         "circuit_breaker": {**BREAKER, "open": "30s", "open_max": "30s"}}]
+            models = [{"name": c["name"], "upstream_name": "sim:0:4:0", "cluster": c["name"]} for c in clusters]
+            models += [{"name": "slow", "upstream_name": SLOW, "cluster": "pair"},
+                       {"name": "spared", "upstream_name": "sim:0:4:0", "cluster": "one", "fallbacks": ["spare"]}]
+            return {"server": {"listeners": [{"address": "127.0.0.1:0"}], "workers": 2}, "cache": {"enabled": False}, "models": models, "clusters": clusters}
+        return World(config, sims=("faulty", "good", "third"))
+
+    def setUp(self):
+        super().setUp()
+        self.faulty, self.good = self.world.sims["faulty"], self.world.sims["good"]
+        for sim in self.world.sims.values():
+            sim.answer_all_with("")
+        self.heal()
+        for sim in self.world.sims.values():
+            sim.reset()
+
+    def heal(self):
+        """Asks until no endpoint pauses and each has answered its probe."""
+        def look():
+            for model in ("pair", "trio", "one", "spared", "slow", "checked"):
+                self.ask(model)
+            return not self.open_breakers()
+        until(lambda: not any(e["resting_ms"] for e in self.endpoints("trio").values()), "nobody pauses")
+        until(look, "breakers close again")
+
+    def ask(self, model, stream=False):
+        with h1_client.Connection(self.gateway.address) as connection:
+            return connection.ask("POST", CHAT, chat(self.id(), stream, model), [("x-request-id", self.request_id()), ("content-type", "application/json")])
+
+    def endpoints(self, name):
+        with h1_client.Connection(self.gateway.admin) as connection:
+            page = json.loads(connection.ask("GET", "/admin/backends").body)
+        return {e["name"]: e for e in next(c for c in page["clusters"] if c["name"] == name)["endpoints"]}
+
+    def breaker(self, model, sim=None, cluster_name=None):
+        return self.endpoints(cluster_name or model)[(sim or self.faulty).wire]["breakers"][model]
+
+    def open_breakers(self):
+        with h1_client.Connection(self.gateway.admin) as connection:
+            page = json.loads(connection.ask("GET", "/admin/backends").body)
+        return [b for c in page["clusters"] for e in c["endpoints"] for b in e["breakers"].values() if b["state"] != "closed"]
+
+    def received(self, sim=None):
+        return (sim or self.faulty).stats()["received"]
+
+    def all_at_once(self, count, model, stream=False):
+        answers = [None] * count
+        threads = [threading.Thread(target=lambda i=i: answers.__setitem__(i, self.ask(model, stream))) for i in range(count)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(harness.HANG)
+        return answers
+
+    def test_U_30_failures_in_a_row_open_it(self):
+        self.faulty.answer_all_with(BROKEN)
+        self.assertEqual({self.ask("pair").status for _ in range(30)}, {200})
+        self.assertEqual(self.received(), 5, "after five it is left alone")
+        state = self.breaker("pair")
+        self.assertEqual((state["state"], state["opened"] > 0), ("open", True))
+        self.assertEqual(self.breaker("slow", cluster_name="pair")["state"], "closed", "another model at the same endpoint")
+        series = f'penstock_breaker_state{{endpoint="{self.faulty.wire}"}}'
+        self.assertEqual(self.gateway.metrics()[series], 2)
+        until(lambda: any('"circuit breaker opened"' in line for line in self.gateway.lines["stderr"]), "a line of the log")
+        until(lambda: self.breaker("pair")["state"] == "half-open", "its time is over")
+        self.assertEqual({a.status for a in self.all_at_once(8, "pair")}, {200})
+        self.assertEqual(self.received(), 6, "one probe, which fails")
+        self.assertEqual(self.breaker("pair")["state"], "open")
+        self.assertGreater(self.breaker("pair")["open_ms"], 750, "for longer than the first time")
+        self.faulty.answer_all_with("")
+        until(lambda: self.breaker("pair")["state"] == "half-open", "its time is over")
+        self.assertEqual({self.ask("pair").status for _ in range(2)}, {200})
+        self.assertEqual(self.breaker("pair")["state"], "closed")
+        self.assertEqual(self.gateway.metrics()[series], 0)
+        before = self.received()
+        for _ in range(10):
+            self.ask("pair")
+        self.assertEqual(self.received() - before, 5, "its share again")
+
+    def test_U_30_one_probe_at_a_time(self):
+        self.faulty.answer_all_with(BROKEN)
+        for _ in range(12):
+            self.ask("slow")
+        self.assertEqual(self.breaker("slow", cluster_name="pair")["state"], "open")
+        self.faulty.answer_all_with("")
+        until(lambda: self.breaker("slow", cluster_name="pair")["state"] == "half-open", "its time is over")
+        before = self.received()
+        self.assertEqual({a.status for a in self.all_at_once(8, "slow")}, {200})
+        self.assertEqual(self.received() - before, 1)
+        self.assertEqual(self.breaker("slow", cluster_name="pair")["state"], "closed")
+
+    def test_U_30_the_last_endpoint_is_never_left_alone(self):
+        self.faulty.answer_all_with(BROKEN)
+        self.assertEqual({self.ask("one").status for _ in range(20)}, {500})
+        self.assertEqual((self.received(), self.breaker("one")["state"]), (20, "closed"))
+
+    def test_U_30_but_where_another_model_stands_in(self):
+        self.faulty.answer_all_with(BROKEN)
+        self.assertEqual({self.ask("spared").status for _ in range(20)}, {200})
+        self.assertEqual((self.received(), self.breaker("spared", cluster_name="one")["state"]), (5, "open"))
+
+    def test_U_30_half_of_the_endpoints_at_most(self):
+        self.faulty.answer_all_with(BROKEN)
+        self.good.answer_all_with(BROKEN)
+        self.assertEqual({self.ask("trio").status for _ in range(40)}, {200})
+        states = sorted(e["breakers"]["trio"]["state"] for e in self.endpoints("trio").values())
+        self.assertEqual(states, ["closed", "closed", "open"])
+
+    def test_U_18_refusals_are_no_failures(self):
+        for program in ("fault:status:400", "fault:status:429", "fault:status:503:retry-after=0"):
+            self.faulty.answer_all_with(program)
+            for _ in range(12):
+                self.ask("pair")
+            self.assertEqual(self.breaker("pair")["state"], "closed", program)
+
+    def test_U_18_an_endpoint_that_asked_for_a_pause_has_it(self):
+        self.faulty.answer_all_with("fault:status:429:retry-after=2")
+        self.assertEqual({self.ask("pair").status for _ in range(10)}, {200})
+        self.assertEqual(self.received(), 1)
+        self.assertGreater(self.endpoints("pair")[self.faulty.wire]["resting_ms"], 0)
+
+    def test_U_18_all_pause(self):
+        self.faulty.answer_all_with("fault:status:429:retry-after=3")
+        self.assertEqual(self.ask("one").status, 429)
+        answer = self.ask("one")
+        self.assertEqual((answer.status, self.received()), (429, 1), "it is not asked meanwhile")
+        self.assertIn(answer.header("retry-after"), ("2", "3"))
+        until(lambda: self.endpoints("one")[self.faulty.wire]["resting_ms"] == 0, "its time is over")
+        self.faulty.answer_all_with("")
+        self.assertEqual(self.ask("one").status, 200)
+
+    def test_U_26_silence_counts(self):
+        self.faulty.answer_all_with("fault:silence")
+        answers = self.all_at_once(20, "pair", stream=True)
+        self.assertEqual({a.status for a in answers}, {200})
+        until(lambda: self.breaker("pair")["state"] != "closed", "five were in vain")
+        before = self.received()
+        began = time.monotonic()
+        for _ in range(4):
+            self.assertEqual(self.ask("pair", stream=True).status, 200)
+        self.assertLess(time.monotonic() - began, 0.3, "nobody waits for it any more")
+        self.assertEqual(self.received(), before)
+
+    def test_U_31_the_budget_bounds_retries(self):
+        self.faulty.answer_all_with(BROKEN)
+        self.assertEqual({self.ask("budget").status for _ in range(100)}, {500})
+        self.assertLessEqual(self.received(), 1.2 * 100 + 3)
+        self.assertGreater(self.received(), 110)
+
+    def test_U_30_good_checks_end_it_early(self):
+        self.faulty.answer_all_with(BROKEN)
+        for _ in range(12):
+            self.ask("checked")
+        self.faulty.answer_all_with("")
+        began = time.monotonic()
+        until(lambda: self.breaker("checked")["state"] == "half-open", "two good checks")
+        self.assertLess(time.monotonic() - began, 5, "not the 30 s")
+        self.heal()
+
+    def test_U_36_a_flapping_endpoint_hurts_nobody(self):
+        over, failures, count = threading.Event(), [], [0]
+
+        def clients():
+            with h1_client.Connection(self.gateway.address) as connection:
+                while not over.is_set():
+                    answer = connection.ask("POST", CHAT, chat("flap", False, "trio"), [("content-type", "application/json")])
+                    count[0] += 1
+                    if answer.status != 200 or not answer.complete:
+                        failures.append(answer)
+        threads = [threading.Thread(target=clients) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        try:
+            end = time.monotonic() + SECONDS
+            while time.monotonic() < end:
+                for program in ("fault:refuse", ""):
+                    self.faulty.answer_all_with(program)
+                    over.wait(1)  # up for a second, down for a second: that is the case
+        finally:
+            over.set()
+            for thread in threads:
+                thread.join(harness.HANG)
+        self.assertEqual(failures, [])
+        self.assertGreater(count[0], 50)
+
+
+if __name__ == "__main__":
+    if "--seconds" in sys.argv:
+        at = sys.argv.index("--seconds")
+        SECONDS = int(sys.argv[at + 1])
+        del sys.argv[at:at + 2]
+    harness.main()
