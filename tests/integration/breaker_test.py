@@ -26,12 +26,12 @@ class Breakers(FaultCase):
             turn = {"balancer": {"policy": "round_robin"}, "timeouts": QUICK, "circuit_breaker": BREAKER}
             pair = [to["faulty"], to["good"]]
             checked = {"interval": "150ms", "timeout": "100ms"}
-            clusters = [cluster("pair", pair, retry={"attempts": 2, "budget": {"min": 1000}}, **turn),
-                        cluster("trio", [*pair, to["third"]], retry={"attempts": 3, "budget": {"min": 1000}}, **turn),
+            clusters = [cluster("pair", pair, retry={"attempts": 2}, **turn),
+                        cluster("trio", [*pair, to["third"]], retry={"attempts": 3}, **turn),
                         cluster("one", [to["faulty"]], retry={"attempts": 1}, **turn),
-                        cluster("budget", [to["faulty"]], retry={"attempts": 2}, **turn),
+                        cluster("budget", [to["faulty"]], retry={"attempts": 2, "budget": {"ratio": 0.2, "min": 3}}, **turn),
                         cluster("spare", [to["good"]]),
-                        {**cluster("checked", pair, retry={"attempts": 2, "budget": {"min": 1000}}, **turn), "health_check": checked,
+                        {**cluster("checked", pair, retry={"attempts": 2}, **turn), "health_check": checked,
                          "circuit_breaker": {**BREAKER, "open": "30s", "open_max": "30s"}}]
             models = [{"name": c["name"], "upstream_name": "sim:0:4:0", "cluster": c["name"]} for c in clusters]
             models += [{"name": "slow", "upstream_name": SLOW, "cluster": "pair"},

@@ -352,8 +352,13 @@ def endpoint(address, protocol="http1", **more):
 SLOW_HEALTH = {"interval": "60s", "timeout": "10s"}  # in no test's way
 
 
-def cluster(name, endpoints, **more):
-    return {"name": name, "endpoints": endpoints, "health_check": SLOW_HEALTH, **more}
+# A test means one failure, and the next one is not to hear of it.
+FORGETFUL = {"consecutive_failures": 0, "failure_ratio": 0}
+
+
+def cluster(name, endpoints, retry=None, **more):
+    return {"name": name, "endpoints": endpoints, "health_check": SLOW_HEALTH, "circuit_breaker": FORGETFUL,
+            "retry": {"budget": {"min": 1_000_000}, **(retry or {})}, **more}
 
 
 class FaultCase(unittest.TestCase):
