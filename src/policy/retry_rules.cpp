@@ -100,7 +100,8 @@ RetryVerdict DecideRetry(const RetryRules& rules, const RetryProgress& progress,
   return {.action = RetryAction::kRetryElsewhere,
           .reason = *reason,
           .unproven = unproven,
-          .same_endpoint = *reason != RetryReason::kTimeout && !failure.asked_to_wait};
+          .same_endpoint =
+              *reason != RetryReason::kTimeout && !failure.asked_to_wait && !(unproven && failure.asked_twice)};
 }
 
 }  // namespace penstock::policy

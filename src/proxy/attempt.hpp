@@ -37,6 +37,7 @@ class Attempt final : public upstream::StreamHandler {
   void Begin(EndpointPool& pool, policy::LoadLease lease, policy::BreakerPermit permit, std::uint32_t number);
   rt::Signal& Done() noexcept { return done_; }
   const AttemptResult& result() const noexcept { return result_; }
+  bool asked_twice() const noexcept { return stream_.replaced(); }
   /// A refused attempt's answer, and its body as the upstream sent it.
   const http::Head& refusal_head() const noexcept { return *refusal_head_; }
   const UpstreamRefusal& refusal() const noexcept { return refusal_; }

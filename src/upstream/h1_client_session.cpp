@@ -169,11 +169,8 @@ void H1ClientSession::Fail(const Error& error) {
     pool.Replace(*stream);
     return;
   }
-  Error told = error;
-  // The replacement was one more try already: two that may have been worked on are enough (FAULTS U-04).
-  if (stream->replaced_ && told.retry == Retry::kUnproven) told.retry = Retry::kNever;
   stream->Detach();
-  stream->handler_.OnFailed(told);
+  stream->handler_.OnFailed(error);
 }
 
 void H1ClientSession::OnTimer() {

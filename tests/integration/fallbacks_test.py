@@ -28,7 +28,7 @@ FAILURES = [("2 429 for ever", "throttled", 3), ("4 503 for ever", "unavailable"
 
 
 @table("fails_over", [(f"fault {name}, {'stream' if s else 'plain'}", model, asked, s) for name, model, asked in FAILURES for s in (False, True)
-                      if s or model not in ("silent", "late")])
+                      if s or model not in ("silent", "late", "away")])
 class Fallbacks(FaultCase):
     @classmethod
     def make_world(cls):
@@ -38,6 +38,7 @@ class Fallbacks(FaultCase):
         def config(world):
             quick = {"headers": "1s", "first_token": "1s", "idle": "1s", "total": "20s"}
             first = cluster("first", [endpoint(world.sims["faulty"].wire)], retry={"attempts": 3}, timeouts=quick)
+            away = cluster("away", [endpoint(world.sims["away"].address)], retry={"attempts": 3}, timeouts=quick)  # it pauses for long
             second = cluster("second", [endpoint(world.sims["good"].address)], timeouts=quick)
             third = cluster("third", [endpoint(cls.scripted.address)], timeouts=quick)
             nobody = cluster("nobody", [endpoint("127.0.0.1:9")], timeouts=quick, retry={"attempts": 1})
@@ -47,11 +48,13 @@ class Fallbacks(FaultCase):
                        {"name": "stand-in", "upstream_name": "sim:0:6:0", "cluster": "second"},
                        {"name": "large", "upstream_name": "sim:0:7:0", "cluster": "second"}]
             for model in models:
+                if model["name"] == "away":
+                    model["cluster"] = "away"
                 if model["name"] == "twice":
                     model["fallbacks"] = ["unavailable"]  # whose own fallbacks are not followed
-            return {"server": {"listeners": [{"address": "127.0.0.1:0"}], "workers": 2}, "models": models, "clusters": [first, second, third, nobody],
+            return {"server": {"listeners": [{"address": "127.0.0.1:0"}], "workers": 2}, "models": models, "clusters": [first, second, third, nobody, away],
                     "auth": {"allow_anonymous": True, "keys": [{"name": "narrow", "key_sha256": hashlib.sha256(KEY.encode()).hexdigest(), "models": ["barred"]}]}}
-        return World(config)
+        return World(config, sims=("faulty", "good", "away"))
 
     def setUp(self):
         super().setUp()
@@ -79,7 +82,8 @@ class Fallbacks(FaultCase):
             self.assertEqual(answer.events()[-1], "[DONE]")
         else:
             self.assertEqual(json.loads(answer.body)["model"], "sim:0:6:0", "as its backend wrote it")
-        self.assertEqual((self.first.stats()["received"], self.second.stats()["received"]), (asked, 1))
+        first = self.world.sims["away"] if model == "away" else self.first
+        self.assertEqual((first.stats()["received"], self.second.stats()["received"]), (asked, 1))
         line = self.line()
         self.assertEqual((line["model"], line["model_answered"], line["term"]), (model, "stand-in", "-"))
         # A pooled connection that turns out to be dead is replaced: that is part of the attempt.

@@ -49,6 +49,7 @@ struct AttemptFailure {
   Error error;
   std::uint16_t status = 0;
   bool asked_to_wait = false;  ///< the answer carried a Retry-After: that endpoint rests
+  bool asked_twice = false;    ///< a dead connection was replaced: the endpoint may have had the request twice
 };
 
 enum class RetryAction : std::uint8_t { kGiveUp, kRetryElsewhere };
@@ -67,7 +68,8 @@ struct RetryVerdict {
   GiveUpReason gave_up = GiveUpReason::kNone;
   RetryReason reason = RetryReason::kStatus;  ///< of a retry
   bool unproven = false;                      ///< this retry is the unproven one
-  /// With no other endpoint left, may the same one be asked? Not one that was silent or asked for a rest.
+  /// With no other endpoint left, may the same one be asked? Not one that was silent, asked for a rest, or may
+  /// have had it twice (FAULTS U-04).
   bool same_endpoint = false;
 };
 

@@ -58,6 +58,8 @@ class Stream final : public http::H2StreamHandler {
   bool on_connection() const noexcept { return session_ != nullptr; }
   /// Whether a byte of the request may have reached the upstream.
   bool begun() const noexcept { return begun_; }
+  /// Whether a dead connection was replaced under it: the upstream may have had the request twice.
+  bool replaced() const noexcept { return replaced_; }
 
  private:
   friend class ConnectionPool;

@@ -50,6 +50,7 @@ policy::AttemptFailure FailureOf(const Attempt& attempt) {
   policy::AttemptFailure failure;
   failure.error = attempt.result().error;
   failure.status = attempt.result().status;
+  failure.asked_twice = attempt.asked_twice();
   if (attempt.result().kind == AttemptResult::Kind::kRefused) {
     failure.asked_to_wait = attempt.refusal_head().Has(http::HeaderId::kRetryAfter) ||
                             attempt.refusal_head().Has(http::HeaderId::kRetryAfterMs);
@@ -107,11 +108,8 @@ Trial NobodyToAsk(RequestContext& context, const Choice& choice) {
 }
 
 /// Whether another model may have a try at what the rules gave up here: not what they never try again.
-bool MayGoElsewhere(const policy::RetryRules& rules, const AttemptResult& result, policy::GiveUpReason reason) {
-  if (reason == policy::GiveUpReason::kAttemptsUsed) return true;
-  // A connection that was replaced has had its unproven retry already, unseen from here.
-  const bool spent = result.kind == AttemptResult::Kind::kFailed && result.error.code == ErrorCode::kUpstreamReset;
-  return rules.unproven && (reason == policy::GiveUpReason::kUnproven || (spent && rules.on.reset));
+bool MayGoElsewhere(const policy::RetryRules& rules, policy::GiveUpReason reason) {
+  return reason == policy::GiveUpReason::kAttemptsUsed || (reason == policy::GiveUpReason::kUnproven && rules.unproven);
 }
 
 }  // namespace
@@ -127,6 +125,9 @@ rt::Task<Trial> TryModel(RequestContext& context, Attempt& attempt) {
   policy::EndpointSet barred;  // were silent, or asked to be left alone
   policy::RetryVerdict verdict;
   bool once_more = false;  // somebody who answered badly may be asked again
+  // Who finds all endpoints at a pause waits as long as who was told so by one of them.
+  const TimePoint patience =
+      Earlier(context.deadline, policy::Deadline::After(worker.Now(), cluster.route->config->retry.retry_after_max)).at;
   cluster.route->budget->OnRequest(worker.index(), worker.Now());
   while (true) {
     Choice choice = Choose(context, *candidates, barred);
@@ -139,6 +140,11 @@ rt::Task<Trial> TryModel(RequestContext& context, Attempt& attempt) {
     if (const auto wait = choice.pool == nullptr && progress.attempts > 0 ? WaitFor(context, attempt) : std::nullopt) {
       co_await Sleep(worker, *wait);
       barred = {};
+      candidates.emplace(*cluster.balancer, pick);
+      choice = Choose(context, *candidates, barred);
+    }
+    while (progress.attempts == 0 && choice.pool == nullptr && choice.rest_ends <= patience) {
+      co_await Sleep(worker, choice.rest_ends - worker.Now());
       candidates.emplace(*cluster.balancer, pick);
       choice = Choose(context, *candidates, barred);
     }
@@ -158,7 +164,7 @@ rt::Task<Trial> TryModel(RequestContext& context, Attempt& attempt) {
     if (context.deadline.Expired(context.now())) co_return Failed(attempt, false);
     verdict = policy::DecideRetry(rules, progress, FailureOf(attempt));
     if (verdict.action == policy::RetryAction::kGiveUp)
-      co_return Failed(attempt, MayGoElsewhere(rules, result, verdict.gave_up));
+      co_return Failed(attempt, MayGoElsewhere(rules, verdict.gave_up));
     if (verdict.unproven) ++progress.unproven_retries;
     if (verdict.same_endpoint) {
       once_more = true;

@@ -12,6 +12,11 @@ AttemptFailure Answered(std::uint16_t status, bool asked_to_wait = false) {
   return {UpstreamError(ErrorCode::kUpstreamStatus, Retry::kSafe, "test"), status, asked_to_wait};
 }
 
+AttemptFailure Twice(AttemptFailure failure) {
+  failure.asked_twice = true;
+  return failure;
+}
+
 struct Row {
   const char* name;
   AttemptFailure failure;
@@ -47,6 +52,7 @@ const Row kRows[] = {
     {"U_03_Tls", Failed(ErrorCode::kUpstreamTls, Retry::kIfUnprocessed), kElsewhere, kNone, RetryReason::kConnect},
     {"U_27_Dns", Failed(ErrorCode::kUpstreamDns, Retry::kIfUnprocessed), kElsewhere, kNone, RetryReason::kConnect},
     {"U_04_ResetAfterTheRequest", Failed(ErrorCode::kUpstreamReset, Retry::kUnproven), kElsewhere, kNone, RetryReason::kReset, true},
+    {"U_04_ResetAgainOnAnotherConnection", Twice(Failed(ErrorCode::kUpstreamReset, Retry::kUnproven)), kElsewhere, kNone, RetryReason::kReset, true, false},
     {"U_19_Goaway", Failed(ErrorCode::kUpstreamReset, Retry::kIfUnprocessed), kElsewhere, kNone, RetryReason::kReset},
     {"U_21_RefusedStream", Failed(ErrorCode::kUpstreamReset, Retry::kIfUnprocessed), kElsewhere, kNone, RetryReason::kReset},
     {"U_22_InternalErrorMarkedFinal", Failed(ErrorCode::kUpstreamReset, Retry::kNever), kGiveUp, kNotRetryable},
