@@ -34,7 +34,7 @@ void BreakerWatch::Note(const proxy::ModelRoute& model, const upstream::Endpoint
                         const policy::CircuitBreaker& breaker, TimePoint now, WallTime wall, Seen& seen) {
   const policy::BreakerState state = breaker.state(now);
   const std::uint64_t opened = breaker.opened_total();
-  if (opened != seen.opened) {
+  if (opened > seen.opened) {
     log_.Warn(wall, "circuit breaker opened",
               {{"endpoint", endpoint.name()}, {"model", model.name}, {"times", opened - seen.opened}});
   }

@@ -136,7 +136,8 @@ void Answer::Reply(std::uint16_t status, std::string_view content_type, std::str
   context_.client->EndBody();
 }
 
-void Answer::ReplyUpstream(const http::Head& upstream_head, std::string_view content_type, std::string_view body) {
+void Answer::ReplyUpstream(const http::Head& upstream_head, std::string_view content_type, std::string_view body,
+                           Duration pause) {
   if (context_.client == nullptr) return;
   committed_ = true;
   http::HeadPtr head = context_.worker.heads.Take();
@@ -150,7 +151,7 @@ void Answer::ReplyUpstream(const http::Head& upstream_head, std::string_view con
     const auto wait =
         policy::ParseRetryAfter(upstream_head.Find(http::HeaderId::kRetryAfter),
                                 upstream_head.Find(http::HeaderId::kRetryAfterMs), context_.worker.worker.Wall());
-    AddRetryAfter(*head, wait.value_or(std::chrono::seconds(1)));
+    AddRetryAfter(*head, pause > Duration::zero() ? pause : wait.value_or(std::chrono::seconds(1)));
   }
   AddOwnFields(*head);
   Send(*head, body.empty());

@@ -58,8 +58,10 @@ class Answer {
 
   // An answer of our own. `retry_after` > 0 goes into retry-after and retry-after-ms.
   void Reply(std::uint16_t status, std::string_view content_type, std::string_view body, Duration retry_after = {});
-  /// A refused request's answer, as the upstream gave it.
-  void ReplyUpstream(const http::Head& upstream_head, std::string_view content_type, std::string_view body);
+  /// A refused request's answer, as the upstream gave it. `pause` > 0: what to tell of when to come again, in place of
+  /// what this upstream said.
+  void ReplyUpstream(const http::Head& upstream_head, std::string_view content_type, std::string_view body,
+                     Duration pause = {});
 
   /// Bytes on their way to the client that have not left.
   std::size_t backlog() const noexcept;

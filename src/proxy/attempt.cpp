@@ -84,6 +84,7 @@ void Attempt::Begin(EndpointPool& pool, policy::LoadLease lease, policy::Breaker
   RequestRecord& record = context_.record;
   record.endpoint = &endpoint;
   record.attempts = number;
+  record.usage = {};
   record.forwarded = begun_;
   endpoint.metrics.inflight.Add(context_.worker.metrics.slab);
 
@@ -244,8 +245,9 @@ bool Attempt::RestEndpoint() {
   const auto wait =
       policy::ParseRetryAfter(refusal_head_->Find(http::HeaderId::kRetryAfter),
                               refusal_head_->Find(http::HeaderId::kRetryAfterMs), context_.worker.worker.Wall());
-  if (wait.has_value()) pool_->endpoint().rest.RestFor(context_.now(), *wait);
-  return wait.has_value();
+  if (!wait.has_value() || *wait <= Duration::zero()) return false;
+  pool_->endpoint().rest.RestFor(context_.now(), *wait);
+  return true;
 }
 
 /// What is the endpoint's fault, what is to its credit, and what says nothing about it.
@@ -253,9 +255,12 @@ void Attempt::TellBreaker(telemetry::AttemptOutcome outcome) {
   using telemetry::AttemptOutcome;
   const bool theirs = outcome != AttemptOutcome::kOk && outcome != AttemptOutcome::kStatus4xx &&
                       outcome != AttemptOutcome::kThrottled && outcome != AttemptOutcome::kCancelled;
-  // The client's own deadline and the drain are nobody's fault; `total` without an answer is.
-  const bool hurried = result_.error.code == ErrorCode::kDraining ||
-                       (result_.error.code == ErrorCode::kDeadlineExceeded && context_.deadline != context_.latest);
+  // The drain and our own limits are not its fault, nor is the end of the request's time: unless it had as long as a
+  // first token may take, and there was none.
+  const ErrorCode code = result_.error.code;
+  const Duration patience = context_.cluster->route->config->timeouts.first_token;
+  const bool hurried = code == ErrorCode::kDraining || code == ErrorCode::kOverloaded ||
+                       (code == ErrorCode::kDeadlineExceeded && (content_seen_ || context_.now() - begun_ < patience));
   if (outcome == AttemptOutcome::kOk) {
     permit_.Success(context_.now());
   } else if (theirs && !hurried && !resting_) {

@@ -30,10 +30,11 @@ struct CachePart {
   CacheStatus status = CacheStatus::kNone;
   cache::Admission admission;
   std::optional<cache::CacheKey> key;
-  std::uint64_t key_purges = 0;             ///< SharedCache::key_purges when the request was looked up
-  std::optional<cache::Lead> lead;          ///< of the call that this request makes; what is relayed is told to it
-  std::function<void()> followers_changed;  ///< the exchange's: the first has come, or the last has left
-  cache::Follower* follower = nullptr;      ///< while it reads another request's answer
+  std::optional<cache::CacheKey> fallback_key;  ///< of the model that stands in
+  std::uint64_t key_purges = 0;                 ///< SharedCache::key_purges when the request was looked up
+  std::optional<cache::Lead> lead;              ///< of the call that this request makes; what is relayed is told to it
+  std::function<void()> followers_changed;      ///< the exchange's: the first has come, or the last has left
+  cache::Follower* follower = nullptr;          ///< while it reads another request's answer
 
   /// Others live on this request's upstream call.
   bool followed() const noexcept { return lead.has_value() && lead->followed(); }
@@ -41,6 +42,7 @@ struct CachePart {
     status = CacheStatus::kNone;
     admission = {};
     key.reset();
+    fallback_key.reset();
     lead.reset();
     follower = nullptr;
   }

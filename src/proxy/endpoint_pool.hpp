@@ -31,6 +31,8 @@ class EndpointPool final : public Counted<EndpointPool>, private upstream::PoolE
   /// As ConnectionPool::Submit.
   void Submit(upstream::Stream& stream, const upstream::Request& request);
   void Retire() { connections_.Retire(); }
+  /// As ConnectionPool::calm_until().
+  TimePoint calm_until() const noexcept { return connections_.calm_until(); }
   /// Brings upstream_connections to date, by the difference: an endpoint of two clusters has two pools and one series.
   void Sample();
 

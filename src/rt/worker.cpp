@@ -60,10 +60,13 @@ void Worker::RunTurn() {
 }
 
 unsigned UsableCores() noexcept {
-  cpu_set_t set;
-  CPU_ZERO(&set);
-  if (sched_getaffinity(0, sizeof set, &set) != 0) return 1;
-  return static_cast<unsigned>(std::max(CPU_COUNT(&set), 1));
+  static const unsigned at_start = [] {
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    if (sched_getaffinity(0, sizeof set, &set) != 0) return 1u;
+    return static_cast<unsigned>(std::max(CPU_COUNT(&set), 1));
+  }();
+  return at_start;
 }
 
 bool PinThread(unsigned index) noexcept {

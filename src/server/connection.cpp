@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cstring>
-#include <utility>
 
 #include "server/h1_session.hpp"
 #include "server/h2_session.hpp"
@@ -61,32 +60,7 @@ bool Connection::Sniff(std::string_view bytes) {
   return true;
 }
 
-void Connection::FlushLater() {
-  if (reading_) {
-    flush_wanted_ = true;
-  } else {
-    worker().FlushLater(*this);
-  }
-}
-
-void Connection::FlushAnswer() {
-  answered_ = reading_;
-  FlushLater();
-}
-
 void Connection::OnData(std::string_view bytes) {
-  reading_ = true;
-  Read(bytes);
-  reading_ = false;
-  if (!std::exchange(flush_wanted_, false)) return;
-  if (std::exchange(answered_, false)) {
-    Flush();
-  } else {
-    FlushLater();
-  }
-}
-
-void Connection::Read(std::string_view bytes) {
   if (left_) return;
   if (session_ == nullptr) {
     if (!Sniff(bytes)) return;

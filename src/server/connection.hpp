@@ -29,11 +29,7 @@ class Connection final : public rt::Mortal, public rt::Flushable, private net::T
   const Options& options() const noexcept { return *options_; }
   RequestSink& sink() noexcept { return server_.sink(); }
   bool draining() const noexcept { return draining_; }
-  /// At the end of the turn: what the whole turn has for this connection leaves in one write.
-  void FlushLater();
-  /// An answer is whole. One that is so while its request is read leaves as soon as what was read is dealt with: the
-  /// turn has hardly more for this connection, and the exchange, still in the processor's cache, serves the next one.
-  void FlushAnswer();
+  void FlushLater() { worker().FlushLater(*this); }
   void ArmTimer(Duration delay) { worker().Arm(timer_, delay); }
   void CancelTimer() { timer_.Cancel(); }
   /// Closes and goes to the grave at the end of the turn. The session is not called again.
@@ -54,7 +50,6 @@ class Connection final : public rt::Mortal, public rt::Flushable, private net::T
   bool Sniff(std::string_view bytes);
   void Begin(bool http2);
   void Leave();
-  void Read(std::string_view bytes);
 
   Server& server_;
   std::shared_ptr<const Options> options_;
@@ -65,9 +60,6 @@ class Connection final : public rt::Mortal, public rt::Flushable, private net::T
   std::uint8_t preface_size_ = 0;
   bool draining_ = false;
   bool left_ = false;
-  bool reading_ = false;
-  bool flush_wanted_ = false;  // while reading; likewise
-  bool answered_ = false;
   std::string counted_ip_;      // under connections_per_ip
   Connection* next_ = nullptr;  // the server's list
   Connection** link_ = nullptr;

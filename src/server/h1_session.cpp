@@ -253,16 +253,12 @@ void H1Session::SendHead(const http::Head& head, bool end) {
     close_after_ = true;
   http::WriteH1ResponseHead(connection_.transport().out(), head, framing_, version_, !close_after_);
   answer_ = end ? Answer::kEnded : Answer::kHeadSent;
-  if (end) {
-    connection_.FlushAnswer();
-  } else {
-    connection_.FlushLater();
-  }
+  connection_.FlushLater();
 }
 
 void H1Session::EndBody() {
   if (answer_ == Answer::kHeadSent) answer_ = Answer::kEnded;
-  connection_.FlushAnswer();
+  connection_.FlushLater();
 }
 
 void H1Session::CutBody() {

@@ -38,11 +38,7 @@ void H2Stream::SendHead(const http::Head& head, bool end) {
   end |= head_request_;
   answer_ = end ? Answer::kEnded : Answer::kHeadSent;
   session_.codec_.SubmitResponse(id_, head, end);
-  if (end) {
-    session_.connection_.FlushAnswer();
-  } else {
-    session_.connection_.FlushLater();
-  }
+  session_.connection_.FlushLater();
 }
 
 void H2Stream::BodyReady() {
@@ -54,8 +50,7 @@ void H2Stream::EndBody() {
   if (head_request_) body_.Clear();
   if (answer_ != Answer::kHeadSent) return;
   answer_ = Answer::kEnding;
-  session_.codec_.ResumeBody(id_);
-  session_.connection_.FlushAnswer();
+  BodyReady();
 }
 
 void H2Stream::CutBody() {

@@ -46,7 +46,9 @@ class Fallbacks(FaultCase):
             models += [{"name": name, "cluster": "third", "fallbacks": ["stand-in"], "context_window_fallbacks": ["large"]} for name in REFUSALS]
             models += [{"name": "unreachable", "cluster": "nobody", "fallbacks": ["gone", "stand-in"]}, {"name": "gone", "cluster": "nobody"},
                        {"name": "stand-in", "upstream_name": "sim:0:6:0", "cluster": "second"},
-                       {"name": "large", "upstream_name": "sim:0:7:0", "cluster": "second"}]
+                       {"name": "large", "upstream_name": "sim:0:7:0", "cluster": "second"},
+                       {"name": "slowly", "upstream_name": "fault:status:503", "cluster": "first", "fallbacks": ["slow"]},
+                       {"name": "slow", "upstream_name": "sim:50:20:20000", "cluster": "second"}]
             for model in models:
                 if model["name"] == "away":
                     model["cluster"] = "away"
@@ -147,6 +149,19 @@ class Fallbacks(FaultCase):
         direct = self.ask("stand-in", temperature=0)
         self.assertEqual((direct.model, direct.header("x-penstock-cache")), ("stand-in", "hit-memory"))
         self.assertEqual(direct.body, again.body)
+
+    def test_K_18_a_purge_reaches_what_a_stand_in_is_saying(self):
+        body = chat(self.id(), True, "slowly")
+        with h1_client.Connection(self.gateway.address) as connection:
+            connection.send(connection.request_bytes("POST", CHAT, body, [("x-request-id", self.request_id())]))
+            answer = connection.read_head()
+            connection.wait_body(answer, b'"content"')
+            with h1_client.Connection(self.gateway.admin) as admin:
+                self.assertEqual(admin.ask("POST", "/admin/cache/purge", json.dumps({"model": "slow"}).encode()).status, 200)
+            connection.read_body(answer)
+        self.assertEqual((answer.status, answer.complete, answer.header("x-penstock-model")), (200, True, "slow"))
+        self.assertEqual(self.ask("slow", True, temperature=0).header("x-penstock-cache"), "miss")
+        self.assertEqual(self.ask("slow", True, temperature=0).header("x-penstock-cache"), "hit-memory")
 
     def test_K_13_followers_are_told_whose_answer_it_is(self):
         body = chat(self.id(), True, "late")

@@ -84,7 +84,7 @@ struct Backoff {
   Duration max = std::chrono::milliseconds(250);
 };
 
-/// Retries <= ratio * requests + min, over any `window`.
+/// Retries <= ratio * requests + min, over the `window` that ends with each (policy/retry_budget.hpp).
 struct RetryBudget {
   double ratio = 0.2;
   std::uint32_t min = 3;

@@ -96,7 +96,8 @@ class BuriedLast {
 
 /// Binds the calling thread to a core of those the process may use; false when the kernel refuses.
 bool PinThread(unsigned index) noexcept;
-/// How many cores the process may use (affinity mask), at least 1.
+/// How many cores the process may use (affinity mask), at least 1: as it was at the first call, before any thread was
+/// pinned. So it is the same for whoever divides by the workers, also after a reload.
 unsigned UsableCores() noexcept;
 
 }  // namespace penstock::rt

@@ -76,6 +76,10 @@ class ConnectionPool {
   void Retire();
 
   PoolCounts counts() const noexcept;
+  /// No connection has room, and until then none is opened, because the peer asked for calm; TimePoint{}: not so.
+  TimePoint calm_until() const noexcept {
+    return calm_timer_.armed() && ready_.empty() ? calm_timer_.deadline() : TimePoint{};
+  }
   std::size_t waiting() const noexcept { return waiting_count_; }
 
  private:

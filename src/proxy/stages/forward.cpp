@@ -2,11 +2,19 @@
 #include <vector>
 
 #include "proxy/answer.hpp"
+#include "proxy/cache_key.hpp"
 #include "proxy/stages/stages.hpp"
 #include "proxy/stages/try_model.hpp"
 
 namespace penstock::proxy {
 namespace {
+
+/// Taken before the first attempt, as the asked model's key is: what is purged meanwhile must not come back under a
+/// new epoch. Nothing: an answer of `context.model` is not kept.
+std::optional<cache::CacheKey> FallbackKey(RequestContext& context) {
+  if (context.model->ttl <= Duration::zero() || !AdmissionOf(context).store) return std::nullopt;
+  return KeyOf(context);
+}
 
 /// Owned by one Worker. The models that one request may fall back to, each at most once.
 class Fallbacks {
@@ -40,7 +48,7 @@ class Fallbacks {
 
 void FallBack(RequestContext& context, const ModelRoute& model) {
   context.UseModel(model);
-  context.record.hopeless = false;
+  context.cache.fallback_key = context.cache.lead.has_value() ? FallbackKey(context) : std::nullopt;
   if (context.cache.lead.has_value()) context.cache.lead->flight().SetAnsweredBy(model.name);
 }
 
@@ -62,9 +70,13 @@ rt::Task<std::optional<Error>> Forward(RequestContext& context, Answer& answer, 
   }
   if (trial.end == Trial::End::kAnswered) co_return std::nullopt;
   if (context.model != told) FallBack(context, *told);
-  if (trial.end == Trial::End::kFailed) co_return trial.error;
+  if (trial.end == Trial::End::kFailed) {
+    if (trial.pause > Duration::zero()) context.record.retry_after = trial.pause;
+    co_return trial.error;
+  }
+  context.record.hopeless = trial.refusal != llm::Refusal::kOther;
   if (context.record.attempts > 1 && !context.record.hopeless) context.record.term = telemetry::Term::kRetriesUsed;
-  answer.ReplyUpstream(attempt.refusal_head(), "application/json", attempt.refusal().body);
+  answer.ReplyUpstream(attempt.refusal_head(), "application/json", attempt.refusal().body, ShortestPause(context));
   co_return std::nullopt;
 }
 

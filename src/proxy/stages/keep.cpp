@@ -1,5 +1,4 @@
 #include "proxy/attempt.hpp"
-#include "proxy/cache_key.hpp"
 #include "proxy/stages/stages.hpp"
 
 namespace penstock::proxy {
@@ -21,12 +20,11 @@ bool IsOfTheRequest(std::uint16_t status) noexcept {
 }
 
 /// Under what the answer is kept: the key of the model that gave it, never the one asked for. Nothing: not at all.
-std::optional<cache::CacheKey> KeyToKeep(RequestContext& context, const cache::Lead& lead) {
+std::optional<cache::CacheKey> KeyToKeep(const RequestContext& context, const cache::Lead& lead) {
   if (context.model == context.asked) {
     return context.cache.admission.store ? std::optional(lead.key()) : std::nullopt;
   }
-  if (context.model->ttl <= Duration::zero() || !AdmissionOf(context).store) return std::nullopt;
-  return KeyOf(context);
+  return context.cache.fallback_key;
 }
 
 void KeepWhole(RequestContext& context, cache::Lead& lead) {
@@ -49,8 +47,10 @@ void Keep(RequestContext& context, const Attempt& attempt, const std::optional<E
   if (!context.cache.lead.has_value()) return;
   cache::Lead& lead = *context.cache.lead;
   if (error.has_value()) {
-    // Without an attempt there was nothing to wait for: everybody hears that for himself, at once.
-    lead.Land(context.record.attempts == 0 ? Landing::kAlone : Landing::kFailed);
+    // Without an attempt there was nothing to wait for: everybody hears that for himself, at once. But a pause may have
+    // been waited for, and is by one at a time.
+    const bool at_once = context.record.attempts == 0 && error->code != ErrorCode::kRequestsExceeded;
+    lead.Land(at_once ? Landing::kAlone : Landing::kFailed);
     return;
   }
   switch (attempt.result().kind) {

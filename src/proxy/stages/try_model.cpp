@@ -14,7 +14,7 @@ struct Choice {
   policy::BreakerPermit permit;
   std::uint32_t index = 0;
   bool someone_usable = false;             ///< none was free, but somebody is alive
-  TimePoint rest_ends = TimePoint::Max();  ///< of those that asked for a pause, the first
+  TimePoint rest_ends = TimePoint::Max();  ///< when the first of those that asked for a pause is ready again
 };
 
 /// `barred`: those that shall not be asked (again) for this request.
@@ -28,8 +28,8 @@ Choice Choose(const RequestContext& context, policy::Candidates& candidates, con
     upstream::Endpoint& endpoint = pool.endpoint();
     policy::CircuitBreaker& breaker = (*context.model->breakers)[*index];
     if (!endpoint.usable() || !breaker.Admits(now)) continue;
-    if (endpoint.rest.Resting(now)) {
-      choice.rest_ends = std::min(choice.rest_ends, endpoint.rest.until());
+    if (const TimePoint ready = std::max(endpoint.rest.until(), pool.calm_until()); ready > now) {
+      choice.rest_ends = std::min(choice.rest_ends, ready);
       continue;
     }
     choice.someone_usable = true;
@@ -58,18 +58,6 @@ policy::AttemptFailure FailureOf(const Attempt& attempt) {
   return failure;
 }
 
-/// How long to wait before the endpoint that refused may be asked again; nothing: longer than `retry_after_max` or the
-/// request's deadline allow, or it did not say.
-std::optional<Duration> WaitFor(const RequestContext& context, const Attempt& attempt) {
-  if (attempt.result().kind != AttemptResult::Kind::kRefused) return std::nullopt;
-  const http::Head& head = attempt.refusal_head();
-  const auto wait = policy::ParseRetryAfter(head.Find(http::HeaderId::kRetryAfter),
-                                            head.Find(http::HeaderId::kRetryAfterMs), context.worker.worker.Wall());
-  if (!wait.has_value() || *wait > context.cluster->route->config->retry.retry_after_max) return std::nullopt;
-  if (context.deadline.Expired(context.now() + *wait)) return std::nullopt;
-  return wait;
-}
-
 rt::Task<void> Sleep(rt::Worker& worker, Duration time) {
   rt::Signal over;
   rt::Timer timer(&over, [](void* signal) { static_cast<rt::Signal*>(signal)->Set(); });
@@ -95,12 +83,11 @@ Trial Failed(const Attempt& attempt, bool elsewhere) {
   return trial;
 }
 
-Trial NobodyToAsk(RequestContext& context, const Choice& choice) {
+Trial NobodyToAsk(const RequestContext& context, const Choice& choice) {
   const bool someone_usable = choice.someone_usable;
   if (!someone_usable && choice.rest_ends != TimePoint::Max()) {
-    context.record.retry_after = choice.rest_ends - context.now();
     const Error error = InternalError(ErrorCode::kRequestsExceeded, "every backend has asked for a pause");
-    return {.end = Trial::End::kFailed, .error = error, .elsewhere = true};
+    return {.end = Trial::End::kFailed, .error = error, .elsewhere = true, .pause = choice.rest_ends - context.now()};
   }
   const Error error = InternalError(someone_usable ? ErrorCode::kOverloaded : ErrorCode::kNoHealthyUpstream,
                                     someone_usable ? "every backend is at its limit" : "no backend is healthy");
@@ -114,36 +101,41 @@ bool MayGoElsewhere(const policy::RetryRules& rules, policy::GiveUpReason reason
 
 }  // namespace
 
+Duration ShortestPause(const RequestContext& context) {
+  TimePoint first = TimePoint::Max();
+  for (const EndpointPoolPtr& pool : context.cluster->pools) {
+    const upstream::Endpoint& endpoint = pool->endpoint();
+    if (!endpoint.usable()) continue;
+    if (!endpoint.rest.Resting(context.now())) return Duration::zero();
+    first = std::min(first, endpoint.rest.until());
+  }
+  return first == TimePoint::Max() ? Duration::zero() : first - context.now();
+}
+
 rt::Task<Trial> TryModel(RequestContext& context, Attempt& attempt) {
   rt::Worker& worker = context.worker.worker;
   const ClusterView& cluster = *context.cluster;
+  const config::Retry& retry = cluster.route->config->retry;
   const policy::RetryRules& rules = cluster.route->retry;
   const policy::PickContext pick{worker.prng()};
   std::optional<policy::Candidates> candidates(std::in_place, *cluster.balancer, pick);
   policy::RetryProgress progress;
   progress.attempts = 0;
-  policy::EndpointSet barred;  // were silent, or asked to be left alone
+  policy::EndpointSet barred;  // not again for this request: were silent, or may have had it twice
   policy::RetryVerdict verdict;
   bool once_more = false;  // somebody who answered badly may be asked again
-  // Who finds all endpoints at a pause waits as long as who was told so by one of them.
-  const TimePoint patience =
-      Earlier(context.deadline, policy::Deadline::After(worker.Now(), cluster.route->config->retry.retry_after_max)).at;
   cluster.route->budget->OnRequest(worker.index(), worker.Now());
   while (true) {
     Choice choice = Choose(context, *candidates, barred);
     if (choice.pool == nullptr && once_more) {
-      const config::Backoff& backoff = cluster.route->config->retry.backoff;
-      co_await Sleep(worker, policy::NextBackoff(backoff.base, backoff.max, progress.attempts, worker.prng()));
+      co_await Sleep(worker,
+                     policy::NextBackoff(retry.backoff.base, retry.backoff.max, progress.attempts, worker.prng()));
       candidates.emplace(*cluster.balancer, pick);
       choice = Choose(context, *candidates, barred);
     }
-    if (const auto wait = choice.pool == nullptr && progress.attempts > 0 ? WaitFor(context, attempt) : std::nullopt) {
-      co_await Sleep(worker, *wait);
-      barred = {};
-      candidates.emplace(*cluster.balancer, pick);
-      choice = Choose(context, *candidates, barred);
-    }
-    while (progress.attempts == 0 && choice.pool == nullptr && choice.rest_ends <= patience) {
+    const TimePoint patience =
+        Earlier(context.deadline, policy::Deadline::After(worker.Now(), retry.retry_after_max)).at;
+    while (choice.pool == nullptr && choice.rest_ends <= patience) {
       co_await Sleep(worker, choice.rest_ends - worker.Now());
       candidates.emplace(*cluster.balancer, pick);
       choice = Choose(context, *candidates, barred);
@@ -162,12 +154,13 @@ rt::Task<Trial> TryModel(RequestContext& context, Attempt& attempt) {
     if (result.kind == AttemptResult::Kind::kDelivered || result.kind == AttemptResult::Kind::kInterrupted)
       co_return Answered(context, result);
     if (context.deadline.Expired(context.now())) co_return Failed(attempt, false);
-    verdict = policy::DecideRetry(rules, progress, FailureOf(attempt));
+    const policy::AttemptFailure failure = FailureOf(attempt);
+    verdict = policy::DecideRetry(rules, progress, failure);
     if (verdict.action == policy::RetryAction::kGiveUp)
       co_return Failed(attempt, MayGoElsewhere(rules, verdict.gave_up));
     if (verdict.unproven) ++progress.unproven_retries;
-    if (verdict.same_endpoint) {
-      once_more = true;
+    if (verdict.same_endpoint || failure.asked_to_wait) {
+      once_more = true;  // who asked for a pause has it: Choose passes it over meanwhile
     } else {
       barred.Insert(choice.index);
     }
