@@ -141,7 +141,7 @@ class Breakers(FaultCase):
         self.assertEqual(states, ["closed", "closed", "open"])
 
     def test_U_18_refusals_are_no_failures(self):
-        for program in ("fault:status:400", "fault:status:429", "fault:status:503:retry-after=0"):
+        for program in ("fault:status:400", "fault:status:429", "fault:status:503:retry-after-ms=1"):
             self.faulty.answer_all_with(program)
             for _ in range(12):
                 self.ask("pair")
