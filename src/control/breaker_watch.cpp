@@ -1,9 +1,6 @@
 #include "control/breaker_watch.hpp"
 
-#include <algorithm>
 #include <string_view>
-
-#include "control/admin_pages.hpp"
 
 namespace penstock::control {
 

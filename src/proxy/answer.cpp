@@ -1,7 +1,6 @@
 #include "proxy/answer.hpp"
 
 #include "penstock/base/assert.hpp"
-#include "penstock/policy/retry_after.hpp"
 #include "penstock/proxy/error_reply.hpp"
 #include "proxy/header_rules.hpp"
 #include "proxy/text.hpp"
@@ -148,9 +147,7 @@ void Answer::ReplyUpstream(const http::Head& upstream_head, std::string_view con
   SetContentLength(*head, body.size());
   if (head->status == 429 || head->status == 503) {
     // What the upstream asked for, as far as a client can follow it; a second where it said nothing.
-    const auto wait =
-        policy::ParseRetryAfter(upstream_head.Find(http::HeaderId::kRetryAfter),
-                                upstream_head.Find(http::HeaderId::kRetryAfterMs), context_.worker.worker.Wall());
+    const auto wait = RetryAfterOf(upstream_head, context_.worker.worker.Wall());
     AddRetryAfter(*head, pause > Duration::zero() ? pause : wait.value_or(std::chrono::seconds(1)));
   }
   AddOwnFields(*head);

@@ -1,7 +1,6 @@
 #include "proxy/attempt.hpp"
 
 #include "penstock/base/assert.hpp"
-#include "penstock/policy/retry_after.hpp"
 #include "penstock/proxy/error_reply.hpp"
 #include "proxy/header_rules.hpp"
 
@@ -242,9 +241,7 @@ void Attempt::CountOutcome() {
 
 bool Attempt::RestEndpoint() {
   if (result_.status != 429 && result_.status != 503) return false;
-  const auto wait =
-      policy::ParseRetryAfter(refusal_head_->Find(http::HeaderId::kRetryAfter),
-                              refusal_head_->Find(http::HeaderId::kRetryAfterMs), context_.worker.worker.Wall());
+  const auto wait = RetryAfterOf(*refusal_head_, context_.worker.worker.Wall());
   if (!wait.has_value() || *wait <= Duration::zero()) return false;
   pool_->endpoint().rest.RestFor(context_.now(), *wait);
   return true;

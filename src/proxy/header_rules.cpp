@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "penstock/policy/retry_after.hpp"
 #include "proxy/text.hpp"
 
 namespace penstock::proxy {
@@ -108,6 +109,10 @@ cache::CacheControl CacheControlOf(const http::Head& head) noexcept {
 void SetContentLength(http::Head& head, std::uint64_t size) {
   head.content_length = size;
   head.Add("content-length", Decimal(size).view(), HeaderId::kContentLength);
+}
+
+std::optional<Duration> RetryAfterOf(const http::Head& refusal, WallTime now) noexcept {
+  return policy::ParseRetryAfter(refusal.Find(HeaderId::kRetryAfter), refusal.Find(HeaderId::kRetryAfterMs), now);
 }
 
 void AddRetryAfter(http::Head& head, Duration wait) {

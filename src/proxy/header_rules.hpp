@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string_view>
 
 #include "penstock/http/head.hpp"
@@ -19,6 +20,8 @@ void BuildUpstreamHead(const RequestContext& context, const upstream::Endpoint& 
 cache::CacheControl CacheControlOf(const http::Head& head) noexcept;
 
 void SetContentLength(http::Head& head, std::uint64_t size);
+/// When an upstream that refused wants to be asked again; nothing: it did not say, or not so that it could be read.
+std::optional<Duration> RetryAfterOf(const http::Head& refusal, WallTime now) noexcept;
 /// retry-after in whole seconds (at least 1, at most 60) and retry-after-ms.
 void AddRetryAfter(http::Head& head, Duration wait);
 /// 1 to 128 of [A-Za-z0-9._-].

@@ -29,11 +29,6 @@ std::string DecodePercent(std::string_view text) {
   return out;
 }
 
-/// A model that a key may not use does not exist for it.
-bool MaySee(const RequestContext& context, const ModelRoute& model) noexcept {
-  return context.tenant->MayUse(static_cast<std::size_t>(&model - context.snapshot().models.data()));
-}
-
 void AnswerModels(RequestContext& context, Answer& answer) {
   if (context.tenant->every_model) {
     answer.Reply(200, kJson, context.snapshot().models_json);
@@ -42,7 +37,7 @@ void AnswerModels(RequestContext& context, Answer& answer) {
   std::string body = R"({"object":"list","data":[)";
   const std::size_t empty = body.size();
   for (const ModelRoute& model : context.snapshot().models) {
-    if (!MaySee(context, model)) continue;
+    if (!context.MayUse(model)) continue;  // what a key may not use does not exist for it
     if (body.size() != empty) body += ',';
     WriteModelJson(body, model.name);
   }
@@ -57,7 +52,7 @@ void AnswerLocally(RequestContext& context, Answer& answer) {
     case RouteKind::kModels: AnswerModels(context, answer); return;
     case RouteKind::kModel: {
       const ModelRoute* model = context.snapshot().FindModel(DecodePercent(context.argument));
-      if (model == nullptr || !MaySee(context, *model)) {
+      if (model == nullptr || !context.MayUse(*model)) {
         AnswerError(context, answer, DownstreamError(ErrorCode::kModelNotFound, "the model does not exist"));
         return;
       }

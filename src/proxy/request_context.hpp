@@ -71,6 +71,10 @@ struct RequestContext {
   /// For the next request; keeps a body buffer of at most `body_keep_max` bytes.
   void Clear(std::size_t body_keep_max);
 
+  /// A model of the snapshot, by the tenant's key.
+  bool MayUse(const ModelRoute& other) const noexcept {
+    return tenant->MayUse(static_cast<std::size_t>(&other - snapshot().models.data()));
+  }
   void UseModel(const ModelRoute& other) {
     model = &other;
     cluster = &view->clusters[other.cluster];

@@ -22,7 +22,6 @@ class Breakers {
   }
 
   policy::CircuitBreaker& operator[](std::size_t endpoint) noexcept { return breakers_[endpoint]; }
-  std::size_t size() const noexcept { return breakers_.size(); }
   const Rules& rules() const noexcept { return rules_; }
 
  private:

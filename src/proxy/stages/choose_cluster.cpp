@@ -16,7 +16,7 @@ std::optional<Error> ChooseCluster(RequestContext& context) {
     return error;
   }
   context.UseModel(*context.asked);
-  if (!context.tenant->MayUse(static_cast<std::size_t>(context.asked - snapshot.models.data()))) {
+  if (!context.MayUse(*context.asked)) {
     Error error = DownstreamError(ErrorCode::kModelForbidden, "the key may not use this model");
     error.param = "model";
     return error;

@@ -52,11 +52,8 @@ class Following {
   /// The answer is another model's, and says so. False: one that is not known here, or that this client may not use.
   bool Adopt(std::string_view answered_by) {
     if (answered_by.empty()) return true;
-    const Snapshot& snapshot = context_.snapshot();
-    const ModelRoute* const model = snapshot.FindModel(answered_by);
-    if (model == nullptr || !context_.tenant->MayUse(static_cast<std::size_t>(model - snapshot.models.data()))) {
-      return false;
-    }
+    const ModelRoute* const model = context_.snapshot().FindModel(answered_by);
+    if (model == nullptr || !context_.MayUse(*model)) return false;
     context_.model = model;
     return true;
   }

@@ -1,7 +1,6 @@
 #include "proxy/stages/try_model.hpp"
 
 #include "penstock/policy/backoff.hpp"
-#include "penstock/policy/retry_after.hpp"
 #include "penstock/proxy/error_reply.hpp"
 
 namespace penstock::proxy {
