@@ -94,8 +94,9 @@ class Program:
             reader.start()
 
     def _read(self, name):
-        for line in getattr(self.process, name):
-            self.lines[name].append(line.decode("utf-8", "replace").rstrip("\n"))
+        with getattr(self.process, name) as stream:
+            for line in stream:
+                self.lines[name].append(line.decode("utf-8", "replace").rstrip("\n"))
 
     def wait_line(self, stream, pattern):
         """The match of the first line of that stream that has the pattern."""

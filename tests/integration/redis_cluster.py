@@ -3,12 +3,11 @@
 from pathlib import Path
 
 from harness import until
-from redis_server import RedisServer, free_port
+from redis_server import PATIENT, RedisServer, free_port
 
 MASTERS = 3
 SLOTS = 16384
 NODE_TIMEOUT_MS = 1500  # until the others take one for dead
-PATIENT = "500ms"  # cache.redis.timeout where the machine's own delays must not matter
 
 
 class ClusterNode(RedisServer):

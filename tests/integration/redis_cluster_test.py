@@ -7,7 +7,8 @@ import tempfile
 import harness
 from cache_tiers_test import KEYS, key_of
 from harness import until
-from redis_cluster import NODE_TIMEOUT_MS, PATIENT, RedisCluster
+from redis_cluster import NODE_TIMEOUT_MS, RedisCluster
+from redis_server import PATIENT
 from tier_case import Load, TierCase, delayed, wall
 
 CLIENTS = 8

@@ -4,7 +4,7 @@ or sent away, without a restart and without a failed request (FAULTS R-01, R-02,
 import harness
 from cache_tiers_test import KEYS, key_of
 from harness import until
-from redis_server import RedisServer, free_port
+from redis_server import PATIENT, RedisServer, free_port
 from tier_case import Load, TierCase
 
 CLIENTS = 8
@@ -64,7 +64,7 @@ class SentinelCase(TierCase):
     def config(self, urls=(), master=NAME, **more):
         config = super().config(**more)
         config["server"]["expose_upstream"] = True  # answers name their keys
-        config["cache"]["redis"] = {"urls": list(urls) or [self.sentinel.url], "mode": "sentinel", "master": master, "timeout": "500ms"}
+        config["cache"]["redis"] = {"urls": list(urls) or [self.sentinel.url], "mode": "sentinel", "master": master, "timeout": PATIENT}
         return config
 
     def failed_over(self):

@@ -15,7 +15,7 @@ import h1_client
 import harness
 from cache_test import CHAT, chat
 from harness import SANITIZER, Gateway, Simulator, cluster, endpoint, until
-from redis_server import RedisServer
+from redis_server import PATIENT, RedisServer
 
 WELL = "sim:0:6:0"
 A_SECOND = 1 + 2  # the rule has one; the rest is for asking, on two cores with sanitizers
@@ -40,9 +40,9 @@ class TierCase(unittest.TestCase):
         self.addCleanup(server.end)
         return server
 
-    def config(self, redis=None, disk=None, auth=None, workers=2, models=(), **cache):
+    def config(self, redis=None, timeout=PATIENT, disk=None, auth=None, workers=2, models=(), **cache):
         if redis is not None:
-            cache["redis"] = {"urls": [redis.url]}
+            cache["redis"] = {"urls": [redis.url], "timeout": timeout}
         if disk is not None:
             cache["disk"] = {"path": str(self.folder / disk), "size": "64MiB"}
         models = [{"name": "m", "upstream_name": WELL}, {"name": "other", "upstream_name": WELL},
