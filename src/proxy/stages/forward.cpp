@@ -3,6 +3,7 @@
 
 #include "proxy/answer.hpp"
 #include "proxy/cache_key.hpp"
+#include "proxy/stages/choose_endpoint.hpp"
 #include "proxy/stages/stages.hpp"
 #include "proxy/stages/try_model.hpp"
 

@@ -2,48 +2,10 @@
 
 #include "penstock/policy/backoff.hpp"
 #include "penstock/proxy/error_reply.hpp"
+#include "proxy/stages/choose_endpoint.hpp"
 
 namespace penstock::proxy {
 namespace {
-
-/// A place to go: an endpoint that is usable and has room.
-struct Choice {
-  EndpointPool* pool = nullptr;
-  policy::LoadLease lease;
-  policy::BreakerPermit permit;
-  std::uint32_t index = 0;
-  bool someone_usable = false;             ///< none was free, but somebody is alive
-  TimePoint rest_ends = TimePoint::Max();  ///< when the first of those that asked for a pause is ready again
-};
-
-/// `barred`: those that shall not be asked (again) for this request.
-Choice Choose(const RequestContext& context, policy::Candidates& candidates, const policy::EndpointSet& barred) {
-  const ClusterView& cluster = *context.cluster;
-  const TimePoint now = context.now();
-  Choice choice;
-  while (const std::optional<std::uint32_t> index = candidates.Next()) {
-    if (barred.Contains(*index)) continue;
-    EndpointPool& pool = *cluster.pools[*index];
-    upstream::Endpoint& endpoint = pool.endpoint();
-    policy::CircuitBreaker& breaker = (*context.model->breakers)[*index];
-    if (!endpoint.usable() || !breaker.Admits(now)) continue;
-    if (const TimePoint ready = std::max(endpoint.rest.until(), pool.calm_until()); ready > now) {
-      choice.rest_ends = std::min(choice.rest_ends, ready);
-      continue;
-    }
-    choice.someone_usable = true;
-    std::optional<policy::LoadLease> lease = endpoint.load.TryLease(endpoint.spec().max_concurrency);
-    if (!lease.has_value()) continue;
-    std::optional<policy::BreakerPermit> permit = breaker.Take(now);
-    if (!permit.has_value()) continue;  // another request took the probe
-    choice.permit = std::move(*permit);
-    choice.pool = &pool;
-    choice.index = *index;
-    choice.lease = std::move(*lease);
-    return choice;
-  }
-  return choice;
-}
 
 policy::AttemptFailure FailureOf(const Attempt& attempt) {
   policy::AttemptFailure failure;
@@ -100,17 +62,6 @@ bool MayGoElsewhere(const policy::RetryRules& rules, policy::GiveUpReason reason
 
 }  // namespace
 
-Duration ShortestPause(const RequestContext& context) {
-  TimePoint first = TimePoint::Max();
-  for (const EndpointPoolPtr& pool : context.cluster->pools) {
-    const upstream::Endpoint& endpoint = pool->endpoint();
-    if (!endpoint.usable()) continue;
-    if (!endpoint.rest.Resting(context.now())) return Duration::zero();
-    first = std::min(first, endpoint.rest.until());
-  }
-  return first == TimePoint::Max() ? Duration::zero() : first - context.now();
-}
-
 rt::Task<Trial> TryModel(RequestContext& context, Attempt& attempt) {
   rt::Worker& worker = context.worker.worker;
   const ClusterView& cluster = *context.cluster;
@@ -125,19 +76,19 @@ rt::Task<Trial> TryModel(RequestContext& context, Attempt& attempt) {
   bool once_more = false;  // somebody who answered badly may be asked again
   cluster.route->budget->OnRequest(worker.index(), worker.Now());
   while (true) {
-    Choice choice = Choose(context, *candidates, barred);
+    Choice choice = ChooseEndpoint(context, *candidates, barred);
     if (choice.pool == nullptr && once_more) {
       co_await Sleep(worker,
                      policy::NextBackoff(retry.backoff.base, retry.backoff.max, progress.attempts, worker.prng()));
       candidates.emplace(*cluster.balancer, pick);
-      choice = Choose(context, *candidates, barred);
+      choice = ChooseEndpoint(context, *candidates, barred);
     }
     const TimePoint patience =
         Earlier(context.deadline, policy::Deadline::After(worker.Now(), retry.retry_after_max)).at;
     while (choice.pool == nullptr && choice.rest_ends <= patience) {
       co_await Sleep(worker, choice.rest_ends - worker.Now());
       candidates.emplace(*cluster.balancer, pick);
-      choice = Choose(context, *candidates, barred);
+      choice = ChooseEndpoint(context, *candidates, barred);
     }
     if (choice.pool == nullptr) {
       co_return progress.attempts == 0 ? NobodyToAsk(context, choice) : Failed(attempt, true);

@@ -20,9 +20,6 @@ struct Trial {
   Duration pause{};  ///< kFailed, because everybody has asked for a pause: until the first is ready again
 };
 
-/// All usable endpoints of `context.model` have asked for a pause: until the first is ready again. Zero: not so.
-Duration ShortestPause(const RequestContext& context);
-
 /// Attempts at the endpoints of `context.model`, until one delivers, the rules say no, or the deadline comes.
 rt::Task<Trial> TryModel(RequestContext& context, Attempt& attempt);
 
