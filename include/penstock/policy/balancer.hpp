@@ -10,10 +10,12 @@
 
 #include "penstock/base/prng.hpp"
 #include "penstock/policy/endpoint_load.hpp"
+#include "penstock/policy/slow_start.hpp"
 
 /// A policy proposes candidates, the caller disposes. The policy knows weights and load; whether an endpoint
 /// is healthy, has room or was silent before is the caller's affair: it takes the first candidate that suits
-/// it. The walk is bounded because a candidate is never proposed twice.
+/// it. The walk is bounded because a candidate is never proposed twice. Some policies look at EndpointLoad::usable()
+/// to know how much of a cluster is left; they propose the others all the same.
 namespace penstock::policy {
 
 /// Endpoints in one cluster; the configuration refuses more.
@@ -23,21 +25,40 @@ inline constexpr std::size_t kEndpointsMax = 1024;
 struct EndpointView {
   const EndpointLoad* load = nullptr;  ///< outlives the balancer
   std::uint32_t weight = 1;            ///< 0 = never proposed: how an operator empties an endpoint
+  std::uint32_t zone_rank = 0;         ///< 0 = near; for MakeZoned
+  Duration slow_start{0};              ///< 0 = off
+  /// Unlike the index the same after a reload and in every gateway, such as a hash of name and address, and another
+  /// one for every endpoint; for consistent_hash. 0 = the index will do.
+  std::uint64_t id = 0;
 };
+
+/// The weight as of now, in 1 / kWeightUnit: less during a slow start. 0 only for weight 0. Below 2^42.
+inline std::uint64_t EffectiveWeight(const EndpointView& endpoint, TimePoint now) noexcept {
+  // Without slow start the shared line is not touched.
+  if (endpoint.slow_start.count() == 0) return endpoint.weight * kWeightUnit;
+  return endpoint.weight * SlowStartShare(endpoint.load->recovered_at(), now, endpoint.slow_start);
+}
 
 /// Owned by one Worker. A set of endpoint indices below kEndpointsMax.
 class EndpointSet {
  public:
   bool Contains(std::uint32_t i) const noexcept { return (words_[i / 64] >> (i % 64) & 1) != 0; }
   void Insert(std::uint32_t i) noexcept { words_[i / 64] |= std::uint64_t{1} << (i % 64); }
+  void InsertAll(const EndpointSet& other) noexcept {
+    for (std::size_t w = 0; w < kEndpointsMax / 64; ++w) words_[w] |= other.words_[w];
+  }
 
  private:
   std::uint64_t words_[kEndpointsMax / 64] = {};
 };
 
-/// What a policy may look at besides the endpoints. A field per need: a request's hash, its zone, the time.
+/// What a policy may look at besides the endpoints: a field per need.
 struct PickContext {
   Prng& prng;
+  TimePoint now{};  ///< when the walk begins; retries of a request may use it still
+  /// Of the request's key (a header, `user`, the beginning of the prompt); 64 bits that are all good. For
+  /// consistent_hash.
+  std::optional<std::uint64_t> hash = std::nullopt;
 };
 
 /// Owned by one Worker. Each worker has its own object per cluster, only the load behind it is shared.
@@ -90,5 +111,9 @@ struct BalancerRow {
 
 std::span<const BalancerRow> Balancers() noexcept;
 const BalancerRow* FindBalancer(std::string_view name) noexcept;  ///< nullptr when unknown
+
+/// The policy of `row`, near endpoints first: see src/policy/lb/zoned.cpp for when the far ones are used. The policy
+/// itself where all are of one rank.
+std::unique_ptr<LoadBalancer> MakeZoned(const BalancerRow& row, std::span<const EndpointView> endpoints, Prng& prng);
 
 }  // namespace penstock::policy

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "penstock/base/time.hpp"
+#include "penstock/policy/peak_ewma.hpp"
 
 namespace penstock::policy {
 
@@ -41,9 +42,11 @@ class LoadLease {
 /// Every access is relaxed: the counts publish no other memory. The limit needs only the atomicity of one
 /// read-modify-write, and a balancer that reads a count a few nanoseconds old picks no worse than one that
 /// lost the race.
+///
+/// Three cache lines: what every request writes and every pick reads, what a stream writes, what is seldom written.
 class alignas(64) EndpointLoad {
  public:
-  EndpointLoad() = default;
+  explicit EndpointLoad(Duration latency_tau = PeakEwma::kTau) noexcept : latency_(latency_tau) {}
   EndpointLoad(const EndpointLoad&) = delete;
   EndpointLoad& operator=(const EndpointLoad&) = delete;
 
@@ -73,11 +76,28 @@ class alignas(64) EndpointLoad {
 
   static constexpr Duration kProgressGrain = std::chrono::milliseconds(1);
 
+  /// Time to the first token, or without a stream to the head of the answer; for policy p2c_ewma.
+  PeakEwma& latency() noexcept { return latency_; }
+  const PeakEwma& latency() const noexcept { return latency_; }
+
+  /// Whether requests may go there. A change from false to true is a recovery: the slow start begins. Called by the
+  /// one who judges the endpoint's health; `now` later than TimePoint{0}.
+  void SetUsable(bool usable, TimePoint now) noexcept {
+    if (usable == usable_.load(std::memory_order_relaxed)) return;
+    if (usable) recovered_ns_.store(now.ns, std::memory_order_relaxed);
+    usable_.store(usable, std::memory_order_relaxed);
+  }
+  bool usable() const noexcept { return usable_.load(std::memory_order_relaxed); }
+  TimePoint recovered_at() const noexcept { return TimePoint{recovered_ns_.load(std::memory_order_relaxed)}; }
+
  private:
   friend class LoadLease;
   std::atomic<std::uint32_t> in_flight_{0};
   std::atomic<std::uint64_t> started_{0};
+  PeakEwma latency_;
   alignas(64) std::atomic<std::int64_t> last_progress_ns_{0};
+  alignas(64) std::atomic<std::int64_t> recovered_ns_{0};  ///< 0: was never away
+  std::atomic<bool> usable_{true};
 };
 
 inline void LoadLease::Release() noexcept {

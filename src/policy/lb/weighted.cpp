@@ -22,17 +22,17 @@ class Weighted final : public LoadBalancer {
     std::uint64_t total = 0;
     for (const EndpointView& endpoint : endpoints) total += endpoint.weight;
     for (std::int64_t& credit : credit_) {
-      credit = total == 0 ? 0 : static_cast<std::int64_t>(prng.Below(total << kFractionBits));
+      credit = total == 0 ? 0 : static_cast<std::int64_t>(prng.Below(total * kWeightUnit << kFractionBits));
     }
   }
 
-  std::optional<std::uint32_t> Pick(const EndpointSet& tried, PickContext&) override {
+  std::optional<std::uint32_t> Pick(const EndpointSet& tried, PickContext& context) override {
     const std::vector<EndpointView>& all = endpoints();
     std::optional<std::uint32_t> best;
     std::int64_t total = 0;
     for (std::uint32_t i = 0; i < all.size(); ++i) {
       if (tried.Contains(i)) continue;
-      const std::int64_t weight = std::int64_t{all[i].weight} << kFractionBits;
+      const auto weight = static_cast<std::int64_t>(EffectiveWeight(all[i], context.now) << kFractionBits);
       credit_[i] += weight;
       total += weight;
       if (!best || credit_[i] > credit_[*best]) best = i;
@@ -42,8 +42,8 @@ class Weighted final : public LoadBalancer {
   }
 
  private:
-  /// At most 2^10 weights of 32 bits: sums stay below 2^62.
-  static constexpr int kFractionBits = 20;
+  /// At most 2^10 weights of 42 bits: sums stay below 2^62.
+  static constexpr int kFractionBits = 10;
   std::vector<std::int64_t> credit_;
 };
 
