@@ -2,6 +2,7 @@
 #include <benchmark/benchmark.h>
 
 #include <deque>
+#include <string>
 #include <vector>
 
 #include "penstock/policy/balancer.hpp"
@@ -10,21 +11,30 @@
 namespace penstock::policy {
 namespace {
 
-void Route(benchmark::State& state, const BalancerRow& row, bool loaded) {
+constexpr TimePoint kNow{1'000'000'000};
+
+/// Loaded: with requests under way, samples, and a key. `zones`: ranks of distance.
+void Route(benchmark::State& state, const BalancerRow& row, bool loaded, std::uint32_t zones) {
   const auto endpoints = static_cast<std::uint32_t>(state.range(0));
   std::deque<EndpointLoad> loads;
   std::vector<EndpointView> views;
   std::vector<LoadLease> held;
   Prng prng(1);
   for (std::uint32_t i = 0; i < endpoints; ++i) {
-    views.push_back({&loads.emplace_back(), 1 + i % 2});
+    EndpointView& view = views.emplace_back();
+    view.load = &loads.emplace_back();
+    view.weight = 1 + i % 2;
+    if (loaded) loads.back().latency().Observe(kNow, std::chrono::milliseconds(100 + i));
+    view.zone_rank = i % zones;
     const std::uint64_t in_flight = loaded ? prng.Below(16) : 0;
     for (std::uint64_t n = 0; n < in_flight; ++n) held.push_back(loads.back().TryLease(0).value());
   }
-  const auto balancer = row.make(views, prng);
+  const auto balancer = MakeZoned(row, views, prng);
   std::uint64_t checksum = 0;
   for (auto _ : state) {
-    Candidates candidates(*balancer, {prng});
+    PickContext context{prng, kNow};
+    if (loaded) context.hash = prng.Next();
+    Candidates candidates(*balancer, context);
     const std::uint32_t pick = *candidates.Next();
     const auto lease = loads[pick].TryLease(256);
     checksum += pick;
@@ -43,14 +53,19 @@ void DecideARetry(benchmark::State& state) {
 }
 BENCHMARK(DecideARetry);
 
+void Register(const BalancerRow& row, const std::string& kind, bool loaded, std::uint32_t zones) {
+  const std::string name = "Route/" + std::string(row.name) + kind;
+  benchmark::RegisterBenchmark(name.c_str(),
+                               [&row, loaded, zones](benchmark::State& state) { Route(state, row, loaded, zones); })
+      ->Arg(8)
+      ->Arg(100);
+}
+
 const int kRegistered = [] {
   for (const BalancerRow& row : Balancers()) {
-    for (const bool loaded : {false, true}) {
-      const std::string name = "Route/" + std::string(row.name) + (loaded ? "/loaded" : "/idle");
-      benchmark::RegisterBenchmark(name.c_str(), [&row, loaded](benchmark::State& state) { Route(state, row, loaded); })
-          ->Arg(8)
-          ->Arg(100);
-    }
+    Register(row, "/idle", false, 1);
+    Register(row, "/loaded", true, 1);
+    Register(row, "/zones", true, 3);
   }
   return 0;
 }();

@@ -4,48 +4,16 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <array>
-#include <deque>
 #include <memory>
 #include <numeric>
 #include <set>
 #include <string>
 #include <vector>
 
+#include "support/fleet.hpp"
+
 namespace penstock::policy {
 namespace {
-
-/// A cluster with its load.
-class Fleet {
- public:
-  explicit Fleet(std::vector<std::uint32_t> weights) {
-    for (const std::uint32_t weight : weights) views_.push_back({&loads_.emplace_back(), weight});
-  }
-  std::span<const EndpointView> views() const { return views_; }
-  EndpointLoad& load(std::uint32_t i) { return loads_[i]; }
-
- private:
-  std::deque<EndpointLoad> loads_;
-  std::vector<EndpointView> views_;
-};
-
-std::vector<std::uint32_t> Walk(LoadBalancer& balancer, Prng& prng) {
-  std::vector<std::uint32_t> picks;
-  Candidates candidates(balancer, {prng});
-  while (const auto pick = candidates.Next()) {
-    picks.push_back(*pick);
-    if (picks.size() > 2 * kEndpointsMax) ADD_FAILURE() << "the walk does not end";
-    if (picks.size() > 2 * kEndpointsMax) break;
-  }
-  return picks;
-}
-
-std::uint32_t First(LoadBalancer& balancer, Prng& prng) { return Candidates(balancer, {prng}).Next().value(); }
-
-double SpreadOf(const std::vector<int>& counts) {
-  const auto [low, high] = std::minmax_element(counts.begin(), counts.end());
-  return static_cast<double>(*high) / std::max(1, *low);
-}
 
 class BalancerContract : public testing::TestWithParam<BalancerRow> {
  protected:
@@ -61,7 +29,7 @@ TEST_P(BalancerContract, IsFoundByItsName) {
 TEST_P(BalancerContract, AnEmptySetHasNoCandidates) {
   const Fleet fleet({});
   const auto balancer = Make(fleet);
-  EXPECT_TRUE(Walk(*balancer, prng_).empty());
+  EXPECT_TRUE(Walk(*balancer, {prng_}).empty());
 }
 
 TEST_P(BalancerContract, TheWalkNamesEveryEndpointOnceAndEnds) {
@@ -71,11 +39,14 @@ TEST_P(BalancerContract, TheWalkNamesEveryEndpointOnceAndEnds) {
     const Fleet fleet(weights);
     const auto balancer = Make(fleet);
     for (int round = 0; round < 3; ++round) {
-      std::vector<std::uint32_t> picks = Walk(*balancer, prng_);
+      std::vector<std::uint32_t> picks = Walk(*balancer, {prng_});
       std::sort(picks.begin(), picks.end());
       std::vector<std::uint32_t> all(size);
       std::iota(all.begin(), all.end(), 0u);
       EXPECT_EQ(picks, all) << size;
+      picks = Walk(*balancer, {prng_, TimePoint{0}, prng_.Next()});
+      std::sort(picks.begin(), picks.end());
+      EXPECT_EQ(picks, all) << size << ", with a hash";
     }
   }
 }
@@ -94,11 +65,11 @@ TEST_P(BalancerContract, WeightZeroIsNeverProposed) {
   const Fleet fleet({0, 1, 0, 2});
   const auto balancer = Make(fleet);
   for (int i = 0; i < 50; ++i) {
-    const std::vector<std::uint32_t> picks = Walk(*balancer, prng_);
+    const std::vector<std::uint32_t> picks = Walk(*balancer, {prng_});
     EXPECT_EQ(std::set<std::uint32_t>(picks.begin(), picks.end()), (std::set<std::uint32_t>{1, 3}));
   }
   const Fleet emptied({0, 0});
-  EXPECT_TRUE(Walk(*Make(emptied), prng_).empty());
+  EXPECT_TRUE(Walk(*Make(emptied), {prng_}).empty());
 }
 
 TEST_P(BalancerContract, TheSameSeedGivesTheSamePicks) {
@@ -108,7 +79,7 @@ TEST_P(BalancerContract, TheSameSeedGivesTheSamePicks) {
     const auto balancer = GetParam().make(fleet.views(), prng);
     std::vector<std::uint32_t> picks;
     for (int i = 0; i < 200; ++i) {
-      const auto walk = Walk(*balancer, prng);
+      const auto walk = Walk(*balancer, {prng});
       picks.insert(picks.end(), walk.begin(), walk.end());
     }
     return picks;
@@ -123,7 +94,7 @@ TEST_P(BalancerContract, SharesFollowTheWeights) {
   const auto balancer = Make(fleet);
   std::vector<int> counts(weights.size());
   constexpr int kRequests = 10'000;
-  for (int i = 0; i < kRequests; ++i) ++counts[First(*balancer, prng_)];
+  for (int i = 0; i < kRequests; ++i) ++counts[First(*balancer, {prng_})];
   for (std::size_t i = 0; i < weights.size(); ++i) {
     const double share = GetParam().weighted ? weights[i] / 10.0 : 0.25;
     EXPECT_NEAR(counts[i], kRequests * share, kRequests * 0.02) << i;
@@ -135,7 +106,7 @@ TEST_P(BalancerContract, SharesFollowTheWeightsWhileRequestsAreHeld) {
   Fleet fleet(weights);
   const auto balancer = Make(fleet);
   std::vector<LoadLease> held;
-  for (int i = 0; i < 1000; ++i) held.push_back(fleet.load(First(*balancer, prng_)).TryLease(0).value());
+  for (int i = 0; i < 1000; ++i) held.push_back(fleet.load(First(*balancer, {prng_})).TryLease(0).value());
   for (std::uint32_t i = 0; i < weights.size(); ++i) {
     const double share = GetParam().weighted ? weights[i] / 10.0 : 0.25;
     EXPECT_NEAR(fleet.load(i).in_flight(), 1000 * share, 20) << i;
@@ -147,14 +118,14 @@ TEST_P(BalancerContract, AColdFleetIsUsedEvenly) {
   const Fleet fleet(std::vector<std::uint32_t>(8, 1));
   const auto balancer = Make(fleet);
   std::vector<int> counts(8);
-  for (int i = 0; i < 10'000; ++i) ++counts[First(*balancer, prng_)];
+  for (int i = 0; i < 10'000; ++i) ++counts[First(*balancer, {prng_})];
   EXPECT_LE(SpreadOf(counts), 1.15);
 }
 
 TEST_P(BalancerContract, ManyWorkersDoNotBeginAtTheSameEndpoint) {
   const Fleet fleet(std::vector<std::uint32_t>(8, 1));
   std::vector<int> counts(8);
-  for (int worker = 0; worker < 10'000; ++worker) ++counts[First(*Make(fleet), prng_)];
+  for (int worker = 0; worker < 10'000; ++worker) ++counts[First(*Make(fleet), {prng_})];
   EXPECT_LE(SpreadOf(counts), 1.15);
 }
 
@@ -183,15 +154,51 @@ TEST_P(BalancerContract, ARecoveredEndpointIsNotFlooded) {
     if (candidates.Next() == 2u) candidates.Next();
   }
   int to_recovered = 0;
-  for (int i = 0; i < 100; ++i) to_recovered += First(*balancer, prng_) == 2u;
+  for (int i = 0; i < 100; ++i) to_recovered += First(*balancer, {prng_}) == 2u;
   EXPECT_LE(to_recovered, 35);
+}
+
+// Halfway through its slow start an endpoint has half of its weight.
+TEST_P(BalancerContract, SlowStartLowersTheShare) {
+  using namespace std::chrono_literals;
+  Fleet fleet({1, 1, 1, 1});
+  for (std::uint32_t i = 0; i < fleet.size(); ++i) fleet.view(i).slow_start = 30s;
+  const TimePoint recovered = TimePoint{0} + 100s;
+  fleet.load(2).SetUsable(false, TimePoint{0} + 50s);
+  fleet.load(2).SetUsable(true, recovered);
+  const auto balancer = Make(fleet);
+  struct Row {
+    Duration passed;
+    double weight;
+  };
+  for (const Row& row : {Row{0s, 0.1}, Row{15s, 0.5}, Row{30s, 1}}) {
+    int count = 0;
+    for (int i = 0; i < 10'000; ++i) count += First(*balancer, {prng_, recovered + row.passed}) == 2;
+    const double share = GetParam().weighted ? row.weight / (3 + row.weight) : 0.25;
+    EXPECT_NEAR(count, 10'000 * share, 200) << ToSeconds(row.passed);
+  }
+}
+
+TEST_P(BalancerContract, ByZoneTheWalkIsCompleteAndNearFirst) {
+  Fleet fleet({1, 2, 1, 0, 3, 1, 1});
+  for (std::uint32_t i = 0; i < fleet.size(); ++i) fleet.view(i).zone_rank = i % 3;
+  const auto balancer = MakeZoned(GetParam(), fleet.views(), prng_);
+  for (int round = 0; round < 50; ++round) {
+    std::vector<std::uint32_t> picks = Walk(*balancer, {prng_, TimePoint{0}, prng_.Next()});
+    ASSERT_EQ(picks.size(), 6u);
+    EXPECT_TRUE(std::is_sorted(picks.begin(), picks.end(), [](auto a, auto b) { return a % 3 < b % 3; }));
+    std::sort(picks.begin(), picks.end());
+    EXPECT_EQ(picks, (std::vector<std::uint32_t>{0, 1, 2, 4, 5, 6}));
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Table, BalancerContract, testing::ValuesIn(Balancers().begin(), Balancers().end()),
                          [](const auto& row) { return std::string(row.param.name); });
 
 TEST(BalancerTable, HasThePoliciesOfTheContract) {
-  for (const std::string_view name : {"round_robin", "weighted", "least_load"}) EXPECT_NE(FindBalancer(name), nullptr);
+  for (const std::string_view name : {"round_robin", "weighted", "least_load", "p2c_ewma", "consistent_hash"}) {
+    EXPECT_NE(FindBalancer(name), nullptr) << name;
+  }
   EXPECT_EQ(FindBalancer("least_loaded"), nullptr);
   EXPECT_EQ(FindBalancer(""), nullptr);
 }
@@ -215,7 +222,7 @@ TEST(LeastLoad, PrefersTheEmptiestByWeight) {
     Prng prng(1);
     const auto balancer = FindBalancer("least_load")->make(fleet.views(), prng);
     std::set<std::uint32_t> seen;
-    for (int i = 0; i < 100; ++i) seen.insert(First(*balancer, prng));
+    for (int i = 0; i < 100; ++i) seen.insert(First(*balancer, {prng}));
     EXPECT_EQ(seen, row.expected);
   }
 }
@@ -228,9 +235,9 @@ TEST(Weighted, IsSmooth) {
     const auto balancer = FindBalancer("weighted")->make(fleet.views(), prng);
     int run = 0;
     int longest = 0;
-    for (int i = 0; i < 21; ++i) First(*balancer, prng);
+    for (int i = 0; i < 21; ++i) First(*balancer, {prng});
     for (int i = 0; i < 70; ++i) {
-      run = First(*balancer, prng) == 0 ? run + 1 : 0;
+      run = First(*balancer, {prng}) == 0 ? run + 1 : 0;
       longest = std::max(longest, run);
     }
     EXPECT_LE(longest, 4) << seed;

@@ -6,9 +6,9 @@ namespace penstock::policy {
 namespace {
 
 constexpr BalancerRow kBalancers[] = {
-    {"round_robin", false, MakeRoundRobin},
-    {"weighted", true, MakeWeighted},
-    {"least_load", true, MakeLeastLoad},
+    {"round_robin", false, MakeRoundRobin},        {"weighted", true, MakeWeighted},
+    {"least_load", true, MakeLeastLoad},           {"p2c_ewma", true, MakeP2cEwma},
+    {"consistent_hash", true, MakeConsistentHash},
 };
 
 }  // namespace
