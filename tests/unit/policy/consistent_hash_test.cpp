@@ -94,12 +94,11 @@ TEST_F(ConsistentHash, TheBoundGoesByWeightAndCountsTheUsable) {
   fleet.Hold(2, 38);
   fleet.Hold(0, 2);
   EXPECT_EQ(Of(key), 2u);
-  fleet.Hold(2);
+  fleet.Hold(2, 7);
   fleet.load(0).SetUsable(false, TimePoint{1});
-  EXPECT_EQ(Of(key), 2u) << "6/7 of 40 are 42.9";
+  EXPECT_EQ(Of(key), 2u) << "6/7 of 46 are 49.3";
   fleet.load(0).SetUsable(true, TimePoint{1});
-  fleet.Hold(2, 11);
-  EXPECT_EQ(Of(key), 0u) << "6/8 of 53 are 49.7";
+  EXPECT_EQ(Of(key), 0u) << "6/8 of 48 are 45";
 }
 
 TEST_F(ConsistentHash, ASlowStartLowersTheBoundAndMovesNoKeyOfTheIdle) {
