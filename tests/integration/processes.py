@@ -15,7 +15,7 @@ PATIENCE_S = 30  # for conditions that come within milliseconds on an idle machi
 
 
 def await_condition(condition, what, patience_s=PATIENCE_S):
-    """Polls until `condition()` is true and returns its value."""
+    """Polls until `condition()` is true and returns its value; `what` is a text, or makes one when it is needed."""
     pause = threading.Event()
     end = time.monotonic() + patience_s
     while True:
@@ -23,7 +23,7 @@ def await_condition(condition, what, patience_s=PATIENCE_S):
         if value:
             return value
         if time.monotonic() > end:
-            raise AssertionError(f"in vain: {what}")
+            raise AssertionError(f"in vain: {what() if callable(what) else what}")
         pause.wait(0.005)
 
 

@@ -115,6 +115,14 @@ class Editors(DaemonTest):
         page = ask(self.running.admin, "GET", "/admin/config", headers=AUTH).body.decode()
         self.assertEqual(page.count("model-"), 1, page)
 
+    def serves_one_of(self, *numbers):
+        seen = []
+
+        def one():
+            seen[:] = [post(self.running.address, f"model-{n}") for n in numbers]
+            return 200 in [answer.status for answer in seen]
+        await_condition(one, lambda: [(answer.status, answer.body) for answer in seen])
+
     def taken(self):
         self.assertEqual(self.reload(), 200)
         self.serves(self.number)
@@ -204,7 +212,7 @@ class Editors(DaemonTest):
             while time.monotonic() < end or not results[200]:
                 results[self.reload()] += 1
                 if results[200]:
-                    await_condition(lambda: 200 in [post(self.running.address, f"model-{n}").status for n in (1, 2)], "one of the two")
+                    self.serves_one_of(1, 2)
         finally:
             stopping.set()
             editor.join()
