@@ -47,6 +47,11 @@ struct EnumRows<StreamUpstream> {
       {"auto", StreamUpstream::kAuto}, {"on", StreamUpstream::kOn}, {"off", StreamUpstream::kOff}};
 };
 template <>
+struct EnumRows<Rescue> {
+  static constexpr EnumRow<Rescue> kRows[] = {
+      {"off", Rescue::kOff}, {"restart", Rescue::kRestart}, {"continue", Rescue::kContinue}};
+};
+template <>
 struct EnumRows<BalancerPolicy> {
   static constexpr EnumRow<BalancerPolicy> kRows[] = {{"round_robin", BalancerPolicy::kRoundRobin},
                                                       {"weighted", BalancerPolicy::kWeighted},

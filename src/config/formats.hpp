@@ -173,39 +173,53 @@ struct EnumFormat {
   static Spelling Spell(const Value& value) { return {std::string(Name(value))}; }
 };
 
-/// AutoFormat without the bounds of rows.
-template <class Format>
 struct AutoWord {
+  static constexpr std::string_view kWord = "auto";
+};
+struct OffWord {
+  static constexpr std::string_view kWord = "off";
+};
+
+/// WordFormat without the bounds of rows.
+template <class Format, class Word>
+struct WordOrValue {
   using Value = std::optional<typename Format::Value>;
   static Facts Describe() {
     Facts facts = Format::Describe();
     facts.open = facts.open || facts.words.empty();
-    facts.words.push_back("auto");
+    facts.words.push_back(Word::kWord);
     return facts;
   }
   static std::string Read(const Scalar& scalar, Value& value) {
-    if (scalar.text == "auto") return {};
+    if (scalar.text == Word::kWord) return {};
     typename Format::Value inner{};
     std::string problem = Format::Read(scalar, inner);
-    if (!problem.empty()) return problem.starts_with("must be ") ? problem + " or auto" : problem;
+    if (!problem.empty())
+      return problem.starts_with("must be ") ? problem + " or " + std::string(Word::kWord) : problem;
     value = inner;
     return {};
   }
-  static Spelling Spell(const Value& value) { return value ? Format::Spell(*value) : Spelling{"auto"}; }
+  static Spelling Spell(const Value& value) {
+    return value ? Format::Spell(*value) : Spelling{std::string(Word::kWord)};
+  }
 };
 
-/// `auto`, held as nullopt, or what Format takes.
-template <class Format>
-struct AutoFormat : AutoWord<Format> {};
-template <class Format>
+/// A word, held as nullopt, or what Format takes.
+template <class Format, class Word>
+struct WordFormat : WordOrValue<Format, Word> {};
+template <class Format, class Word>
 requires requires { Format::kBound; }
-struct AutoFormat<Format> : AutoWord<Format> {
-  using Value = typename AutoWord<Format>::Value;
+struct WordFormat<Format, Word> : WordOrValue<Format, Word> {
+  using Value = typename WordOrValue<Format, Word>::Value;
   static constexpr const BoundSpelling& kBound = Format::kBound;
   static std::optional<std::int64_t> Measure(const Value& value) {
     return value ? std::optional(Format::Measure(*value)) : std::nullopt;
   }
 };
+template <class Format>
+using AutoFormat = WordFormat<Format, AutoWord>;
+template <class Format>
+using OffFormat = WordFormat<Format, OffWord>;
 
 /// The usual format of a type; a type without one is a section.
 template <class T>

@@ -38,6 +38,7 @@ const SectionType& SectionOf<Endpoint>() {
       Key<&Endpoint::kind>("kind", "what runs there: health path, metric names, error shapes, quirks; auto = asked in the first health round"),
       Key<&Endpoint::protocol>("protocol", "auto = ALPN under TLS, http1 in cleartext; h2 in cleartext is prior knowledge"),
       Key<&Endpoint::stream_upstream>("stream_upstream", "ask for a stream even when the client did not and rebuild the answer; auto = on for llamacpp"),
+      Key<&Endpoint::assistant_prefill>("assistant_prefill", "it goes on with an answer whose beginning is the last message (continue_final_message: vLLM, SGLang); for rescue: continue"),
       Key<&Endpoint::api_key>("api_key", "sent as Authorization: Bearer; inline, ${ENV} or file:PATH"),
       Key<&Endpoint::tls>("tls", "for https:// URLs"),
   };

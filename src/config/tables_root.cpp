@@ -36,6 +36,8 @@ const SectionType& SectionOf<Model>() {
       Key<&Model::cluster>("cluster", "which of the clusters serves it", Between(1, 128).Text(kNameRule).Required()),
       Key<&Model::fallbacks>("fallbacks", "models to try, in order, when this one cannot answer", kName.Count(0, 16)),
       Key<&Model::context_window_fallbacks>("context_window_fallbacks", "tried instead when a request is too long for it", kName.Count(0, 16)),
+      Key<&Model::rescue>("rescue", "what becomes of a stream that breaks or stalls after its beginning was sent: off = an error event; restart = another endpoint answers anew, what the client has is left out; continue = an endpoint with assistant_prefill is asked for the rest"),
+      Key<&Model::hold, OffFormat<CountFormat>>("hold", "tokens of a stream held back until it is committed; what breaks earlier is answered anew, unseen", Between(1, 1024)),
       Key<&Model::revision>("revision", "of what is served under this name; a change makes its stored answers unreachable", Between(0, 256).Text(kNameRule)),
       Key<&Model::cache>("cache", "where it differs from the cache section"),
   };

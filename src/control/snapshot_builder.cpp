@@ -243,6 +243,8 @@ class Builder {
           .epoch = &epochs_.Of(cache::Epochs::NameOfModel(model.name)),
           .ttl = model.cache.ttl.value_or(cache.ttl),
           .store = StorePolicyOf(model.cache.store.value_or(cache.store)),
+          .rescue = model.rescue,
+          .hold = model.hold.value_or(0),
       });
       proxy::ModelRoute& route = snapshot_->models.back();
       const auto& clusters = snapshot_->config.clusters;

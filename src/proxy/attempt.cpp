@@ -7,7 +7,8 @@
 namespace penstock::proxy {
 namespace {
 
-constexpr std::size_t kWatermarkMax = 64 * 1024;     // a reader that keeps up may have this much under way
+constexpr std::size_t kWatermarkMax = 64 * 1024;            // a reader that keeps up may have this much under way
+constexpr std::size_t kSeamTextMax = std::size_t{1} << 20;  // of an answer, to be rescued; longer ones are not
 constexpr std::size_t kWatermarkCrowded = 4 * 1024;  // while all together hold more than buffered_bytes; HTTP/1.1
 
 /// Media types are compared without case (RFC 9110 8.3.1).
@@ -37,7 +38,8 @@ telemetry::AttemptOutcome OutcomeOf(const AttemptResult& result) noexcept {
     return result.status >= 500 && result.error.retry != Retry::kNever ? AttemptOutcome::kStatus5xx
                                                                        : AttemptOutcome::kStatus4xx;
   }
-  if (result.kind == AttemptResult::Kind::kInterrupted) return AttemptOutcome::kTruncated;
+  if (result.kind == AttemptResult::Kind::kInterrupted || result.kind == AttemptResult::Kind::kBroken)
+    return AttemptOutcome::kTruncated;
   switch (result.error.code) {
     case ErrorCode::kUpstreamConnect:
     case ErrorCode::kUpstreamTls:
@@ -63,7 +65,8 @@ const std::string& Attempt::refusal_as_sent() const noexcept {
   return std::get<StreamRelay>(relay_).refusal();
 }
 
-void Attempt::Begin(EndpointPool& pool, policy::LoadLease lease, policy::BreakerPermit permit, std::uint32_t number) {
+void Attempt::Begin(EndpointPool& pool, policy::LoadLease lease, policy::BreakerPermit permit, std::uint32_t number,
+                    const Takeover* takeover) {
   pool_ = &pool;
   lease_ = std::move(lease);
   permit_ = std::move(permit);
@@ -87,7 +90,9 @@ void Attempt::Begin(EndpointPool& pool, policy::LoadLease lease, policy::Breaker
   record.forwarded = begun_;
   endpoint.metrics.inflight.Add(context_.worker.metrics.slab);
 
-  const llm::RequestView& request = *context_.request;
+  const llm::RequestView& request = takeover != nullptr ? *takeover->request : *context_.request;
+  takes_over_ = takeover != nullptr;
+  PrepareSeam(takeover);
   aggregate_ = !request.stream && llm::HasDone(request.family) && StreamsAlways(endpoint);
   streamed_ = aggregate_ || (request.stream && llm::CanStream(request.family));
   content_seen_ = false;
@@ -100,7 +105,20 @@ void Attempt::Begin(EndpointPool& pool, policy::LoadLease lease, policy::Breaker
   body_.emplace(request, rules);
   request_head_ = context_.worker.heads.Take();
   BuildUpstreamHead(context_, endpoint, body_->size(), number, *request_head_);
+  if (takes_over_) AwaitSilence();
   pool.Submit(stream_, {request_head_.get(), body_->segments(), body_->size()});
+}
+
+/// What goes to the client is noted where the model is to be rescued, and an answer can be joined to it.
+void Attempt::PrepareSeam(const Takeover* takeover) {
+  if (takeover != nullptr) {
+    seam_->Join(takeover->from);
+    return;
+  }
+  seam_.reset();
+  const llm::RequestView& request = *context_.request;
+  if (context_.asked->rescue == config::Rescue::kOff || !request.stream || request.choices() != 1) return;
+  if (llm::HasDone(request.family)) seam_.emplace(request.family, kSeamTextMax);
 }
 
 void Attempt::OnRequestSent() {
@@ -119,6 +137,12 @@ void Attempt::OnHead(http::HeadPtr head) {
     return;
   }
   const bool events = HasMediaType(*head, "text/event-stream");
+  if (takes_over_) {
+    if (!events) return Fail(UpstreamError(ErrorCode::kUpstreamProtocol, Retry::kUnproven, "no stream to go on with"));
+    relay_.emplace<StreamRelay>(context_, answer_, StreamJoin{&*seam_, true});
+    Await(context_.cluster->route->config->timeouts.first_token, "no first token in time");
+    return;
+  }
   if (context_.cache.lead.has_value()) {
     const bool wanted_events = context_.request->stream && llm::CanStream(context_.request->family);
     const bool gives_events = events && !aggregate_;
@@ -131,7 +155,7 @@ void Attempt::OnHead(http::HeadPtr head) {
   if (events && aggregate_) {
     relay_.emplace<AggregateRelay>(context_, answer_);
   } else if (events) {
-    relay_.emplace<StreamRelay>(context_, answer_);
+    relay_.emplace<StreamRelay>(context_, answer_, StreamJoin{seam_.has_value() ? &*seam_ : nullptr, false});
   } else {
     relay_.emplace<PlainRelay>(context_, answer_);
   }
@@ -210,8 +234,20 @@ void Attempt::Fail(const Error& error) {
     Handle(stream->OnEnd());  // the client has the last event: only the framing broke
     return;
   }
-  answer_.Break(std::holds_alternative<StreamRelay>(relay_) ? BreakPoint::kBetweenEvents : BreakPoint::kBody, error);
+  if (MayBeRescued(error)) {
+    Finish(AttemptResult::Kind::kBroken, error);
+    return;
+  }
+  const bool events = takes_over_ || std::holds_alternative<StreamRelay>(relay_);
+  answer_.Break(events ? BreakPoint::kBetweenEvents : BreakPoint::kBody, error);
   Finish(AttemptResult::Kind::kInterrupted, error);
+}
+
+/// Not when it is we who end it.
+bool Attempt::MayBeRescued(const Error& error) const noexcept {
+  const bool upstreams = error.code != ErrorCode::kDeadlineExceeded && error.code != ErrorCode::kDraining &&
+                         error.code != ErrorCode::kOverloaded;
+  return upstreams && seam_.has_value() && seam_->joinable();
 }
 
 void Attempt::Finish(AttemptResult::Kind kind, const Error& error) {
@@ -221,7 +257,7 @@ void Attempt::Finish(AttemptResult::Kind kind, const Error& error) {
   result_.error = error;
   CountOutcome();
   lease_.Release();
-  if (kind == AttemptResult::Kind::kRefused) answer_.Discard();
+  if (kind == AttemptResult::Kind::kRefused && !answer_.committed()) answer_.Discard();
   done_.Set();
 }
 
@@ -283,6 +319,7 @@ void Attempt::Expire(const Error& error) {
 void Attempt::Reset() {
   PENSTOCK_ASSERT(!lease_);
   relay_.emplace<std::monostate>();
+  seam_.reset();
   refusal_head_.reset();
   refusal_ = {};
   request_head_.reset();
@@ -311,9 +348,10 @@ void Attempt::Progress(const RelayStep& step) {
 /// A comment is due when the upstream says nothing for so long.
 void Attempt::AwaitSilence() {
   const Duration keepalive = context_.snapshot().config.server.sse_keepalive;
-  if (keepalive == Duration::zero() || !std::holds_alternative<StreamRelay>(relay_)) return;
+  if (keepalive == Duration::zero() || !(takes_over_ || std::holds_alternative<StreamRelay>(relay_))) return;
   keepalive_due_ = context_.now() + keepalive;
-  if (timer_.deadline() > keepalive_due_) context_.worker.worker.timers().Arm(timer_, keepalive_due_);
+  if (!timer_.armed() || timer_.deadline() > keepalive_due_)
+    context_.worker.worker.timers().Arm(timer_, keepalive_due_);
 }
 
 void Attempt::OnTimer() {
@@ -328,7 +366,7 @@ void Attempt::OnTimer() {
     return;
   }
   if (now >= keepalive_due_) {
-    answer_.Append(kKeepaliveComment);
+    if (answer_.committed()) answer_.Append(kKeepaliveComment);
     keepalive_due_ = now + context_.snapshot().config.server.sse_keepalive;
   }
   context_.worker.worker.timers().Arm(timer_, std::min(due_, keepalive_due_));

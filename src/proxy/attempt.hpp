@@ -21,10 +21,17 @@ struct AttemptResult {
     kRefused,      ///< the upstream said no, with `status`; nothing was committed
     kFailed,       ///< `error`; nothing was committed
     kInterrupted,  ///< `error` after commit; the client was told in-band
+    kBroken,       ///< `error` after commit; the client waits, for another answer may take over
   };
   Kind kind = Kind::kFailed;
   Error error{};
   std::uint16_t status = 0;
+};
+
+/// A try that goes on with a committed stream that broke.
+struct Takeover {
+  const llm::RequestView* request = nullptr;  ///< what to ask; outlives the try
+  llm::StreamSeam::From from{};               ///< where in the client's text the answer to that begins
 };
 
 /// Owned by one Worker. One try at one endpoint: sends the request, runs the timeout ladder (headers, first token,
@@ -34,9 +41,13 @@ class Attempt final : public upstream::StreamHandler {
   Attempt(RequestContext& context, Answer& answer);
 
   /// Begins. The result comes through Done().
-  void Begin(EndpointPool& pool, policy::LoadLease lease, policy::BreakerPermit permit, std::uint32_t number);
+  void Begin(EndpointPool& pool, policy::LoadLease lease, policy::BreakerPermit permit, std::uint32_t number,
+             const Takeover* takeover = nullptr);
   rt::Signal& Done() noexcept { return done_; }
   const AttemptResult& result() const noexcept { return result_; }
+  /// What the client has of the stream; null: it was not noted.
+  const llm::StreamSeam* seam() const noexcept { return seam_.has_value() ? &*seam_ : nullptr; }
+  const EndpointPool& pool() const noexcept { return *pool_; }
   bool asked_twice() const noexcept { return stream_.replaced(); }
   /// A refused attempt's answer, and its body as the upstream sent it.
   const http::Head& refusal_head() const noexcept { return *refusal_head_; }
@@ -62,9 +73,11 @@ class Attempt final : public upstream::StreamHandler {
   void OnEnd() override;
   void OnFailed(const Error& error) override;
 
+  void PrepareSeam(const Takeover* takeover);
   void Handle(const RelayStep& step);
   void Refuse(std::uint16_t status);
   void Fail(const Error& error);
+  bool MayBeRescued(const Error& error) const noexcept;
   void Finish(AttemptResult::Kind kind, const Error& error);
   void Await(Duration limit, const char* what);
   void Progress(const RelayStep& step);
@@ -90,6 +103,7 @@ class Attempt final : public upstream::StreamHandler {
   http::HeadPtr request_head_;
   std::optional<llm::SplicedBody> body_;
   std::variant<std::monostate, PlainRelay, StreamRelay, AggregateRelay, RefusalRelay> relay_;
+  std::optional<llm::StreamSeam> seam_;
   http::HeadPtr refusal_head_;
   UpstreamRefusal refusal_;
   AttemptResult result_;
@@ -104,6 +118,7 @@ class Attempt final : public upstream::StreamHandler {
   bool content_seen_ = false;
   bool paused_ = false;
   bool cancelled_ = false;
+  bool takes_over_ = false;
   bool resting_ = false;  ///< refused with a word on when to come again
 };
 

@@ -7,6 +7,7 @@
 #include "penstock/llm/aggregate.hpp"
 #include "penstock/llm/document_end.hpp"
 #include "penstock/llm/sse_decoder.hpp"
+#include "penstock/llm/stream_seam.hpp"
 #include "penstock/llm/stream_tap.hpp"
 #include "proxy/answer.hpp"
 
@@ -45,10 +46,17 @@ class PlainRelay {
   std::string tail_;  ///< the last bytes of an answer that was committed before its end
 };
 
-/// Owned by one Worker. An event stream: each event is looked at and passed on as it came; the first content commits.
+/// How a stream joins what the client has, for `rescue`.
+struct StreamJoin {
+  llm::StreamSeam* seam = nullptr;  ///< null: nothing is noted, nothing can be joined
+  bool takes_over = false;          ///< of a committed answer that broke
+};
+
+/// Owned by one Worker. An event stream: each event is looked at and passed on as it came; the first content commits,
+/// or as many tokens as the model's `hold` says.
 class StreamRelay {
  public:
-  StreamRelay(RequestContext& context, Answer& answer);
+  StreamRelay(RequestContext& context, Answer& answer, StreamJoin join);
   RelayStep OnBytes(std::string_view bytes);
   RelayStep OnEnd();
   const llm::Usage& usage() const noexcept { return tap_.usage(); }
@@ -59,14 +67,21 @@ class StreamRelay {
 
  private:
   RelayStep Take(const llm::SseEvent& event, bool unfinished = false);
+  RelayStep Pass(const llm::SseEvent& event, const llm::Sighting& sighting, bool unfinished);
+  RelayStep Join(const llm::SseEvent& event, const llm::Sighting& sighting);
+  bool MayCommit(const llm::Sighting& sighting) const noexcept;
   void NoteContent();
 
   RequestContext& context_;
   Answer& answer_;
+  StreamJoin join_;
   llm::SseDecoder decoder_;
   llm::StreamTap tap_;
   std::string refusal_;
+  std::string joint_;  ///< an event that was made to fit
   TimePoint last_content_{};
+  std::uint32_t contents_ = 0;  ///< events with content
+  bool begun_ = false;          ///< the answer itself has
 };
 
 /// Owned by one Worker. An event stream for a client that did not ask for one (`stream_upstream`): the answer is

@@ -31,7 +31,7 @@ class ChatWriter final : public EventWriter {
   void Token(Chain& out, std::uint32_t index) override {
     for (std::uint32_t choice = 0; choice < facts_.choices; ++choice) {
       char text[kTokenTextMax];
-      const std::string_view token(text, WriteToken(text, SeedOf(choice), index));
+      const std::string_view token(text, WriteToken(text, SeedOf(choice), facts_.first_token + index));
       OpenChoice(out, choice);
       if (chat_) {
         Delta(out, index, token);
@@ -81,7 +81,7 @@ class ChatWriter final : public EventWriter {
     Put(out, {opening_, chat_ ? "chat.completion" : "text_completion", closing_head_, R"("choices":[)"});
     for (std::uint32_t choice = 0; choice < facts_.choices; ++choice) {
       std::string text;
-      AppendText(text, SeedOf(choice), facts_.tokens);
+      AppendText(text, SeedOf(choice), facts_.tokens, facts_.first_token);
       Put(out, {choice == 0 ? "" : ",", R"({"index":)", std::to_string(choice), ","});
       if (chat_) {
         Message(out, text);
@@ -181,7 +181,7 @@ class ChatWriter final : public EventWriter {
     out.Append(chat_ ? R"(,"logprobs":{"content":[)" : R"(,"logprobs":{"top_logprobs":null,"tokens":[)");
     for (std::uint32_t i = 0; i < facts_.tokens; ++i) {
       char text[kTokenTextMax];
-      const std::string_view token(text, WriteToken(text, SeedOf(choice), i));
+      const std::string_view token(text, WriteToken(text, SeedOf(choice), facts_.first_token + i));
       if (i != 0) out.Append(",");
       if (chat_) {
         LogprobItem(out, token);

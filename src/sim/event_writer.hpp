@@ -20,7 +20,8 @@ struct AnswerFacts {
   std::string model;  ///< escaped
   std::int64_t created_s = 0;
   std::uint64_t text_seed = 0;
-  std::uint32_t tokens = 0;  ///< per choice
+  std::uint32_t first_token = 0;  ///< where the text goes on that the request began
+  std::uint32_t tokens = 0;       ///< per choice
   std::uint32_t prompt_tokens = 0;
   std::uint32_t cached_tokens = 0;
   std::uint32_t choices = 1;

@@ -121,6 +121,12 @@ void Exchange::Ask(Family family) {
     return;
   }
   if (!FindProgram()) return;
+  if (!options.prefill && FindLastMessage(fields_.prompt).assistant) {
+    Keep();
+    Fail(400, "This model does not support assistant message prefill. The conversation must end with a user message.",
+         "invalid_request_error");
+    return;
+  }
   FillFacts(family);
   if (TooLarge(family)) return;
   if (!Generates(family)) plain_ = PlainAnswer(facts_, fields_, options.embedding_dimensions);
@@ -150,10 +156,10 @@ void Exchange::FillFacts(Family family) {
   if (program.constant_bytes != 0) return;  // a constant says nothing of its own
   facts_.id = worker_.NextId();
   facts_.created_s = worker_.worker().Wall().us / 1'000'000;
-  facts_.text_seed = HashBytes(fields_.prompt, Mix(ready_->model_hash ^ fields_.seed));
+  const std::uint32_t tokens = Begin(program);
   const std::uint32_t limit = fields_.max_tokens != 0 ? fields_.max_tokens : simulation().traits.max_tokens;
-  const bool cut_short = limit != 0 && limit < program.tokens;
-  facts_.tokens = cut_short ? limit : program.tokens;
+  const bool cut_short = limit != 0 && limit < tokens;
+  facts_.tokens = cut_short ? limit : tokens;
   facts_.prompt_tokens = static_cast<std::uint32_t>(fields_.prompt.size() / PrefixCache::kTokenBytes + 1);
   facts_.cached_tokens = Generates(family) ? simulation().prefixes.Visit(fields_.prompt, ready_->model_hash) : 0;
   facts_.choices = fields_.n;
@@ -167,6 +173,20 @@ void Exchange::FillFacts(Family family) {
   facts_.with_done = !(strikes_ && program.fault == Fault::kNoDone);
   const auto fresh = static_cast<std::int64_t>(facts_.prompt_tokens - facts_.cached_tokens);
   prefill_ = program.prefill ? std::chrono::microseconds(fresh * options.prefill_us_per_token) : Duration{0};
+}
+
+/// Chooses the text, that of the model asked for whatever program plays it; returns how much of it is to come.
+std::uint32_t Exchange::Begin(const Program& program) {
+  std::string prompt(fields_.prompt);
+  std::string_view begun;
+  if (fields_.continues) {
+    const LastMessage last = FindLastMessage(fields_.prompt);
+    prompt.assign(last.before) += ']';
+    begun = last.content;
+  }
+  facts_.text_seed = HashBytes(prompt, Mix(HashBytes(model_, 0) ^ fields_.seed));
+  facts_.first_token = CountTokens(begun, facts_.text_seed);
+  return program.tokens - std::min(facts_.first_token, program.tokens);
 }
 
 /// What is not generated must go through the model in one piece. Of several inputs the mean counts.

@@ -50,6 +50,7 @@ class Exchange final : public server::RequestHandler, private SlotWaiter {
   bool WantsEarly() const;
   bool FindProgram();
   void FillFacts(Family family);
+  std::uint32_t Begin(const Program& program);
   bool TooLarge(Family family);
   void Keep();
   void Admit();

@@ -63,6 +63,7 @@ Usage ReadCommandLine(int argc, char** argv) {
       ->check(CLI::Range(0u, 65'536u))
       ->capture_default_str();
   app.add_option("--program", sim.program, "answer everything by this program, whatever model is asked for");
+  app.add_flag("!--no-prefill", sim.prefill, "refuse requests whose last message is the assistant's");
   app.add_flag("--not-ready", sim.not_ready, "health says not ready until POST /sim/set?ready=1");
   try {
     app.parse(argc, argv);

@@ -26,6 +26,7 @@ struct SimOptions {
   std::uint32_t idle_ms = 75'000;  ///< an idle connection is closed after this
   std::size_t recorded = 32;       ///< last requests kept for /sim/last, per worker
   std::string program;             ///< not empty: every request is answered by this program whatever its model
+  bool prefill = true;             ///< takes requests whose last message is the assistant's
   bool not_ready = false;
 };
 

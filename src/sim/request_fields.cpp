@@ -162,6 +162,9 @@ void Assign(RequestFields& fields, std::string_view key, std::string_view raw) n
     case 17:
       if (key == "max_output_tokens") fields.max_tokens = ToNumber<std::uint32_t>(raw, 0);
       break;
+    case 22:
+      if (key == "continue_final_message") fields.continues = raw == "true";
+      break;
     case 21:
       if (key == "max_completion_tokens") fields.max_tokens = ToNumber<std::uint32_t>(raw, 0);
       break;
@@ -187,6 +190,28 @@ RequestFields ScanRequest(std::string_view body) noexcept {
     break;
   }
   return fields;
+}
+
+LastMessage FindLastMessage(std::string_view messages) noexcept {
+  LastMessage last;
+  Cursor cursor(messages);
+  if (!cursor.Take('[')) return last;
+  std::string_view message, raw, key;
+  while (cursor.Value(raw)) {
+    message = raw;
+    if (!cursor.Take(',')) break;
+  }
+  if (message.empty()) return last;
+  last.before = messages.substr(0, static_cast<std::size_t>(message.data() - messages.data()));
+  last.before.remove_suffix(last.before.size() - 1 - last.before.find_last_not_of(", \t\r\n"));
+  Cursor fields(message);
+  if (!fields.Take('{')) return last;
+  while (fields.String(key) && fields.Take(':') && fields.Value(raw)) {
+    if (key == "role") last.assistant = raw == "\"assistant\"";
+    if (key == "content") last.content = Unquoted(raw);
+    if (!fields.Take(',')) break;
+  }
+  return last;
 }
 
 std::uint32_t CountInputs(std::string_view value) noexcept {

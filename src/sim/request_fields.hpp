@@ -15,6 +15,7 @@ struct RequestFields {
   bool include_usage = false;
   bool logprobs = false;
   bool base64 = false;           ///< encoding_format
+  bool continues = false;        ///< continue_final_message: the last message is the answer's beginning
   std::uint32_t max_tokens = 0;  ///< 0 = not named
   std::uint32_t n = 1;           ///< 1..kChoicesMax
   std::uint64_t seed = 0;
@@ -26,6 +27,14 @@ inline constexpr std::uint32_t kInputsMax = 2048;
 /// One walk over the top level of a JSON object; nested values are skipped, not checked. Also for the beginning of a
 /// body: what was found before the end is filled in, `whole` is false.
 RequestFields ScanRequest(std::string_view body) noexcept;
+
+/// The last of the messages.
+struct LastMessage {
+  std::string_view before;   ///< the raw JSON of those before it, from the opening bracket, without a comma at its end
+  bool assistant = false;    ///< who says it
+  std::string_view content;  ///< without quotes, escapes left as they are
+};
+LastMessage FindLastMessage(std::string_view messages) noexcept;
 
 /// How many inputs a raw JSON value holds: one, unless it is an array of strings or arrays. At most kInputsMax.
 std::uint32_t CountInputs(std::string_view value) noexcept;

@@ -48,9 +48,16 @@ std::size_t WriteToken(char* to, std::uint64_t seed, std::uint32_t index) noexce
   return size;
 }
 
-void AppendText(std::string& out, std::uint64_t seed, std::uint32_t tokens) {
+void AppendText(std::string& out, std::uint64_t seed, std::uint32_t tokens, std::uint32_t first) {
   char token[kTokenTextMax];
-  for (std::uint32_t i = 0; i < tokens; ++i) out.append(token, WriteToken(token, seed, i));
+  for (std::uint32_t i = 0; i < tokens; ++i) out.append(token, WriteToken(token, seed, first + i));
+}
+
+std::uint32_t CountTokens(std::string_view text, std::uint64_t seed) noexcept {
+  char token[kTokenTextMax];
+  std::uint32_t count = 0;
+  for (std::size_t size = 0; size < text.size(); ++count) size += WriteToken(token, seed, count);
+  return count;
 }
 
 }  // namespace penstock::sim

@@ -24,6 +24,9 @@ std::uint64_t HashBytes(std::string_view bytes, std::uint64_t seed) noexcept;
 std::size_t WriteToken(char* to, std::uint64_t seed, std::uint32_t index) noexcept;
 
 /// The whole answer of `tokens` tokens.
-void AppendText(std::string& out, std::uint64_t seed, std::uint32_t tokens);
+void AppendText(std::string& out, std::uint64_t seed, std::uint32_t tokens, std::uint32_t first = 0);
+
+/// How many tokens of the answer `seed` are as long as `text`.
+std::uint32_t CountTokens(std::string_view text, std::uint64_t seed) noexcept;
 
 }  // namespace penstock::sim

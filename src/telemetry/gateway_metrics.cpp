@@ -66,6 +66,8 @@ GatewayMetrics::GatewayMetrics(MetricRegistry& registry, std::span<const std::st
     retries[i] = registry.CounterOf({Id(Metric::kRetries), {reason}});
   }
   cancel_latency = registry.HistogramOf({Id(Metric::kCancelLatency)});
+  rescues = {registry.CounterOf({Id(Metric::kRescues), {registry.Pin("failed")}}),
+             registry.CounterOf({Id(Metric::kRescues), {registry.Pin("completed")}})};
   sse_malformed = registry.CounterOf({Id(Metric::kSseMalformed)});
   config_reloads = {registry.CounterOf({Id(Metric::kConfigReloads), {registry.Pin("ok")}}),
                     registry.CounterOf({Id(Metric::kConfigReloads), {registry.Pin("rejected")}})};

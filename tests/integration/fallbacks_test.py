@@ -15,6 +15,7 @@ PROGRAMS = {  # of the first model: what its only endpoint does
     "throttled": "fault:status:429", "unavailable": "fault:status:503", "reset": "fault:reset", "silent": "fault:silence",
     "late": "fault:stall:after=role", "patient": "fault:status:429:retry-after=2:times=1", "away": "fault:status:429:retry-after=30",
     "broken": "fault:status:500", "forbidden": "fault:status:400", "twice": "fault:status:503", "barred": "fault:status:503",
+    "once": "fault:status:500:times=1",
 }
 TOO_LONG = {"error": {"message": "This model's maximum context length is 16 tokens.", "type": "invalid_request_error", "param": "messages",
                       "code": "context_length_exceeded"}}
@@ -98,6 +99,11 @@ class Fallbacks(FaultCase):
         self.assertGreaterEqual(time.monotonic() - began, 1.8)
         self.assertEqual((self.first.stats()["received"], self.second.stats()["received"]), (2, 0))
 
+    def test_fault_3_a_500_once_is_asked_again(self):
+        answer = self.ask("once")
+        self.assertEqual((answer.status, answer.model), (200, "once"))
+        self.assertEqual((self.first.stats()["received"], self.second.stats()["received"], self.line()["attempts"]), (2, 0, 2))
+
     def test_fault_12_too_long_goes_to_a_larger_window(self):
         answer = self.ask("toolong")
         self.assertEqual((answer.status, answer.model), (200, "large"))
@@ -176,6 +182,46 @@ class Fallbacks(FaultCase):
         self.assertEqual({(a.status, a.header("x-penstock-model"), a.complete) for a in answers}, {(200, "stand-in", True)})
         self.assertEqual(sorted(a.header("x-penstock-cache") for a in answers), ["coalesced"] * 7 + ["miss"])
         self.assertEqual(self.first.stats()["received"], 1)
+
+
+TENTH = 0.1  # of the benchmark's times
+
+
+class Recovery(FaultCase):
+    """Fault 15, ten times as fast: 60 s of 503, a request every 4 s, `open_max: 30s`."""
+
+    @classmethod
+    def make_world(cls):
+        def config(world):
+            breaker = {"open": "400ms", "open_max": "3s"}
+            clusters = [cluster(name, [endpoint(world.sims[name].address)], retry={"attempts": 3, "budget": {}}, circuit_breaker=breaker)
+                        for name in ("first", "second")]
+            models = [{"name": "m", "upstream_name": "sim:0:6:0", "cluster": "first", "fallbacks": ["stand-in"]},
+                      {"name": "stand-in", "upstream_name": "sim:0:6:0", "cluster": "second"}]
+            return {"server": {"listeners": [{"address": "127.0.0.1:0"}]}, "models": models, "clusters": clusters, "cache": {"enabled": False}}
+        return World(config, sims=("first", "second"))
+
+    def test_fault_15_away_for_a_minute(self):
+        first = self.world.sims["first"]
+        first.answer_all_with("fault:status:503")
+        began, well, asked, back = time.monotonic(), None, [], None
+        with h1_client.Connection(self.gateway.address) as connection:
+            while back is None or len(asked) < 20:
+                if well is None and time.monotonic() - began >= 60 * TENTH:
+                    first.answer_all_with("")
+                    well = time.monotonic()
+                before = first.stats()["received"]
+                answer = connection.ask("POST", CHAT, chat(str(len(asked))), [("x-request-id", self.request_id())])
+                asked.append(first.stats()["received"] - before)
+                self.assertEqual(answer.status, 200)
+                if well is not None and answer.header("x-penstock-model") == "m":
+                    back = back or time.monotonic()
+                self.assertLess(len(asked), 60, "it is used again")
+                harness.pause(4 * TENTH)
+        self.assertLessEqual(back - well, 30 * TENTH * 1.1 + 4 * TENTH + 1, "the breaker's longest time and its tenth, a request's interval, and this machine")
+        opened = next(i for i in range(len(asked)) if sum(asked[:i]) >= 5)  # consecutive_failures
+        self.assertLessEqual(max(asked[opened:]), 1, f"one probe at a time: {asked}")
+        self.assertEqual(sum(asked[:opened]), 5)
 
 
 if __name__ == "__main__":

@@ -35,6 +35,7 @@ class Lead {
   /// Others wait for the answer, or read it as it comes.
   bool followed() const noexcept { return flight_->followers() > 0; }
   Flight& flight() noexcept { return *flight_; }
+  bool committed() const noexcept { return open_; }
 
   // What the relay tells. Nothing of it is for followers before Commit(), so a call may begin anew until then.
   void OnAttempt();

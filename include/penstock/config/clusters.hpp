@@ -40,6 +40,7 @@ struct Endpoint {
   EndpointKind kind = EndpointKind::kAuto;
   UpstreamProtocol protocol = UpstreamProtocol::kAuto;
   StreamUpstream stream_upstream = StreamUpstream::kAuto;
+  bool assistant_prefill = false;  ///< takes `continue_final_message`
   Secret api_key;
   EndpointTls tls;
   friend bool operator==(const Endpoint&, const Endpoint&) = default;

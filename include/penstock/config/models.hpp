@@ -1,11 +1,19 @@
 #pragma once
 
+#include <cstdint>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "penstock/config/cache.hpp"
 
 namespace penstock::config {
+
+/// What becomes of a stream that breaks after its first content was sent. kRestart: asked anew elsewhere, and what the
+/// client has is taken off. kContinue: another endpoint is asked for the rest, and kRestart where none can.
+enum class Rescue : std::uint8_t { kOff, kRestart, kContinue };
+std::string_view Name(Rescue rescue) noexcept;
 
 /// A model clients may ask for. Names are 1 to 256 visible ASCII bytes without `"` and `\`, so that they can
 /// be put into JSON and header fields as they are.
@@ -16,7 +24,9 @@ struct Model {
   std::string cluster;                                ///< names one of Config::clusters
   std::vector<std::string> fallbacks;                 ///< names of models, tried in order when this one cannot answer
   std::vector<std::string> context_window_fallbacks;  ///< tried instead when a request is too long for it
-  std::string revision;  ///< part of the cache key: another one, and no earlier answer is served
+  Rescue rescue = Rescue::kOff;
+  std::optional<std::uint32_t> hold;  ///< tokens of a stream that are held back before it is committed
+  std::string revision;               ///< part of the cache key: another one, and no earlier answer is served
   ModelCache cache;
 };
 

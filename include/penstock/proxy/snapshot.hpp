@@ -36,6 +36,8 @@ struct ModelRoute {
   const cache::Epochs::Epoch* epoch;  ///< likewise
   Duration ttl{};                     ///< how old a cached answer may be; 0: none is kept
   cache::StorePolicy store{};
+  config::Rescue rescue{};
+  std::uint32_t hold = 0;                ///< tokens of a stream that are held back before it is committed
   std::shared_ptr<Breakers> breakers{};  ///< of its cluster's endpoints
 };
 

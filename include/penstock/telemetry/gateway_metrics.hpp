@@ -19,7 +19,7 @@ enum class Metric : FamilyId {
   kRequests, kRequestDuration, kOverhead, kInflight, kTimeToFirstToken, kInterTokenLatency, kTokens,
   kCacheLookups, kCacheBytes, kCacheEntries, kCacheEvictions, kCacheCorrupt, kCoalesced,
   kUpstreamAttempts, kUpstreamInflight, kUpstreamConnections, kUpstreamConnect, kEndpointHealthy, kBreakerState, kRetries,
-  kCancelLatency, kStreamInterruptions, kSseMalformed, kProtocolRejects, kConnectionsKilled,
+  kCancelLatency, kStreamInterruptions, kRescues, kSseMalformed, kProtocolRejects, kConnectionsKilled,
   kConfigReloads, kConfigLastReloadOk, kLogDropped, kMetricsDropped, kBufferedBytes, kLoop, kBuild,
   kProcessCpu, kProcessOpenFds, kProcessMaxFds, kProcessResidentMemory, kProcessVirtualMemory, kProcessStartTime,
 };
@@ -75,6 +75,7 @@ class GatewayMetrics {
   CacheMetrics cache;
   std::array<Counter, kRetryReasons> retries;  ///< by RetryReason
   Histogram cancel_latency;                    ///< client gone to upstream cancelled
+  std::array<Counter, 2> rescues;              ///< broken streams that were not, that were completed
   Counter sse_malformed;
   std::array<Counter, 2> config_reloads;  ///< by ReloadResult; the control thread's
   Gauge config_last_reload_ok;            ///< Set() by the control thread

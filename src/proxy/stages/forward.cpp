@@ -4,6 +4,7 @@
 #include "proxy/answer.hpp"
 #include "proxy/cache_key.hpp"
 #include "proxy/stages/choose_endpoint.hpp"
+#include "proxy/stages/rescue.hpp"
 #include "proxy/stages/stages.hpp"
 #include "proxy/stages/try_model.hpp"
 
@@ -59,7 +60,7 @@ rt::Task<std::optional<Error>> Forward(RequestContext& context, Answer& answer, 
   Fallbacks fallbacks(context);
   const ModelRoute* told = context.asked;  // whose outcome the client hears
   Trial trial = co_await TryModel(context, attempt);
-  while (trial.end != Trial::End::kAnswered && !context.deadline.Expired(context.now())) {
+  while (!trial.committed() && !context.deadline.Expired(context.now())) {
     const ModelRoute* const next = fallbacks.Next(trial);
     if (next == nullptr) break;
     const std::uint32_t before = context.record.attempts;
@@ -69,7 +70,8 @@ rt::Task<std::optional<Error>> Forward(RequestContext& context, Answer& answer, 
     trial = other;
     told = next;
   }
-  if (trial.end == Trial::End::kAnswered) co_return std::nullopt;
+  if (trial.end == Trial::End::kBroken) co_await Rescue(context, answer, attempt);
+  if (trial.committed()) co_return std::nullopt;
   if (context.model != told) FallBack(context, *told);
   if (trial.end == Trial::End::kFailed) {
     if (trial.pause > Duration::zero()) context.record.retry_after = trial.pause;

@@ -56,14 +56,17 @@ void Keep(RequestContext& context, const Attempt& attempt, const std::optional<E
   switch (attempt.result().kind) {
     case AttemptResult::Kind::kDelivered: KeepWhole(context, lead); return;
     case AttemptResult::Kind::kRefused:
-      if (context.record.hopeless || IsOfTheRequest(attempt.result().status)) {
+      if (lead.committed()) {
+        lead.Land(Landing::kFailed);  // somebody who was to go on with a stream that broke
+      } else if (context.record.hopeless || IsOfTheRequest(attempt.result().status)) {
         lead.Land(Landing::kRefused, std::nullopt, {attempt.result().status, attempt.refusal_as_sent()});
       } else {
         lead.Land(Landing::kFailed);
       }
       return;
     case AttemptResult::Kind::kFailed:
-    case AttemptResult::Kind::kInterrupted: lead.Land(Landing::kFailed); return;
+    case AttemptResult::Kind::kInterrupted:
+    case AttemptResult::Kind::kBroken: lead.Land(Landing::kFailed); return;
   }
 }
 

@@ -26,15 +26,6 @@ rt::Task<void> Sleep(rt::Worker& worker, Duration time) {
   co_await over;
 }
 
-/// What came of it for the client: nothing, because an answer was committed.
-Trial Answered(RequestContext& context, const AttemptResult& result) {
-  if (result.kind == AttemptResult::Kind::kInterrupted) {
-    if (context.record.term == telemetry::Term::kWell) context.record.term = RowOf(result.error).term;
-    context.worker.metrics.CountStreamInterruption(CodeName(result.error.code).data());
-  }
-  return {.end = Trial::End::kAnswered};
-}
-
 Trial Failed(const Attempt& attempt, bool elsewhere) {
   Trial trial{.end = Trial::End::kFailed, .error = attempt.result().error, .elsewhere = elsewhere};
   if (attempt.result().kind == AttemptResult::Kind::kRefused) {
@@ -62,12 +53,21 @@ bool MayGoElsewhere(const policy::RetryRules& rules, policy::GiveUpReason reason
 
 }  // namespace
 
+policy::PickContext PickFor(const RequestContext& context) noexcept {
+  return {context.worker.worker.prng(), context.now()};
+}
+
+void NoteInterrupted(RequestContext& context, const Error& error) {
+  if (context.record.term == telemetry::Term::kWell) context.record.term = RowOf(error).term;
+  context.worker.metrics.CountStreamInterruption(CodeName(error.code).data());
+}
+
 rt::Task<Trial> TryModel(RequestContext& context, Attempt& attempt) {
   rt::Worker& worker = context.worker.worker;
   const ClusterView& cluster = *context.cluster;
   const config::Retry& retry = cluster.route->config->retry;
   const policy::RetryRules& rules = cluster.route->retry;
-  const policy::PickContext pick{worker.prng()};
+  const policy::PickContext pick = PickFor(context);
   std::optional<policy::Candidates> candidates(std::in_place, *cluster.balancer, pick);
   policy::RetryProgress progress;
   progress.attempts = 0;
@@ -101,8 +101,10 @@ rt::Task<Trial> TryModel(RequestContext& context, Attempt& attempt) {
     attempt.Begin(*choice.pool, std::move(choice.lease), std::move(choice.permit), context.record.attempts + 1);
     co_await attempt.Done();
     const AttemptResult& result = attempt.result();
+    if (result.kind == AttemptResult::Kind::kBroken) co_return Trial{.end = Trial::End::kBroken};
+    if (result.kind == AttemptResult::Kind::kInterrupted) NoteInterrupted(context, result.error);
     if (result.kind == AttemptResult::Kind::kDelivered || result.kind == AttemptResult::Kind::kInterrupted)
-      co_return Answered(context, result);
+      co_return Trial{.end = Trial::End::kAnswered};
     if (context.deadline.Expired(context.now())) co_return Failed(attempt, false);
     const policy::AttemptFailure failure = FailureOf(attempt);
     verdict = policy::DecideRetry(rules, progress, failure);

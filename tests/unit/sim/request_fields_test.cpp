@@ -56,6 +56,18 @@ TEST(RequestFields, CountsInputs) {
   for (const auto& [value, count] : cases) EXPECT_EQ(CountInputs(value), count) << value;
 }
 
+TEST(RequestFields, FindsTheLastMessage) {
+  const LastMessage last =
+      FindLastMessage(R"([{"role":"user","content":"a"} , {"content":"so \"far","role":"assistant"}])");
+  EXPECT_EQ(last.before, R"([{"role":"user","content":"a"})");
+  EXPECT_TRUE(last.assistant);
+  EXPECT_EQ(last.content, R"(so \"far)");
+  EXPECT_EQ(FindLastMessage(R"([{"role":"user","content":"a"}])").before, "[");
+  EXPECT_FALSE(FindLastMessage(R"([{"role":"user","content":"a"}])").assistant);
+  for (const char* none : {"", "\"text\"", "[", "[]", "[{]", "[1]"})
+    EXPECT_FALSE(FindLastMessage(none).assistant) << none;
+}
+
 TEST(RequestFields, InputsAreBounded) {
   std::string value = "[";
   for (int i = 0; i < 5000; ++i) value += i == 0 ? "\"x\"" : ",\"x\"";
