@@ -9,8 +9,8 @@
 /// May a failed attempt be followed by another? The safe-retry rule: only before commit; only what the
 /// upstream provably did not process or itself refused; what it may have processed (unproven: a reset after
 /// the request was written, silence) once at most, pooled connections that are replaced unseen not counted, and only
-/// where the operator allows, because an inference has no side effect but its cost. A retry budget and a backoff, where configured, are asked after this rule
-/// said yes; breakers and rest periods act on the choice of the next endpoint.
+/// where the operator allows, because an inference has no side effect but its cost. A retry budget and a backoff, where
+/// configured, are asked after this rule said yes; breakers and rest periods act on the choice of the next endpoint.
 namespace penstock::policy {
 
 /// Immutable. Once built: `retry.on`, the failure classes and the statuses that count as the upstream's refusal.

@@ -2,6 +2,7 @@
 
 #include "penstock/policy/backoff.hpp"
 #include "penstock/proxy/error_reply.hpp"
+#include "proxy/balance_key.hpp"
 #include "proxy/stages/choose_endpoint.hpp"
 
 namespace penstock::proxy {
@@ -67,7 +68,7 @@ rt::Task<Trial> TryModel(RequestContext& context, Attempt& attempt) {
   const ClusterView& cluster = *context.cluster;
   const config::Retry& retry = cluster.route->config->retry;
   const policy::RetryRules& rules = cluster.route->retry;
-  const policy::PickContext pick{worker.prng()};
+  const policy::PickContext pick = PickFor(context);
   std::optional<policy::Candidates> candidates(std::in_place, *cluster.balancer, pick);
   policy::RetryProgress progress;
   progress.attempts = 0;
