@@ -21,6 +21,7 @@ class Checker {
 
   void Run() {
     CheckListeners();
+    CheckZones();
     CheckLimits();
     CheckAdmin();
     CheckClusters();
@@ -47,11 +48,14 @@ class Checker {
   }
 
   void CheckListeners();
+  void CheckZones();
   void CheckLimits();
   void CheckAdmin();
   void CheckClusters();
   void CheckCluster(const Cluster& cluster, const std::string& path);
   void CheckEndpoint(const Endpoint& endpoint, const std::string& path);
+  void CheckBalancer(const Balancer& balancer, const std::string& path);
+  void CheckWarmup(const Cluster& cluster, const std::string& path);
   void CheckModels();
   void CheckFallbacks(const Model& model, const std::vector<std::string>& names, const std::string& path);
   void CheckCacheMemory();
@@ -90,6 +94,20 @@ void Checker::CheckListeners() {
   if (named(config_.admin.address)) Unique(addresses, config_.admin.address.ToString(), "admin.address");
 }
 
+void Checker::CheckZones() {
+  std::unordered_map<std::string, std::string> places;
+  const std::vector<std::string>& zones = config_.server.zones;
+  for (std::size_t i = 0; i < zones.size(); ++i) {
+    const std::string path = Index("server.zones", i);
+    Unique(places, zones[i], path);
+    const auto here = [&](const Endpoint& endpoint) { return endpoint.zone == zones[i]; };
+    const bool used = std::any_of(config_.clusters.begin(), config_.clusters.end(), [&](const Cluster& cluster) {
+      return std::any_of(cluster.endpoints.begin(), cluster.endpoints.end(), here);
+    });
+    if (!used && !zones[i].empty()) Warning(path, "no endpoint is in this zone");
+  }
+}
+
 void Checker::CheckLimits() {
   const Limits& limits = config_.server.limits;
   const std::string path = "server.limits.";
@@ -124,6 +142,8 @@ void Checker::CheckCluster(const Cluster& cluster, const std::string& path) {
     Unique(urls, endpoint.url.ToString(), place + ".url");
     CheckEndpoint(endpoint, place);
   }
+  CheckBalancer(cluster.balancer, path + ".balancer");
+  CheckWarmup(cluster, path + ".health_check.warmup");
   if (cluster.connections.min > cluster.connections.max)
     Error(path + ".connections.min", "must not be larger than max");
   if (cluster.health_check.timeout > cluster.health_check.interval)
@@ -147,6 +167,25 @@ void Checker::CheckEndpoint(const Endpoint& endpoint, const std::string& path) {
   } else if (!tls.verify) {
     Warning(path + ".tls.verify", "the endpoint's certificate is not checked");
   }
+}
+
+void Checker::CheckBalancer(const Balancer& balancer, const std::string& path) {
+  const bool hashes = balancer.policy == BalancerPolicy::kConsistentHash;
+  const bool keyed = balancer.key.source != HashKey::Source::kNone;
+  if (hashes && !keyed && !problems_.Knows(path + ".key"))
+    Error(path + ".key", "is required by policy consistent_hash");
+  if (!hashes && keyed) Error(path + ".key", "has no effect but with policy consistent_hash");
+  if (balancer.policy == BalancerPolicy::kRoundRobin && balancer.slow_start > Duration::zero())
+    Error(path + ".slow_start", "has no effect with policy round_robin, which regards no weights");
+}
+
+void Checker::CheckWarmup(const Cluster& cluster, const std::string& path) {
+  const Warmup& warmup = cluster.health_check.warmup;
+  if (!warmup.enabled()) return;
+  const bool served = std::any_of(config_.models.begin(), config_.models.end(), [&](const Model& model) {
+    return model.name == warmup.model && model.cluster == cluster.name;
+  });
+  if (!served) Error(path + ".model", "names no model of this cluster (aliases do not count)");
 }
 
 void Checker::CheckModels() {

@@ -55,7 +55,14 @@ template <>
 struct EnumRows<BalancerPolicy> {
   static constexpr EnumRow<BalancerPolicy> kRows[] = {{"round_robin", BalancerPolicy::kRoundRobin},
                                                       {"weighted", BalancerPolicy::kWeighted},
-                                                      {"least_load", BalancerPolicy::kLeastLoad}};
+                                                      {"least_load", BalancerPolicy::kLeastLoad},
+                                                      {"p2c_ewma", BalancerPolicy::kP2cEwma},
+                                                      {"consistent_hash", BalancerPolicy::kConsistentHash}};
+};
+template <>
+struct EnumRows<WarmupApi> {
+  static constexpr EnumRow<WarmupApi> kRows[] = {
+      {"chat", WarmupApi::kChat}, {"completions", WarmupApi::kCompletions}, {"embeddings", WarmupApi::kEmbeddings}};
 };
 template <>
 struct EnumRows<CachePartition> {

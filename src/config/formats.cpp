@@ -5,6 +5,7 @@
 
 #include "config/redis_url.hpp"
 #include "config/secret_source.hpp"
+#include "config/text_rules.hpp"
 #include "penstock/base/parse.hpp"
 
 namespace penstock::config {
@@ -174,6 +175,65 @@ Spelling AccessLogFormat::Spell(const Value& value) {
     case AccessLog::Kind::kFile: break;
   }
   return {value.path, Style::kString};
+}
+
+namespace {
+
+constexpr std::string_view kHeaderWord = "header:", kPrefixWord = "prefix";
+
+struct HashKeyWord {
+  std::string_view name;
+  HashKey::Source source;
+};
+constexpr HashKeyWord kHashKeyWords[] = {{"", HashKey::Source::kNone},
+                                         {"user", HashKey::Source::kUser},
+                                         {"session", HashKey::Source::kSession},
+                                         {kPrefixWord, HashKey::Source::kPrefix}};
+
+std::string ReadPrefixSize(std::string_view text, std::uint64_t& size) {
+  const Parsed<std::uint64_t> read = ParseSize(text);
+  if (!read.has_value()) return std::string("has a size that ") + read.error().message;
+  if (*read < HashKey::kPrefixMin || *read > HashKey::kPrefixMax) {
+    return "has a size that must be between " + PrintSize(HashKey::kPrefixMin) + " and " +
+           PrintSize(HashKey::kPrefixMax);
+  }
+  size = *read;
+  return {};
+}
+
+}  // namespace
+
+Facts HashKeyFormat::Describe() {
+  return {.name = "header:NAME, user, session, prefix or prefix:SIZE",
+          .pattern = "^(|user|session|prefix(:[1-9][0-9]*(B|KiB))?|header:[!#$%&'*+.^_`|~0-9A-Za-z-]+)$"};
+}
+std::string HashKeyFormat::Read(const Scalar& scalar, Value& value) {
+  const std::string_view text = scalar.text;
+  for (const HashKeyWord& word : kHashKeyWords) {
+    if (word.name != text) continue;
+    value.source = word.source;
+    return {};
+  }
+  if (text.starts_with("prefix:")) {
+    value.source = HashKey::Source::kPrefix;
+    return ReadPrefixSize(text.substr(kPrefixWord.size() + 1), value.prefix);
+  }
+  const std::string_view name = text.substr(std::min(kHeaderWord.size(), text.size()));
+  if (!text.starts_with(kHeaderWord) || name.size() > 256 || !IsToken(name))
+    return "must be header:NAME, user, session, prefix or prefix:SIZE";
+  value.source = HashKey::Source::kHeader;
+  HeaderNameFormat::Read({name}, value.header);
+  return {};
+}
+Spelling HashKeyFormat::Spell(const Value& value) {
+  using Source = HashKey::Source;
+  if (value.source == Source::kHeader) return {std::string(kHeaderWord) + value.header};
+  if (value.source == Source::kPrefix && value.prefix != HashKey::kPrefixDefault)
+    return {std::string(kPrefixWord) + ":" + PrintSize(value.prefix)};
+  for (const HashKeyWord& word : kHashKeyWords) {
+    if (word.source == value.source) return {std::string(word.name), word.name.empty() ? Style::kString : Style::kWord};
+  }
+  return {};
 }
 
 namespace {

@@ -147,6 +147,14 @@ struct AccessLogFormat {
   static Spelling Spell(const Value& value);
 };
 
+/// header:NAME, user, session, prefix or prefix:SIZE.
+struct HashKeyFormat {
+  using Value = HashKey;
+  static Facts Describe();
+  static std::string Read(const Scalar& scalar, Value& value);
+  static Spelling Spell(const Value& value);
+};
+
 struct RetryConditionFormat {
   using Value = RetryCondition;
   static Facts Describe();
@@ -267,6 +275,10 @@ struct FormatOf<Digest> {
 template <>
 struct FormatOf<AccessLog> {
   using type = AccessLogFormat;
+};
+template <>
+struct FormatOf<HashKey> {
+  using type = HashKeyFormat;
 };
 template <>
 struct FormatOf<RetryCondition> {

@@ -27,6 +27,10 @@ void Problems::Add(std::vector<Problem>& list, std::size_t& dropped, Mark mark, 
   list.push_back({file_, mark.line, mark.column, std::string(path), std::move(message)});
 }
 
+bool Problems::Knows(std::string_view path) const noexcept {
+  return std::any_of(errors_.begin(), errors_.end(), [&](const Problem& problem) { return problem.path == path; });
+}
+
 void Problems::MoveTo(LoadResult& result) {
   SortByPlace(errors_);
   SortByPlace(warnings_);

@@ -22,6 +22,8 @@ class Problems {
     Add(warnings_, uncounted, mark, path, std::move(message));
   }
 
+  /// Whether something is wrong at `path` itself.
+  bool Knows(std::string_view path) const noexcept;
   bool any() const noexcept { return !errors_.empty(); }
   /// True when further errors would only be counted, so that their text need not be made.
   bool full() const noexcept { return errors_.size() >= kProblemsMax; }

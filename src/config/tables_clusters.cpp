@@ -32,9 +32,9 @@ const SectionType& SectionOf<Endpoint>() {
   static const Field kFields[] = {
       Key<&Endpoint::url>("url", "http:// or https://, host, port, and a path put before every request path", Rules{}.Required()),
       Key<&Endpoint::name>("name", "in metrics and logs; empty = host:port", kLabel),
-      Key<&Endpoint::weight>("weight", "share of the traffic, for policy weighted", Between(1, 1000)),
+      Key<&Endpoint::weight>("weight", "share of the traffic; not for policy round_robin", Between(1, 1000)),
       Key<&Endpoint::max_concurrency>("max_concurrency", "requests at a time", Between(1, kMany)),
-      Key<&Endpoint::zone>("zone", "where it runs; shown by /admin/backends", kLabel),
+      Key<&Endpoint::zone>("zone", "where it runs; server.zones says how far that is", kLabel),
       Key<&Endpoint::kind>("kind", "what runs there: health path, metric names, error shapes, quirks; auto = asked in the first health round"),
       Key<&Endpoint::protocol>("protocol", "auto = ALPN under TLS, http1 in cleartext; h2 in cleartext is prior knowledge"),
       Key<&Endpoint::stream_upstream>("stream_upstream", "ask for a stream even when the client did not and rebuild the answer; auto = on for llamacpp"),
@@ -49,6 +49,8 @@ template <>
 const SectionType& SectionOf<Balancer>() {
   static const Field kFields[] = {
       Key<&Balancer::policy>("policy", "how the next endpoint is chosen"),
+      Key<&Balancer::key>("key", "for consistent_hash, what keeps a request's endpoint: header:NAME, user (the body's), session (x-session-id, session-id, session_id, x-conversation-id or conversation_id), prefix or prefix:SIZE (the first 1KiB or SIZE of messages, prompt or input); a request without goes where the load is least"),
+      Key<&Balancer::slow_start>("slow_start", "over which the weight of an endpoint that came back rises from a tenth; 0 = at once; not for policy round_robin", Between(seconds(0), hours(1))),
   };
   return MakeSection<Balancer>(kFields);
 }
@@ -65,6 +67,16 @@ const SectionType& SectionOf<Connections>() {
 }
 
 template <>
+const SectionType& SectionOf<Warmup>() {
+  static const Field kFields[] = {
+      Key<&Warmup::model>("model", "as clients call it, a model of this cluster; empty = no warm-up", Between(0, 256).Text(kNameRule)),
+      Key<&Warmup::api>("api", "which endpoint of the API is asked"),
+      Key<&Warmup::timeout>("timeout", "for the whole answer", kWait),
+  };
+  return MakeSection<Warmup>(kFields);
+}
+
+template <>
 const SectionType& SectionOf<HealthCheck>() {
   static const Field kFields[] = {
       Key<&HealthCheck::path>("path", "asked with GET; empty = by kind", Between(0, 1024).Text(kRequestTargetRule)),
@@ -72,6 +84,8 @@ const SectionType& SectionOf<HealthCheck>() {
       Key<&HealthCheck::timeout>("timeout", "for one check; at most interval", Between(milliseconds(1), hours(1))),
       Key<&HealthCheck::unhealthy_after>("unhealthy_after", "failed checks in a row that take an endpoint out", Between(1, 100)),
       Key<&HealthCheck::healthy_after>("healthy_after", "good checks in a row that bring it back", Between(1, 100)),
+      Key<&HealthCheck::metrics>("metrics", "read /metrics of vllm, sglang and tgi with each check, and count what others have running and waiting there as load"),
+      Key<&HealthCheck::warmup>("warmup", "a small request, max_tokens 1, that an endpoint must answer before it joins, at the start and after it was away"),
   };
   return MakeSection<HealthCheck>(kFields);
 }
@@ -138,7 +152,7 @@ template <>
 const SectionType& SectionOf<Cluster>() {
   static const Field kFields[] = {
       Key<&Cluster::name>("name", "what models refer to", Between(1, 128).Text(kNameRule).Required()),
-      Key<&Cluster::endpoints>("endpoints", "the servers", Rules{}.Count(1, 4096).Required()),
+      Key<&Cluster::endpoints>("endpoints", "the servers", Rules{}.Count(1, 1024).Required()),
       Key<&Cluster::balancer>("balancer", "which endpoint is next"),
       Key<&Cluster::connections>("connections", "per worker and endpoint"),
       Key<&Cluster::health_check>("health_check", "active checks"),

@@ -100,6 +100,7 @@ const SectionType& SectionOf<Server>() {
       Key<&Server::half_close_is_abort>("half_close_is_abort", "a client that ends its sending side has gone"),
       Key<&Server::trusted_proxies>("trusted_proxies", "whose X-Forwarded-For counts, hops from the right; they may send any host over TLS", Rules{}.Count(0, 1000)),
       Key<&Server::forward_headers, HeaderNameFormat>("forward_headers", "request headers passed upstream beyond the built-in list", Between(1, 256).Text(kForwardableHeaderRule).Count(0, 64)),
+      Key<&Server::zones>("zones", "where this gateway runs, then further zones, the nearest first; endpoints elsewhere come last; empty = zones make no difference", Between(1, 128).Text(kNameRule).Count(0, 7)),
       Key<&Server::sse_keepalive>("sse_keepalive", "comments into a silent stream, after its first event; 0 = never", Between(seconds(0), hours(1))),
       Key<&Server::limits>("limits", "what a client may use"),
   };

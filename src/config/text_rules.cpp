@@ -53,11 +53,13 @@ bool IsForwardableHeader(std::string_view text) {
   std::string name(text);
   std::transform(name.begin(), name.end(), name.begin(),
                  [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
-  return std::all_of(name.begin(), name.end(), IsTokenByte) && !name.starts_with("x-penstock-") &&
+  return IsToken(name) && !name.starts_with("x-penstock-") &&
          std::find(std::begin(kNeverForwarded), std::end(kNeverForwarded), name) == std::end(kNeverForwarded);
 }
 
 }  // namespace
+
+bool IsToken(std::string_view text) { return !text.empty() && std::all_of(text.begin(), text.end(), IsTokenByte); }
 
 const TextRule kNameRule = {IsName, "must be visible ASCII without blanks, \" and \\", "^[!#-\\[\\]-~]+$"};
 const TextRule kUpstreamNameRule = {IsUpstreamName,

@@ -15,4 +15,7 @@ extern const TextRule kRequestTargetRule;
 /// itself.
 extern const TextRule kForwardableHeaderRule;
 
+/// RFC 9110 section 5.6.2; not empty.
+bool IsToken(std::string_view text);
+
 }  // namespace penstock::config

@@ -58,11 +58,16 @@ void WriteEndpoint(std::string& out, const proxy::Snapshot& snapshot, const prox
   members.Text("zone", spec.zone);
   members.Text("kind", config::Name(endpoint.kind()));
   members.Flag("usable", endpoint.usable());
+  members.Flag("warming", endpoint.warming());
   members.Number("resting_ms", MillisecondsUntil(endpoint.rest.until(), now));
   WriteBreakers(members.Name("breakers"), snapshot, cluster, index, now);
   members.Number("weight", spec.weight);
   members.Number("max_concurrency", spec.max_concurrency);
   members.Number("in_flight", endpoint.load.in_flight());
+  members.Number("load", endpoint.load.load());
+  members.Number("elsewhere", endpoint.load.elsewhere());
+  const double latency = endpoint.load.latency().Estimate(now, endpoint.load.in_flight() == 0);
+  members.Number("latency_us", static_cast<std::uint64_t>(1e6 * latency));
   members.Number("started", endpoint.load.started());
   Members states(members.Name("connections"));
   states.Number("connecting", connections(ConnectionState::kConnecting));

@@ -19,6 +19,18 @@ std::shared_ptr<const server::Options> AdminOptions() {
   return std::make_shared<const server::Options>(options);
 }
 
+/// As small as requests come, and real: the model runs once.
+std::string WarmupBody(const proxy::Snapshot& snapshot, const config::Warmup& warmup) {
+  if (!warmup.enabled()) return {};
+  const std::string model = R"({"model":)" + snapshot.FindModel(warmup.model)->upstream_json;
+  switch (warmup.api) {
+    case config::WarmupApi::kChat: break;
+    case config::WarmupApi::kCompletions: return model + R"(,"prompt":"Hi","max_tokens":1})";
+    case config::WarmupApi::kEmbeddings: return model + R"(,"input":"Hi"})";
+  }
+  return model + R"(,"messages":[{"role":"user","content":"Hi"}],"max_tokens":1})";
+}
+
 }  // namespace
 
 Control::Control(rt::Worker& worker, ControlParts parts)
@@ -104,7 +116,8 @@ void Control::WatchEndpoints() {
   std::vector<upstream::HealthWatch> watches;
   for (const proxy::ClusterRoute& cluster : running().clusters) {
     for (std::size_t i = 0; i < cluster.endpoints.size(); ++i) {
-      watches.push_back({cluster.endpoints[i], cluster.config->health_check, cluster.pools[i]});
+      const config::HealthCheck& check = cluster.config->health_check;
+      watches.push_back({cluster.endpoints[i], check, cluster.pools[i], WarmupBody(running(), check.warmup)});
     }
   }
   health_.SetEndpoints(std::move(watches));
@@ -121,6 +134,14 @@ void Control::OnHealthChanged(const upstream::Endpoint& endpoint, bool usable, s
 void Control::OnKindDetected(const upstream::Endpoint& endpoint) {
   parts_.log.Info(worker_.Wall(), "endpoint's kind",
                   {{"endpoint", endpoint.name()}, {"kind", config::Name(endpoint.kind())}});
+}
+
+void Control::OnWarmupBegan(const upstream::Endpoint& endpoint) {
+  parts_.log.Info(worker_.Wall(), "endpoint warms up", {{"endpoint", endpoint.name()}});
+}
+
+void Control::OnWarmupFailed(const upstream::Endpoint& endpoint, std::string_view reason) {
+  parts_.log.Warn(worker_.Wall(), "endpoint's warm-up failed", {{"endpoint", endpoint.name()}, {"reason", reason}});
 }
 
 void Control::OnChecked(const upstream::Endpoint& endpoint, std::uint32_t good_in_a_row) {

@@ -184,7 +184,12 @@ class Builder {
         }
       }
     }
-    return std::make_shared<upstream::Endpoint>(cluster.name, endpoint, registry_);
+    auto fresh = std::make_shared<upstream::Endpoint>(cluster.name, endpoint, registry_);
+    if (cluster.health_check.warmup.enabled()) {
+      fresh->load.SetUsable(false, TimePoint{});
+      fresh->set_warming(true);
+    }
+    return fresh;
   }
 
   /// A CA file may hold other certificates under the same name.

@@ -96,6 +96,7 @@ void Attempt::Begin(EndpointPool& pool, policy::LoadLease lease, policy::Breaker
   aggregate_ = !request.stream && llm::HasDone(request.family) && StreamsAlways(endpoint);
   streamed_ = aggregate_ || (request.stream && llm::CanStream(request.family));
   content_seen_ = false;
+  sampled_ = false;
   llm::SpliceRules rules;
   rules.force_stream = aggregate_;
   if (request.model_token && request.model() != context_.model->upstream_name)
@@ -158,6 +159,7 @@ void Attempt::OnHead(http::HeadPtr head) {
     relay_.emplace<StreamRelay>(context_, answer_, StreamJoin{seam_.has_value() ? &*seam_ : nullptr, false});
   } else {
     relay_.emplace<PlainRelay>(context_, answer_);
+    SampleLatency();
   }
   if (!streamed_) return;
   const config::Timeouts& timeouts = context_.cluster->route->config->timeouts;
@@ -202,7 +204,10 @@ void Attempt::Handle(const RelayStep& step) {
       if (step.progress) Progress(step);
       Backpressure();
       return;
-    case RelayStep::Kind::kComplete: Finish(AttemptResult::Kind::kDelivered, {}); return;
+    case RelayStep::Kind::kComplete:
+      SampleLatency();
+      Finish(AttemptResult::Kind::kDelivered, {});
+      return;
     case RelayStep::Kind::kFailed: Fail(step.error); return;
     case RelayStep::Kind::kRefused:
       refusal_head_ = context_.worker.heads.Take();
@@ -294,6 +299,7 @@ void Attempt::TellBreaker(telemetry::AttemptOutcome outcome) {
   const Duration patience = context_.cluster->route->config->timeouts.first_token;
   const bool hurried = code == ErrorCode::kDraining || code == ErrorCode::kOverloaded ||
                        (code == ErrorCode::kDeadlineExceeded && (content_seen_ || context_.now() - begun_ < patience));
+  if (outcome == AttemptOutcome::kTimeout && !hurried) SampleLatency();
   if (outcome == AttemptOutcome::kOk) {
     permit_.Success(context_.now());
   } else if (theirs && !hurried && !resting_) {
@@ -301,6 +307,12 @@ void Attempt::TellBreaker(telemetry::AttemptOutcome outcome) {
   } else {
     permit_.Ignored();
   }
+}
+
+void Attempt::SampleLatency() {
+  if (sampled_) return;
+  sampled_ = true;
+  pool_->endpoint().load.latency().Observe(context_.now(), context_.now() - begun_);
 }
 
 void Attempt::Cancel() {
@@ -338,6 +350,7 @@ void Attempt::Await(Duration limit, const char* what) {
 /// An event came. The timer is left where it is and looks at due_ when it fires: no work per token.
 void Attempt::Progress(const RelayStep& step) {
   content_seen_ = content_seen_ || step.content;
+  if (step.content) SampleLatency();
   // A probe that has content has proved the endpoint; its stream may last for minutes, and nobody else is let in.
   if (step.content && permit_.probe()) permit_.Success(context_.now());
   if (!streamed_ || !content_seen_) return;

@@ -89,6 +89,8 @@ class Attempt final : public upstream::StreamHandler {
   std::size_t HeldMax() const noexcept;
   void CountOutcome();
   void TellBreaker(telemetry::AttemptOutcome outcome);
+  /// How long the endpoint took, or at least takes: once per attempt.
+  void SampleLatency();
   /// It asked for a pause: nobody asks it meanwhile.
   bool RestEndpoint();
 
@@ -116,6 +118,7 @@ class Attempt final : public upstream::StreamHandler {
   bool streamed_ = false;      ///< the upstream was asked for a stream
   bool aggregate_ = false;     ///< although the client was not
   bool content_seen_ = false;
+  bool sampled_ = false;  ///< its latency
   bool paused_ = false;
   bool cancelled_ = false;
   bool takes_over_ = false;

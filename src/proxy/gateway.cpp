@@ -1,5 +1,8 @@
 #include "penstock/proxy/gateway.hpp"
 
+#include <algorithm>
+
+#include "penstock/base/xxh64.hpp"
 #include "proxy/cache_sample.hpp"
 #include "proxy/exchange.hpp"
 
@@ -7,6 +10,22 @@ namespace penstock::proxy {
 namespace {
 
 constexpr std::size_t kFreeExchangesMax = 1024;
+
+/// How far `zone` is: its place among the gateway's `zones`, or behind all of them.
+std::uint32_t ZoneRank(const std::vector<std::string>& zones, const std::string& zone) {
+  return static_cast<std::uint32_t>(std::find(zones.begin(), zones.end(), zone) - zones.begin());
+}
+
+policy::EndpointView ViewOf(const upstream::Endpoint& endpoint, const config::Balancer& balancer,
+                            const std::vector<std::string>& zones) {
+  policy::EndpointView view;
+  view.load = &endpoint.load;
+  view.weight = endpoint.spec().weight;
+  view.zone_rank = ZoneRank(zones, endpoint.spec().zone);
+  view.slow_start = balancer.slow_start;
+  view.id = Xxh64(endpoint.name() + ' ' + endpoint.spec().url.ToString(), 0);
+  return view;
+}
 
 }  // namespace
 
@@ -57,9 +76,9 @@ void Gateway::Apply(std::shared_ptr<const Snapshot> snapshot) {
                                  : EndpointPoolPtr(new EndpointPool(*context_, endpoint, route.pools[i]));
       pools.emplace(endpoint.get(), pool);
       cluster.pools.push_back(std::move(pool));
-      endpoints.push_back({&endpoint->load, endpoint->spec().weight});
+      endpoints.push_back(ViewOf(*endpoint, route.config->balancer, snapshot->config.server.zones));
     }
-    cluster.balancer = route.balancer->make(endpoints, context_->worker.prng());
+    cluster.balancer = policy::MakeZoned(*route.balancer, endpoints, context_->worker.prng());
   }
   for (auto& [endpoint, pool] : context_->pools) {
     if (!pools.contains(endpoint)) pool->Retire();

@@ -68,6 +68,7 @@ constexpr Row kRows[] = {
     {Metric::kUpstreamConnections, {"penstock_upstream_connections", "Connections to an endpoint.", kGauge, {"endpoint", "state"}}},
     {Metric::kUpstreamConnect, {"penstock_upstream_connect_seconds", "Time to connect to an endpoint, TLS included.", kHistogram, {"endpoint"}, kConnectBounds}},
     {Metric::kEndpointHealthy, {"penstock_endpoint_healthy", "1 while active checks let an endpoint be used.", kGauge, {"endpoint"}}},
+    {Metric::kEndpointWarming, {"penstock_endpoint_warming", "1 while an endpoint that is well owes the answer of its warm-up.", kGauge, {"endpoint"}}},
     {Metric::kBreakerState, {"penstock_breaker_state", "An endpoint's circuit breaker, of the model for which it is worst: 0 closed, 1 half-open, 2 open.", kGauge, {"endpoint"}}},
     {Metric::kRetries, {"penstock_retries_total", "Attempts beyond a request's first, by what the one before died of.", kCounter, {"reason"}}},
     {Metric::kCancelLatency, {"penstock_cancel_latency_seconds", "From a client's departure to the cancellation of its upstream work.", kHistogram, {}, kCancelBounds}},

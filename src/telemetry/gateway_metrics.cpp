@@ -112,6 +112,7 @@ EndpointMetrics::EndpointMetrics(MetricRegistry& registry, std::string_view clus
   inflight = registry.GaugeOf({Id(Metric::kUpstreamInflight), {name}});
   connect = registry.HistogramOf({Id(Metric::kUpstreamConnect), {name}});
   healthy = registry.GaugeOf({Id(Metric::kEndpointHealthy), {name}});
+  warming = registry.GaugeOf({Id(Metric::kEndpointWarming), {name}});
   breaker = registry.GaugeOf({Id(Metric::kBreakerState), {name}});
 }
 

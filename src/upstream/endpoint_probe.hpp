@@ -7,11 +7,14 @@
 #include "penstock/policy/health_state.hpp"
 #include "penstock/upstream/health_checker.hpp"
 #include "penstock/upstream/stream.hpp"
+#include "upstream/metrics_page.hpp"
 
 namespace penstock::upstream {
 
 /// Owned by one Worker. The checks of one endpoint. A round is one health request and, while the kind of an `auto`
-/// endpoint is not settled, the questions about it before; then the connection is closed and the next round waits.
+/// endpoint is not settled, the questions about it before; where it is about to join and a warm-up is asked for, that
+/// behind it, and behind a good check of who is in use, if asked for, a look at its metrics page. Then the connection
+/// is closed and the next round waits.
 class EndpointProbe final : private StreamHandler, private PoolEvents {
  public:
   EndpointProbe(HealthChecker& owner, HealthWatch watch);
@@ -24,7 +27,7 @@ class EndpointProbe final : private StreamHandler, private PoolEvents {
   bool asked() const noexcept { return asked_; }  ///< a round has ended
 
  private:
-  enum class Step : std::uint8_t { kWaiting, kKind, kHealth };
+  enum class Step : std::uint8_t { kWaiting, kKind, kHealth, kWarmup, kMetrics };
 
   void OnRequestSent() override {}
   void OnHead(http::HeadPtr head) override;
@@ -36,7 +39,7 @@ class EndpointProbe final : private StreamHandler, private PoolEvents {
 
   void OnTimer();
   void Round();
-  void Ask(std::string_view path);
+  void Ask(http::Method method, std::string_view path, std::string_view body, Duration timeout);
   void AskKind();
   void AskHealth();
   void KindAnswered();
@@ -45,6 +48,14 @@ class EndpointProbe final : private StreamHandler, private PoolEvents {
   void SetKind(config::EndpointKind kind);
   bool IsAlive() const noexcept;
   void Conclude(policy::ProbeResult result, std::string_view reason);
+  void AskWarmup();
+  void ConcludeWarmup(std::string_view failure);
+  bool AskMetrics();
+  void ConcludeMetrics();
+  void EndRound();
+  void SetUsable(bool usable, std::string_view reason);
+  void SetWarming(bool warming);
+  std::string_view StatusText();
   void WaitForNext();
 
   HealthChecker& owner_;
@@ -56,6 +67,9 @@ class EndpointProbe final : private StreamHandler, private PoolEvents {
   rt::Timer timer_;
   http::HeadPtr request_;
   std::string body_;
+  MetricsPage page_;
+  std::string_view sent_;  ///< the request's body: of watch_
+  std::array<char, 16> status_text_;
   TimePoint round_began_{};
   TimePoint request_began_{};
   std::size_t question_ = 0;

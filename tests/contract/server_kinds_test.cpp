@@ -93,6 +93,8 @@ class ServerKinds : public testing::TestWithParam<KindRow>, private HealthEvents
   }
   void OnHealthChanged(const Endpoint&, bool, std::string_view) override {}
   void OnChecked(const Endpoint&, std::uint32_t) override {}
+  void OnWarmupBegan(const Endpoint&) override {}
+  void OnWarmupFailed(const Endpoint&, std::string_view) override {}
   void OnKindDetected(const Endpoint&) override {}
 
   Simulator simulator{GetParam().name};

@@ -18,11 +18,14 @@ enum class EndpointKind : std::uint8_t { kAuto, kVllm, kSglang, kTgi, kLlamacpp,
 enum class UpstreamProtocol : std::uint8_t { kAuto, kHttp1, kH2 };
 /// Whether to ask for a stream although the client did not. kAuto: by kind.
 enum class StreamUpstream : std::uint8_t { kAuto, kOn, kOff };
-enum class BalancerPolicy : std::uint8_t { kRoundRobin, kWeighted, kLeastLoad };
+enum class BalancerPolicy : std::uint8_t { kRoundRobin, kWeighted, kLeastLoad, kP2cEwma, kConsistentHash };
+/// What the first completion of an endpoint is asked for.
+enum class WarmupApi : std::uint8_t { kChat, kCompletions, kEmbeddings };
 std::string_view Name(EndpointKind kind) noexcept;
 std::string_view Name(UpstreamProtocol protocol) noexcept;
 std::string_view Name(StreamUpstream mode) noexcept;
 std::string_view Name(BalancerPolicy policy) noexcept;
+std::string_view Name(WarmupApi api) noexcept;
 
 struct EndpointTls {
   std::string ca;  ///< PEM file; empty: the system's trust store
@@ -46,8 +49,33 @@ struct Endpoint {
   friend bool operator==(const Endpoint&, const Endpoint&) = default;
 };
 
+/// What of a request consistent_hash hashes: `header:NAME`, `user`, `session`, `prefix` or `prefix:SIZE`.
+struct HashKey {
+  enum class Source : std::uint8_t {
+    kNone,     ///< not given
+    kHeader,   ///< the field `header`
+    kUser,     ///< the body's `user`
+    kSession,  ///< the first of kSessionHeaders that the request has
+    kPrefix,   ///< the first `prefix` bytes of the body's messages, prompt or input, as sent
+  };
+  static constexpr std::uint64_t kPrefixDefault = 1 * kKiB;
+  static constexpr std::uint64_t kPrefixMin = 64;
+  static constexpr std::uint64_t kPrefixMax = 64 * kKiB;
+
+  Source source = Source::kNone;
+  std::string header;  ///< lower case
+  std::uint64_t prefix = kPrefixDefault;
+  friend bool operator==(const HashKey&, const HashKey&) = default;
+};
+
+/// Names under which clients tell which conversation a request belongs to, the first that is there counts.
+inline constexpr std::string_view kSessionHeaders[] = {"x-session-id", "session-id", "session_id", "x-conversation-id",
+                                                       "conversation_id"};
+
 struct Balancer {
   BalancerPolicy policy = BalancerPolicy::kLeastLoad;
+  HashKey key;
+  Duration slow_start{0};  ///< 0: off
 };
 
 /// Per worker and endpoint.
@@ -59,12 +87,24 @@ struct Connections {
   friend bool operator==(const Connections&, const Connections&) = default;
 };
 
+/// Before an endpoint joins, at the start and after it was away, it must have given one small answer.
+struct Warmup {
+  std::string model;  ///< as clients call it; empty: off
+  WarmupApi api = WarmupApi::kChat;
+  Duration timeout = std::chrono::seconds(30);
+  bool enabled() const noexcept { return !model.empty(); }
+  friend bool operator==(const Warmup&, const Warmup&) = default;
+};
+
 struct HealthCheck {
   std::string path;  ///< empty: by kind
   Duration interval = std::chrono::seconds(5);
   Duration timeout = std::chrono::seconds(1);
   std::uint32_t unhealthy_after = 3;
   std::uint32_t healthy_after = 2;
+  Warmup warmup;
+  bool metrics = false;  ///< the metrics page is read with each check: EndpointLoad::SetElsewhere
+  friend bool operator==(const HealthCheck&, const HealthCheck&) = default;
 };
 
 struct Timeouts {

@@ -93,6 +93,7 @@ struct Server {
   bool half_close_is_abort = true;
   std::vector<IpPrefix> trusted_proxies;
   std::vector<std::string> forward_headers;           ///< lower case
+  std::vector<std::string> zones;                     ///< this gateway's, then the next nearest; empty: all are equal
   Duration sse_keepalive = std::chrono::seconds(15);  ///< 0: never
   Limits limits;
 };

@@ -88,6 +88,8 @@ class Control final : public server::RequestSink, private upstream::HealthEvents
   void OnConnectionKilled(const char*) override {}
   void OnHealthChanged(const upstream::Endpoint& endpoint, bool usable, std::string_view reason) override;
   void OnKindDetected(const upstream::Endpoint& endpoint) override;
+  void OnWarmupBegan(const upstream::Endpoint& endpoint) override;
+  void OnWarmupFailed(const upstream::Endpoint& endpoint, std::string_view reason) override;
   void OnChecked(const upstream::Endpoint& endpoint, std::uint32_t good_in_a_row) override;
   void LookAtBreakers();
   /// Checks the endpoints of the running snapshot from now on.

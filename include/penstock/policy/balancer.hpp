@@ -20,6 +20,8 @@ namespace penstock::policy {
 
 /// Endpoints in one cluster; the configuration refuses more.
 inline constexpr std::size_t kEndpointsMax = 1024;
+/// Distances that are told apart; endpoints beyond count as the farthest.
+inline constexpr std::uint32_t kZoneRanksMax = 8;
 
 /// What a policy sees of an endpoint. Its index in the cluster is its identity.
 struct EndpointView {
@@ -59,6 +61,7 @@ struct PickContext {
   /// Of the request's key (a header, `user`, the beginning of the prompt); 64 bits that are all good. For
   /// consistent_hash.
   std::optional<std::uint64_t> hash = std::nullopt;
+  std::uint32_t units = 1;  ///< of load that the request will be: UnitsOfPrompt()
 };
 
 /// Owned by one Worker. Each worker has its own object per cluster, only the load behind it is shared.

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <utility>
@@ -12,16 +13,17 @@ namespace penstock::policy {
 
 class EndpointLoad;
 
-/// Owned by one Worker. One attempt's place on an endpoint: +1 in flight while it lives. Nobody else writes
-/// the count.
+/// Owned by one Worker. One attempt's place on an endpoint: +1 in flight and its units of load while it lives. Nobody
+/// else writes the counts.
 class LoadLease {
  public:
   LoadLease() = default;
-  LoadLease(LoadLease&& other) noexcept : load_(std::exchange(other.load_, nullptr)) {}
+  LoadLease(LoadLease&& other) noexcept : load_(std::exchange(other.load_, nullptr)), place_(other.place_) {}
   LoadLease& operator=(LoadLease&& other) noexcept {
     if (this != &other) {
       Release();
       load_ = std::exchange(other.load_, nullptr);
+      place_ = other.place_;
     }
     return *this;
   }
@@ -32,9 +34,23 @@ class LoadLease {
 
  private:
   friend class EndpointLoad;
-  explicit LoadLease(EndpointLoad* load) noexcept : load_(load) {}
+  LoadLease(EndpointLoad* load, std::uint64_t place) noexcept : load_(load), place_(place) {}
   EndpointLoad* load_ = nullptr;
+  std::uint64_t place_ = 0;  ///< what it added to the word
 };
+
+/// Units of load that one request may be; those of kRequestsMax such requests still fit their half of the word.
+inline constexpr std::uint32_t kUnitsMax = 16;
+inline constexpr std::uint32_t kRequestsMax = UINT32_MAX / kUnitsMax;
+
+/// What a prompt adds to an endpoint's load: a unit for the slot that its answer takes, and one for every whole 8 KiB,
+/// which are some 2,000 tokens, about what a server prefills in one of its steps (vLLM and SGLang take 2,048 to 8,192
+/// a step). Bounded by kUnitsMax, because a long prompt may be a picture in base64, which is cheap.
+constexpr std::uint32_t UnitsOfPrompt(std::size_t bytes) noexcept {
+  constexpr std::size_t kUnitBytes = 8 * 1024;
+  const std::size_t more = bytes / kUnitBytes;
+  return more < kUnitsMax ? 1 + static_cast<std::uint32_t>(more) : kUnitsMax;
+}
 
 /// Shared: padded atomics, written by leases of every worker. An LLM replica has few slots and calls last
 /// seconds, so a view per worker would be wrong. Outlives its leases.
@@ -50,18 +66,27 @@ class alignas(64) EndpointLoad {
   EndpointLoad(const EndpointLoad&) = delete;
   EndpointLoad& operator=(const EndpointLoad&) = delete;
 
-  /// A lease, or none when `limit` (0 = none) are in flight already. Compare-and-swap, not add-then-undo: the
-  /// overshoot of a loser must not refuse a third worker for which there is room.
-  std::optional<LoadLease> TryLease(std::uint32_t limit) noexcept {
-    std::uint32_t seen = in_flight_.load(std::memory_order_relaxed);
+  /// A lease of `units` (1 to kUnitsMax), or none when `limit` (0 = kRequestsMax) requests are in flight already,
+  /// however large. Compare-and-swap, not add-then-undo: the overshoot of a loser must not refuse a third worker for
+  /// which there is room.
+  std::optional<LoadLease> TryLease(std::uint32_t limit, std::uint32_t units = 1) noexcept {
+    if (limit == 0 || limit > kRequestsMax) limit = kRequestsMax;
+    const std::uint64_t place = std::uint64_t{units} << 32 | 1;
+    std::uint64_t seen = word_.load(std::memory_order_relaxed);
     do {
-      if (limit != 0 && seen >= limit) return std::nullopt;
-    } while (!in_flight_.compare_exchange_weak(seen, seen + 1, std::memory_order_relaxed));
+      if (static_cast<std::uint32_t>(seen) >= limit) return std::nullopt;
+    } while (!word_.compare_exchange_weak(seen, seen + place, std::memory_order_relaxed));
     started_.fetch_add(1, std::memory_order_relaxed);
-    return LoadLease(this);
+    return LoadLease(this, place);
   }
 
-  std::uint32_t in_flight() const noexcept { return in_flight_.load(std::memory_order_relaxed); }
+  std::uint32_t in_flight() const noexcept { return static_cast<std::uint32_t>(word_.load(std::memory_order_relaxed)); }
+  /// Units of the requests in flight and of those from elsewhere: what policies compare.
+  std::uint64_t load() const noexcept { return (word_.load(std::memory_order_relaxed) >> 32) + elsewhere(); }
+  /// Requests that others have there (more gateways, or clients that ask it themselves), as it said last; a unit each.
+  /// Written seldom, by whoever asks it.
+  void SetElsewhere(std::uint32_t requests) noexcept { elsewhere_.store(requests, std::memory_order_relaxed); }
+  std::uint32_t elsewhere() const noexcept { return elsewhere_.load(std::memory_order_relaxed); }
   std::uint64_t started() const noexcept { return started_.load(std::memory_order_relaxed); }
 
   /// A byte of an answer came from this endpoint: evidence for health_state.hpp. Stored at most once per
@@ -92,7 +117,8 @@ class alignas(64) EndpointLoad {
 
  private:
   friend class LoadLease;
-  std::atomic<std::uint32_t> in_flight_{0};
+  std::atomic<std::uint64_t> word_{0};  ///< units in the upper half, requests in the lower: one line, one operation
+  std::atomic<std::uint32_t> elsewhere_{0};
   std::atomic<std::uint64_t> started_{0};
   PeakEwma latency_;
   alignas(64) std::atomic<std::int64_t> last_progress_ns_{0};
@@ -101,7 +127,7 @@ class alignas(64) EndpointLoad {
 };
 
 inline void LoadLease::Release() noexcept {
-  if (load_ != nullptr) std::exchange(load_, nullptr)->in_flight_.fetch_sub(1, std::memory_order_relaxed);
+  if (load_ != nullptr) std::exchange(load_, nullptr)->word_.fetch_sub(place_, std::memory_order_relaxed);
 }
 
 }  // namespace penstock::policy

@@ -18,7 +18,8 @@ namespace penstock::telemetry {
 enum class Metric : FamilyId {
   kRequests, kRequestDuration, kOverhead, kInflight, kTimeToFirstToken, kInterTokenLatency, kTokens,
   kCacheLookups, kCacheBytes, kCacheEntries, kCacheEvictions, kCacheCorrupt, kCoalesced,
-  kUpstreamAttempts, kUpstreamInflight, kUpstreamConnections, kUpstreamConnect, kEndpointHealthy, kBreakerState, kRetries,
+  kUpstreamAttempts, kUpstreamInflight, kUpstreamConnections, kUpstreamConnect, kEndpointHealthy, kEndpointWarming,
+  kBreakerState, kRetries,
   kCancelLatency, kStreamInterruptions, kRescues, kSseMalformed, kProtocolRejects, kConnectionsKilled,
   kConfigReloads, kConfigLastReloadOk, kLogDropped, kMetricsDropped, kBufferedBytes, kLoop, kBuild,
   kProcessCpu, kProcessOpenFds, kProcessMaxFds, kProcessResidentMemory, kProcessVirtualMemory, kProcessStartTime,
@@ -120,6 +121,7 @@ struct EndpointMetrics {
   Histogram connect;
   Gauge breaker;  ///< Set() by the control thread; of the model for which it is worst: 0 closed, 1 half-open, 2 open
   Gauge healthy;  ///< Set() by the thread that probes
+  Gauge warming;  ///< likewise
 };
 
 }  // namespace penstock::telemetry

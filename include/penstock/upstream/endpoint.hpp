@@ -10,7 +10,7 @@
 
 namespace penstock::upstream {
 
-/// Shared: the specification is immutable; load, health and the detected kind are atomics. One per endpoint and
+/// Shared: the specification is immutable; load with health, and the detected kind are atomics. One per endpoint and
 /// process, kept over reloads that do not change its specification.
 class Endpoint {
  public:
@@ -24,9 +24,12 @@ class Endpoint {
   const std::string& authority() const noexcept { return authority_; }          ///< of requests to it
   const std::string& authorization() const noexcept { return authorization_; }  ///< secret; empty when it wants none
 
-  /// False while the health checks say no; written by the thread that probes.
-  bool usable() const noexcept { return usable_.load(std::memory_order_relaxed); }
-  void set_usable(bool usable) noexcept { usable_.store(usable, std::memory_order_relaxed); }
+  /// False while the health checks say no, or the warm-up is owed; written by the thread that probes.
+  bool usable() const noexcept { return load.usable(); }
+  /// Well, but not to be used before its first answer: a new endpoint of a cluster that warms up, until a probe says
+  /// otherwise.
+  bool warming() const noexcept { return warming_.load(std::memory_order_relaxed); }
+  void set_warming(bool warming) noexcept { warming_.store(warming, std::memory_order_relaxed); }
 
   /// kAuto until a probe has told what runs there; callers treat kAuto as kOpenai.
   config::EndpointKind kind() const noexcept { return kind_.load(std::memory_order_relaxed); }
@@ -50,7 +53,7 @@ class Endpoint {
   const telemetry::EndpointMetrics metrics;
 
  private:
-  std::atomic<bool> usable_{true};
+  std::atomic<bool> warming_{false};
   std::atomic<config::EndpointKind> kind_;
 };
 

@@ -18,7 +18,8 @@ class EndpointProbe;
 struct HealthWatch {
   std::shared_ptr<Endpoint> endpoint;
   config::HealthCheck check;
-  PoolOptions pool;  ///< protocol, tls and server_name are used
+  PoolOptions pool;         ///< protocol, tls and server_name are used
+  std::string warmup = {};  ///< the body of the request that check.warmup speaks of
 };
 
 /// What a HealthChecker tells its owner; for logs. Called on its worker's thread.
@@ -27,6 +28,10 @@ class HealthEvents {
   /// `reason` is a text without peer bytes: "status 503", "Connection refused", "no answer in time".
   virtual void OnHealthChanged(const Endpoint& endpoint, bool usable, std::string_view reason) = 0;
   virtual void OnKindDetected(const Endpoint& endpoint) = 0;
+  /// Well, and asked for its first answer now.
+  virtual void OnWarmupBegan(const Endpoint& endpoint) = 0;
+  /// It did not give it, `reason` as above; asked again after its next good check.
+  virtual void OnWarmupFailed(const Endpoint& endpoint, std::string_view reason) = 0;
   /// Every check that ended. `good_in_a_row`: up to `healthy_after`; 0 after a bad one.
   virtual void OnChecked(const Endpoint& endpoint, std::uint32_t good_in_a_row) = 0;
 
@@ -35,11 +40,13 @@ class HealthEvents {
 };
 
 /// Owned by one Worker. One per process. The active checks of all endpoints, in parallel, each round on a connection of
-/// its own: a GET of the configured path or of the kind's. Writes Endpoint::set_usable, the gauge endpoint_healthy (it
-/// alone) and, for endpoints of kind `auto`, Endpoint::set_kind.
+/// its own: a GET of the configured path or of the kind's. Writes EndpointLoad::SetUsable, the gauges endpoint_healthy
+/// and endpoint_warming (it alone) and, for endpoints of kind `auto`, Endpoint::set_kind.
 ///
 /// A server that is too busy to answer its health path while requests on it get on is not ejected
-/// (policy/health_state.hpp). An endpoint nobody has judged yet is usable, so a start waits for nobody.
+/// (policy/health_state.hpp). An endpoint nobody has judged yet is usable, so a start waits for nobody; but with a
+/// warm-up the owner makes new ones unusable, and whoever is unusable joins with its first answer (a POST in the round
+/// whose check would have brought it back), not before. While that is awaited no check is made.
 class HealthChecker {
  public:
   HealthChecker(rt::Worker& worker, net::Resolver& resolver, telemetry::Slab& slab, HealthEvents& events);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <string_view>
 
 #include "penstock/base/time.hpp"
@@ -16,6 +17,8 @@ struct KindQuirks {
   Duration idle_timeout =
       std::chrono::seconds(55);      ///< for `connections.idle_timeout: auto`; below the server's own keep-alive
   bool reuse_after_chunked = true;   ///< false: closes after every chunked answer, though it promises keep-alive
+  /// Gauges of /metrics that are together the requests it has; none: it tells nobody, or is disturbed by the question.
+  std::array<std::string_view, 2> load_metrics{};
   bool takes_stream_options = true;  ///< false: may refuse a request that has them
 };
 

@@ -7,7 +7,7 @@ namespace penstock::policy {
 
 namespace {
 
-/// No endpoint shall have more than so many times its fair share of the requests in flight (HAProxy recommends 1.25 to
+/// No endpoint shall have more than so many times its fair share of the load (HAProxy recommends 1.25 to
 /// 2 for `hash-balance-factor`).
 constexpr double kBalanceFactor = 1.25;
 
@@ -27,7 +27,7 @@ std::uint64_t Mix(std::uint64_t z) noexcept {
 /// all others and no other key moves. The scan that it costs is needed for the load anyway.
 ///
 /// Bounded load (Mirrokni, Thorup and Zadimoghaddam, "Consistent Hashing with Bounded Loads", 2016): an endpoint at
-/// kBalanceFactor times its share of the requests in flight, this one counted, is passed over for the next in the key's
+/// kBalanceFactor times its share of the load, this request counted, is passed over for the next in the key's
 /// order. Fair shares are those among the usable that the walk has not named yet: one of these always has room. A slow
 /// start lowers the share and moves no key.
 class ConsistentHash final : public LoadBalancer {
@@ -39,7 +39,7 @@ class ConsistentHash final : public LoadBalancer {
 
   std::optional<std::uint32_t> Pick(const EndpointSet& tried, PickContext& context) override {
     if (!context.hash) return keyless_->Pick(tried, context);
-    const auto roomy = First(tried, context, RoomPerWeight(tried, context.now));
+    const auto roomy = First(tried, context, RoomPerWeight(tried, context));
     // Other workers may have taken the last room since it was counted.
     return roomy ? roomy : First(tried, context, kNoBound);
   }
@@ -61,25 +61,25 @@ class ConsistentHash final : public LoadBalancer {
       const double drawn = -std::log(u);
       if (best && drawn >= bound) continue;
       const auto weight = static_cast<double>(EffectiveWeight(endpoint, context.now));
-      if (endpoint.load->in_flight() >= per_weight * weight) continue;
+      if (static_cast<double>(endpoint.load->load()) >= per_weight * weight) continue;
       best = i;
       least = drawn / endpoint.weight;
     }
     return best;
   }
 
-  /// The requests that an endpoint may have per unit of its effective weight; no bound where none is usable.
-  double RoomPerWeight(const EndpointSet& tried, TimePoint now) const noexcept {
-    std::uint64_t requests = 1;
+  /// The load that an endpoint may have per unit of its effective weight; no bound where none is usable.
+  double RoomPerWeight(const EndpointSet& tried, const PickContext& context) const noexcept {
+    std::uint64_t units = context.units;
     std::uint64_t weight = 0;
     for (std::uint32_t i = 0; i < size(); ++i) {
       const EndpointView& endpoint = endpoints()[i];
       if (tried.Contains(i) || !endpoint.load->usable()) continue;
-      requests += endpoint.load->in_flight();
-      weight += EffectiveWeight(endpoint, now);
+      units += endpoint.load->load();
+      weight += EffectiveWeight(endpoint, context.now);
     }
     if (weight == 0) return kNoBound;
-    return kBalanceFactor * static_cast<double>(requests) / static_cast<double>(weight);
+    return kBalanceFactor * static_cast<double>(units) / static_cast<double>(weight);
   }
 
   std::unique_ptr<LoadBalancer> keyless_;

@@ -18,7 +18,7 @@ namespace {
 constexpr double kContrast = 2.0;
 
 /// Owned by one Worker. Two different endpoints are drawn with chances as their weights, and the one that costs less
-/// gets the request: latency times requests, the one to come included, per weight (Mitzenmacher, "The Power of Two
+/// gets the request: latency times load, the request to come included, per weight (Mitzenmacher, "The Power of Two
 /// Choices in Randomized Load Balancing", 2001; Finagle's P2C over PeakEwma). An idle endpoint without a sample costs
 /// nothing: it is tried. On a tie the first drawn wins, so that a fleet that was never asked is used by weight.
 ///
@@ -38,7 +38,7 @@ class P2cEwma final : public LoadBalancer {
     const std::optional<std::uint32_t> first = Draw(tried, kNone, context);
     if (!first) return std::nullopt;
     const std::optional<std::uint32_t> second = Draw(tried, *first, context);
-    return second && SecondIsCheaper(*first, *second, context.now) ? second : first;
+    return second && SecondIsCheaper(*first, *second, context) ? second : first;
   }
 
  private:
@@ -46,16 +46,16 @@ class P2cEwma final : public LoadBalancer {
   static constexpr std::uint32_t kNone = kEndpointsMax;
 
   struct Price {
-    double latency;             ///< seconds
-    double requests_by_weight;  ///< the one to come included
+    double latency;         ///< seconds
+    double load_by_weight;  ///< the request to come included
     bool untested;
   };
-  Price PriceOf(std::uint32_t i, TimePoint now) const noexcept {
+  Price PriceOf(std::uint32_t i, const PickContext& context) const noexcept {
     const EndpointView& endpoint = endpoints()[i];
-    const std::uint32_t in_flight = endpoint.load->in_flight();
-    const double latency = endpoint.load->latency().Estimate(now, in_flight == 0);
-    return {latency, (in_flight + 1.0) / static_cast<double>(EffectiveWeight(endpoint, now)),
-            latency == 0.0 && in_flight != 0};
+    const std::uint64_t load = endpoint.load->load();
+    const double latency = endpoint.load->latency().Estimate(context.now, endpoint.load->in_flight() == 0);
+    const auto weight = static_cast<double>(EffectiveWeight(endpoint, context.now));
+    return {latency, (static_cast<double>(load) + context.units) / weight, latency == 0.0 && load != 0};
   }
 
   static void Bound(Price& price, const Price& other) noexcept {
@@ -63,16 +63,16 @@ class P2cEwma final : public LoadBalancer {
     if (price.untested || price.latency > worst) price.latency = worst;
   }
 
-  bool SecondIsCheaper(std::uint32_t i, std::uint32_t j, TimePoint now) const noexcept {
-    Price first = PriceOf(i, now);
-    Price second = PriceOf(j, now);
+  bool SecondIsCheaper(std::uint32_t i, std::uint32_t j, const PickContext& context) const noexcept {
+    Price first = PriceOf(i, context);
+    Price second = PriceOf(j, context);
     if (first.untested && second.untested) {
       first.latency = second.latency = 1.0;
     } else {
       Bound(first, second);
       Bound(second, first);
     }
-    return second.latency * second.requests_by_weight < first.latency * first.requests_by_weight;
+    return second.latency * second.load_by_weight < first.latency * first.load_by_weight;
   }
 
   /// One outside `tried` and other than `except`.

@@ -7,9 +7,6 @@ namespace penstock::policy {
 
 namespace {
 
-/// Ranks that are told apart; those beyond count as the last.
-constexpr std::uint32_t kRanksMax = 4;
-
 /// Envoy's: a rank takes its full part of the requests until less than 1 / 1.4 = 71 % of its weight is usable.
 constexpr double kOverprovisioning = 1.4;
 
@@ -33,7 +30,7 @@ class Zoned final : public LoadBalancer {
     for (std::uint32_t i = 0; i < endpoints.size(); ++i) {
       const std::uint32_t rank = RankOf(endpoints[i]);
       weight_[rank] += endpoints[i].weight;
-      for (std::uint32_t r = 0; r < kRanksMax; ++r) {
+      for (std::uint32_t r = 0; r < kZoneRanksMax; ++r) {
         if (r != rank) others_[r].Insert(i);
       }
     }
@@ -41,8 +38,8 @@ class Zoned final : public LoadBalancer {
 
   std::optional<std::uint32_t> Pick(const EndpointSet& tried, PickContext& context) override {
     EndpointSet passed = tried;
-    std::array<std::uint64_t, kRanksMax> usable{};
-    std::array<bool, kRanksMax> open{};  // has one that is usable and was not named yet
+    std::array<std::uint64_t, kZoneRanksMax> usable{};
+    std::array<bool, kZoneRanksMax> open{};  // has one that is usable and was not named yet
     for (std::uint32_t i = 0; i < size(); ++i) {
       const EndpointView& endpoint = endpoints()[i];
       if (!endpoint.load->usable()) {
@@ -54,20 +51,20 @@ class Zoned final : public LoadBalancer {
     }
     std::uint32_t rank = Draw(usable, context);
     if (!open[rank]) rank = static_cast<std::uint32_t>(std::find(open.begin(), open.end(), true) - open.begin());
-    if (rank == kRanksMax) return inner_->Pick(tried, context);
+    if (rank == kZoneRanksMax) return inner_->Pick(tried, context);
     passed.InsertAll(others_[rank]);
     return inner_->Pick(passed, context);
   }
 
  private:
   static std::uint32_t RankOf(const EndpointView& endpoint) noexcept {
-    return std::min(endpoint.zone_rank, kRanksMax - 1);
+    return std::min(endpoint.zone_rank, kZoneRanksMax - 1);
   }
 
-  std::uint32_t Draw(const std::array<std::uint64_t, kRanksMax>& usable, PickContext& context) const noexcept {
-    std::array<double, kRanksMax> health{};
+  std::uint32_t Draw(const std::array<std::uint64_t, kZoneRanksMax>& usable, PickContext& context) const noexcept {
+    std::array<double, kZoneRanksMax> health{};
     double sum = 0;
-    for (std::uint32_t r = 0; r < kRanksMax; ++r) {
+    for (std::uint32_t r = 0; r < kZoneRanksMax; ++r) {
       if (weight_[r] == 0) continue;
       const double share = static_cast<double>(usable[r]) / static_cast<double>(weight_[r]);
       health[r] = std::min(1.0, kOverprovisioning * share);
@@ -76,7 +73,7 @@ class Zoned final : public LoadBalancer {
     const double u =
         context.hash ? static_cast<double>(*context.hash & 0xffffffff) * 0x1.0p-32 : context.prng.Uniform();
     double left = u * std::min(1.0, sum);
-    for (std::uint32_t r = 0; r < kRanksMax; ++r) {
+    for (std::uint32_t r = 0; r < kZoneRanksMax; ++r) {
       if (left < health[r]) return r;
       left -= health[r];
     }
@@ -84,8 +81,8 @@ class Zoned final : public LoadBalancer {
   }
 
   std::unique_ptr<LoadBalancer> inner_;
-  std::array<std::uint64_t, kRanksMax> weight_{};
-  std::array<EndpointSet, kRanksMax> others_;  ///< the endpoints of all ranks but this
+  std::array<std::uint64_t, kZoneRanksMax> weight_{};
+  std::array<EndpointSet, kZoneRanksMax> others_;  ///< the endpoints of all ranks but this
 };
 
 }  // namespace

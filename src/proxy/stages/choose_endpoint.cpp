@@ -1,11 +1,14 @@
 #include "proxy/stages/choose_endpoint.hpp"
 
+#include "proxy/balance_key.hpp"
+
 namespace penstock::proxy {
 
 Choice ChooseEndpoint(const RequestContext& context, policy::Candidates& candidates,
                       const policy::EndpointSet& barred) {
   const ClusterView& cluster = *context.cluster;
   const TimePoint now = context.now();
+  const std::uint32_t units = UnitsOf(context);
   Choice choice;
   while (const std::optional<std::uint32_t> index = candidates.Next()) {
     if (barred.Contains(*index)) continue;
@@ -18,7 +21,7 @@ Choice ChooseEndpoint(const RequestContext& context, policy::Candidates& candida
       continue;
     }
     choice.someone_usable = true;
-    std::optional<policy::LoadLease> lease = endpoint.load.TryLease(endpoint.spec().max_concurrency);
+    std::optional<policy::LoadLease> lease = endpoint.load.TryLease(endpoint.spec().max_concurrency, units);
     if (!lease.has_value()) continue;
     std::optional<policy::BreakerPermit> permit = breaker.Take(now);
     if (!permit.has_value()) continue;  // another request took the probe

@@ -5,6 +5,7 @@
 
 #include "penstock/cache/admission.hpp"
 #include "penstock/llm/continuation.hpp"
+#include "proxy/balance_key.hpp"
 #include "proxy/stages/choose_endpoint.hpp"
 #include "proxy/stages/try_model.hpp"
 
@@ -106,7 +107,7 @@ rt::Task<Rescuer::Outcome> Rescuer::TryPlace(const Place& place, From from) {
     Continuation continuation;
     if (!Renew(from, continuation)) co_return Outcome::kUnable;
     // A step to another model is not charged to the budget (contract, section 7).
-    if (place.model == context_.asked && !budget.TryRetry(worker.Now())) co_return Outcome::kGoOn;
+    if (place.model == places_.front().model && !budget.TryRetry(worker.Now())) co_return Outcome::kGoOn;
     barred.Insert(choice.index);
     --tries_left_;
     const Takeover takeover{from == From::kStart ? &*context_.request : &*continuation.request, from};

@@ -2,6 +2,7 @@
 
 #include "penstock/policy/backoff.hpp"
 #include "penstock/proxy/error_reply.hpp"
+#include "proxy/balance_key.hpp"
 #include "proxy/stages/choose_endpoint.hpp"
 
 namespace penstock::proxy {
@@ -52,10 +53,6 @@ bool MayGoElsewhere(const policy::RetryRules& rules, policy::GiveUpReason reason
 }
 
 }  // namespace
-
-policy::PickContext PickFor(const RequestContext& context) noexcept {
-  return {context.worker.worker.prng(), context.now()};
-}
 
 void NoteInterrupted(RequestContext& context, const Error& error) {
   if (context.record.term == telemetry::Term::kWell) context.record.term = RowOf(error).term;

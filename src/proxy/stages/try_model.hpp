@@ -22,9 +22,6 @@ struct Trial {
   Duration pause{};  ///< kFailed, because everybody has asked for a pause: until the first is ready again
 };
 
-/// How the request's walks choose.
-policy::PickContext PickFor(const RequestContext& context) noexcept;
-
 /// The client was told that its answer ends too early.
 void NoteInterrupted(RequestContext& context, const Error& error);
 

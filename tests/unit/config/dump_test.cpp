@@ -23,6 +23,7 @@ server:
   half_close_is_abort: false
   trusted_proxies: [10.0.0.0/8, "::1"]
   forward_headers: [X-Team, x-other]
+  zones: [z, y]
   sse_keepalive: 0
   limits:
     request_body: 1GiB
@@ -42,12 +43,13 @@ clusters:
       - {url: "https://h/v1/", name: left, weight: 2, max_concurrency: 9, zone: z, kind: vllm, protocol: h2, stream_upstream: off,
          api_key: t0k3n, tls: {ca: /ca.pem, server_name: other.example}}
       - {url: "http://[::1]:9000"}
-    balancer: {policy: weighted}
+    balancer: {policy: consistent_hash, key: "header:X-Team", slow_start: 30s}
     connections: {min: 1, max: 2, max_streams: 3, idle_timeout: 4s}
-    health_check: {path: /ping, interval: 2s, timeout: 300ms, unhealthy_after: 4, healthy_after: 5}
+    health_check: {path: /ping, interval: 2s, timeout: 300ms, unhealthy_after: 4, healthy_after: 5, metrics: true,
+                   warmup: {model: a, api: completions, timeout: 7s}}
     timeouts: {connect: 1s, headers: 2s, first_token: 3s, idle: 4s, total: 5h}
     retry: {attempts: 5, on: [reset, 418], unproven: false, retry_after_max: 60s}
-  - {name: two, endpoints: [{url: "http://i"}], retry: {on: []}}
+  - {name: two, endpoints: [{url: "http://i"}], retry: {on: []}, balancer: {policy: consistent_hash, key: "prefix:4KiB"}}
 cache:
   enabled: false
   ttl: 1h
@@ -85,6 +87,7 @@ TEST(ConfigLoad, FillsTheStructs) {
   EXPECT_EQ(config.server.event_loop, EventLoop::kEpoll);
   EXPECT_EQ(config.server.drain.timeout, 1500ms);
   EXPECT_THAT(config.server.forward_headers, ElementsAre("x-team", "x-other"));
+  EXPECT_THAT(config.server.zones, ElementsAre("z", "y"));
   EXPECT_EQ(config.server.limits.body_min_rate, 3 * kKiB);
   EXPECT_EQ(config.server.limits.http2_idle_timeout(), 300s);
   EXPECT_EQ(Limits{}.http2_idle_timeout(), 180s);
@@ -97,6 +100,11 @@ TEST(ConfigLoad, FillsTheStructs) {
   EXPECT_EQ(endpoint.stream_upstream, StreamUpstream::kOff);
   EXPECT_EQ(endpoint.api_key.reveal(), "t0k3n");
   EXPECT_EQ(config.clusters[0].endpoints[1].name, "[::1]:9000");
+  EXPECT_EQ(config.clusters[0].balancer.key, (HashKey{HashKey::Source::kHeader, "x-team", HashKey::kPrefixDefault}));
+  EXPECT_EQ(config.clusters[0].balancer.slow_start, Duration(30s));
+  EXPECT_EQ(config.clusters[1].balancer.key, (HashKey{HashKey::Source::kPrefix, "", 4 * kKiB}));
+  EXPECT_EQ(config.clusters[1].balancer.policy, BalancerPolicy::kConsistentHash);
+  EXPECT_EQ(config.clusters[0].health_check.warmup, (Warmup{"a", WarmupApi::kCompletions, Duration(7s)}));
   EXPECT_EQ(config.clusters[0].connections.idle_timeout, Duration(4s));
   EXPECT_EQ(config.clusters[1].connections.idle_timeout, std::nullopt);
   EXPECT_THAT(config.clusters[0].retry.on, ElementsAre(RetryCondition::kReset, RetryOnStatus(418)));

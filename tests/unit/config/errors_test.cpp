@@ -110,6 +110,7 @@ INSTANTIATE_TEST_SUITE_P(Values, ConfigErrors, testing::Values(
          "1:14: log.level: must be one of debug, info, warn, error, got \"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa...\"\n"}),
     CaseName);
 
+#define HASHED(name, key) "  - {name: " name ", endpoints: [{url: http://" name "}], balancer: {policy: consistent_hash, key: " key "}}\n"
 #define ENDPOINTS(text) "clusters:\n  - name: c\n    endpoints:\n" text
 
 INSTANTIATE_TEST_SUITE_P(Together, ConfigErrors, testing::Values(
@@ -126,6 +127,24 @@ INSTANTIATE_TEST_SUITE_P(Together, ConfigErrors, testing::Values(
     Case{"EndpointInTwoClusters", "clusters: [{name: c, endpoints: [{url: http://h}]}, {name: d, endpoints: [{url: http://h}]}]\n", ""},
     Case{"TlsOnHttp", ENDPOINTS("      - {url: http://h, tls: {verify: false}}\n"), "4:30: clusters[0].endpoints[0].tls: has no effect on an http:// url\n"},
     Case{"ConnectionsMinMax", ENDPOINTS("      - {url: http://h}\n    connections: {min: 5, max: 4}\n"), "5:24: clusters[0].connections.min: must not be larger than max\n"},
+    Case{"HashWithoutKey", ENDPOINTS("      - {url: http://h}\n    balancer: {policy: consistent_hash}\n"), "5:16: clusters[0].balancer.key: is required by policy consistent_hash\n"},
+    Case{"KeyWithoutHash", ENDPOINTS("      - {url: http://h}\n    balancer: {key: user}\n"), "5:21: clusters[0].balancer.key: has no effect but with policy consistent_hash\n"},
+    Case{"KeysOfEveryKind", "clusters:\n" HASHED("a", "user") HASHED("b", "session") HASHED("c", "prefix") HASHED("d", "prefix:64KiB") HASHED("e", "header:X-Session"), ""},
+    Case{"KeyUnknown", "clusters:\n" HASHED("c", "cookie"), "2:89: clusters[0].balancer.key: must be header:NAME, user, session, prefix or prefix:SIZE, got \"cookie\"\n"},
+    Case{"KeyHeaderEmpty", "clusters:\n" HASHED("c", "\"header:\""), "2:89: clusters[0].balancer.key: must be header:NAME, user, session, prefix or prefix:SIZE, got \"header:\"\n"},
+    Case{"KeyHeaderIsNoToken", "clusters:\n" HASHED("c", "\"header:x y\""), "2:89: clusters[0].balancer.key: must be header:NAME, user, session, prefix or prefix:SIZE, got \"header:x y\"\n"},
+    Case{"KeyPrefixWithoutUnit", "clusters:\n" HASHED("c", "prefix:100"), "2:89: clusters[0].balancer.key: has a size that needs a unit, as in 512B, 64KiB, 10MiB or 1GiB, got \"prefix:100\"\n"},
+    Case{"KeyPrefixTooLarge", "clusters:\n" HASHED("c", "prefix:1MiB"), "2:89: clusters[0].balancer.key: has a size that must be between 64B and 64KiB, got \"prefix:1MiB\"\n"},
+    Case{"SlowStartOfRoundRobin", ENDPOINTS("      - {url: http://h}\n    balancer: {policy: round_robin, slow_start: 10s}\n"),
+         "5:49: clusters[0].balancer.slow_start: has no effect with policy round_robin, which regards no weights\n"},
+    Case{"SlowStart", ENDPOINTS("      - {url: http://h}\n    balancer: {policy: p2c_ewma, slow_start: 10s}\n"), ""},
+    Case{"ZoneTwice", "server: {listeners: [{address: 127.0.0.1:80}], zones: [a, b, a]}\n", "1:62: server.zones[2]: is the same as server.zones[0]\n"},
+    Case{"ZonesTooMany", "server: {listeners: [{address: 127.0.0.1:80}], zones: [a, b, c, d, e, f, g, h]}\n", "1:48: server.zones: has 8 elements; at most 7 are taken\n"},
+    Case{"WarmupOfNoModel", ENDPOINTS("      - {url: http://h}\n    health_check: {warmup: {model: gone}}\n"), "5:36: clusters[0].health_check.warmup.model: names no model of this cluster (aliases do not count)\n"},
+    Case{"WarmupOfAnotherCluster", "models: [{name: m, cluster: d}]\nclusters:\n  - {name: c, endpoints: [{url: http://h}], health_check: {warmup: {model: m}}}\n  - {name: d, endpoints: [{url: http://i}]}\n",
+         "3:76: clusters[0].health_check.warmup.model: names no model of this cluster (aliases do not count)\n"},
+    Case{"Warmup", "models: [{name: m, cluster: c}]\nclusters: [{name: c, endpoints: [{url: http://h}], health_check: {warmup: {model: m, api: completions, timeout: 5s}}}]\n", ""},
+    Case{"WarmupApi", ENDPOINTS("      - {url: http://h}\n    health_check: {warmup: {api: messages}}\n"), "5:34: clusters[0].health_check.warmup.api: must be one of chat, completions, embeddings, got \"messages\"\n"},
     Case{"HealthTimeout", ENDPOINTS("      - {url: http://h}\n    health_check: {interval: 1s, timeout: 2s}\n"), "5:43: clusters[0].health_check.timeout: must not be longer than interval\n"},
     Case{"HealthTimeoutAgainstDefault", ENDPOINTS("      - {url: http://h}\n    health_check:\n      interval: 500ms\n"), "6:7: clusters[0].health_check.timeout: must not be longer than interval\n"},
     Case{"ListenerTwice", "server: {listeners: [{address: \"[::1]:80\"}, {address: \"[0::1]:80\"}]}\n", "1:55: server.listeners[1].address: is the same as server.listeners[0].address\n"},

@@ -88,9 +88,9 @@ TEST_F(ConfigFile, G_11_TooManyBackendsAreRefusedBeforeTheyCost) {
       "models: [{name: m, cluster: c}]\nserver: {listeners: [{address: 127.0.0.1:80}]}\nclusters:\n  - name: "
       "c\n    endpoints:\n";
   const std::string head = text;
-  for (int i = 0; i < 4097; ++i) text += "      - url: http://h" + std::to_string(i) + "\n";
-  EXPECT_EQ(Errors(LoadText(text, "f")), "6:7: clusters[0].endpoints: has 4097 elements; at most 4096 are taken\n");
-  for (int i = 4097; i < 300'000; ++i) text += "      - url: http://h" + std::to_string(i) + "\n";
+  for (int i = 0; i < 1025; ++i) text += "      - url: http://h" + std::to_string(i) + "\n";
+  EXPECT_EQ(Errors(LoadText(text, "f")), "6:7: clusters[0].endpoints: has 1025 elements; at most 1024 are taken\n");
+  for (int i = 1025; i < 300'000; ++i) text += "      - url: http://h" + std::to_string(i) + "\n";
   const LoadResult result = LoadText(text, "f");
   ASSERT_EQ(result.errors.size(), 1u);
   EXPECT_EQ(result.errors[0].message, "more than 500000 values");

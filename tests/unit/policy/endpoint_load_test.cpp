@@ -2,9 +2,12 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <thread>
 #include <utility>
 #include <vector>
+
+#include "penstock/base/prng.hpp"
 
 namespace penstock::policy {
 namespace {
@@ -68,6 +71,67 @@ TEST(EndpointLoad, TheLimitHoldsAmongThreads) {
   for (std::thread& thread : threads) thread.join();
   EXPECT_LE(worst.load(), 2u);
   EXPECT_EQ(load.in_flight(), 0u);
+}
+
+TEST(EndpointLoad, UnitsAreCountedBesideRequests) {
+  EndpointLoad load;
+  LoadLease large = load.TryLease(2, 16).value();
+  EXPECT_EQ(load.in_flight(), 1u);
+  EXPECT_EQ(load.load(), 16u);
+  LoadLease small = load.TryLease(2).value();
+  EXPECT_EQ(load.load(), 17u);
+  EXPECT_FALSE(load.TryLease(2)) << "the limit counts requests";
+  LoadLease moved = std::move(large);
+  small = std::move(moved);
+  EXPECT_EQ(load.in_flight(), 1u);
+  EXPECT_EQ(load.load(), 16u);
+  small.Release();
+  EXPECT_EQ(load.in_flight(), 0u);
+  EXPECT_EQ(load.load(), 0u);
+}
+
+TEST(EndpointLoad, UnitsOfAPrompt) {
+  EXPECT_EQ(UnitsOfPrompt(0), 1u);
+  EXPECT_EQ(UnitsOfPrompt(8191), 1u);
+  EXPECT_EQ(UnitsOfPrompt(8192), 2u);
+  EXPECT_EQ(UnitsOfPrompt(14 * 8192), 15u);
+  EXPECT_EQ(UnitsOfPrompt(15 * 8192), kUnitsMax);
+  EXPECT_EQ(UnitsOfPrompt(1 << 30), kUnitsMax);
+}
+
+/// Leases taken, moved, released early, dropped and assigned over, in any order: a million of them.
+void LiveRandomly(EndpointLoad& load, std::uint64_t seed, int lifecycles, std::atomic<std::uint32_t>& worst) {
+  constexpr std::uint32_t kLimit = 40;
+  Prng prng(seed);
+  std::vector<LoadLease> held(16);
+  while (lifecycles > 0) {
+    LoadLease& slot = held[prng.Below(held.size())];
+    switch (prng.Below(4)) {
+      case 0: slot.Release(); break;
+      case 1: slot = std::move(held[prng.Below(held.size())]); break;
+      default:
+        if (auto lease = load.TryLease(kLimit, 1 + static_cast<std::uint32_t>(prng.Below(kUnitsMax)))) {
+          --lifecycles;
+          if (prng.Below(4) != 0) slot = std::move(*lease);
+        }
+    }
+    const std::uint32_t seen = load.in_flight();
+    if (seen > kLimit) worst.store(seen);
+  }
+}
+
+TEST(EndpointLoad, AfterAMillionLifecyclesNothingIsInFlight) {
+  constexpr int kThreads = 4, kLifecycles = 1'000'000;
+  EndpointLoad load;
+  std::atomic<std::uint32_t> worst{0};
+  std::vector<std::thread> threads;
+  for (std::uint64_t t = 0; t < kThreads; ++t)
+    threads.emplace_back([&, t] { LiveRandomly(load, t + 1, kLifecycles / kThreads, worst); });
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(load.started(), static_cast<std::uint64_t>(kLifecycles));
+  EXPECT_EQ(load.in_flight(), 0u);
+  EXPECT_EQ(load.load(), 0u);
+  EXPECT_EQ(worst.load(), 0u) << "over the limit";
 }
 
 TEST(EndpointLoad, ProgressIsKnownToTheGrain) {

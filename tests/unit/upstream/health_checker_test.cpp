@@ -19,7 +19,8 @@ std::string Reply(int status, std::string_view body = {}) {
          std::string(body);
 }
 
-/// Answers by path; what is not listed is a 404, what is listed as "" gets no answer.
+/// Answers by path; what is not listed is a 404, what is listed as "" gets no answer. Requests with a body come in one
+/// piece with it.
 struct FakeServer {
   FakeServer(test::SimNetwork& network, rt::Worker& worker, const rt::Address& address)
       : peer(network, worker, address) {
@@ -28,8 +29,10 @@ struct FakeServer {
         const std::size_t end = connection.received.find("\r\n\r\n");
         if (end == std::string::npos) return;
         const std::string head = connection.received.substr(0, end);
-        connection.received.erase(0, end + 4);
-        const std::string path = head.substr(4, head.find(' ', 4) - 4);
+        const bool posted = head.starts_with("POST");
+        bodies.push_back(posted ? connection.received.substr(end + 4) : "");
+        connection.received.erase(0, posted ? std::string::npos : end + 4);
+        const std::string path = head.substr(head.find(' ') + 1, head.find(' ', 5) - head.find(' ') - 1);
         heads.push_back(head);
         asked.push_back(path);
         const auto answer = answers.find(path);
@@ -46,6 +49,7 @@ struct FakeServer {
   std::map<std::string, std::string> answers;
   std::vector<std::string> asked;
   std::vector<std::string> heads;
+  std::vector<std::string> bodies;
 };
 
 class HealthFaults : public World, private HealthEvents {
@@ -75,6 +79,10 @@ class HealthFaults : public World, private HealthEvents {
   }
   void OnChecked(const Endpoint&, std::uint32_t) override {}
   void OnKindDetected(const Endpoint& which) override { kinds.push_back(which.kind()); }
+  void OnWarmupBegan(const Endpoint&) override { changes.push_back("warms up"); }
+  void OnWarmupFailed(const Endpoint&, std::string_view reason) override {
+    changes.push_back("still cold: " + std::string(reason));
+  }
 
   telemetry::MetricRegistry registry{telemetry::GatewayFamilies()};
   telemetry::Slab& slab = registry.OpenSlab();
@@ -232,6 +240,148 @@ TEST_F(HealthFaults, SnapshotsKeepWhatIsKnown) {
   checker.SetEndpoints({});
   Pass(seconds(20));
   EXPECT_EQ(server->asked.size(), asked);
+}
+
+/// With a warm-up in force, as the control thread has it.
+class Warmups : public HealthFaults {
+ public:
+  static constexpr const char* kBody = R"({"model":"m","max_tokens":1})";
+  static constexpr const char* kPath = "/v1/chat/completions";
+  Warmups() {
+    check.warmup.model = "m";
+    check.warmup.timeout = seconds(10);
+  }
+  /// A new endpoint, which the owner has made unusable; or one that has been in use.
+  void Start(bool fresh) {
+    endpoint = MakeEndpoint(EndpointKind::kVllm);
+    if (fresh) {
+      endpoint->load.SetUsable(false, TimePoint{});
+      endpoint->set_warming(true);
+    }
+    checker.SetEndpoints({{endpoint, check, {}, kBody}});
+  }
+  std::int64_t Warming() const { return static_cast<std::int64_t>(slab.Read(endpoint->metrics.warming.slot)); }
+};
+
+TEST_F(Warmups, ANewEndpointJoinsWithItsFirstAnswer) {
+  Serve().answers = {{"/health", Reply(200)}, {kPath, Reply(500)}};
+  Start(true);
+  Rounds(3);
+  EXPECT_FALSE(endpoint->usable());
+  EXPECT_TRUE(endpoint->warming());
+  EXPECT_EQ(Gauge(), 0);
+  EXPECT_EQ(Warming(), 1);
+  EXPECT_GE(server->Asked(kPath), 2u) << "asked again behind each good check";
+  EXPECT_EQ(server->Asked(kPath), server->Asked("/health"));
+  EXPECT_EQ(changes[0], "warms up");
+  EXPECT_EQ(changes[1], "still cold: status 500");
+  EXPECT_EQ(server->bodies[1], kBody);
+  EXPECT_NE(server->heads[1].find("\r\ncontent-type: application/json"), std::string::npos) << server->heads[1];
+  server->answers[kPath] = Reply(200, "{}");
+  const TimePoint before = network.now();
+  Rounds(2);
+  EXPECT_TRUE(endpoint->usable());
+  EXPECT_FALSE(endpoint->warming());
+  EXPECT_EQ(Gauge(), 1);
+  EXPECT_EQ(Warming(), 0);
+  EXPECT_EQ(changes.back(), "up: warmed up");
+  EXPECT_GE(endpoint->load.recovered_at(), before) << "a slow start begins";
+  const std::size_t asked = server->Asked(kPath);
+  Rounds(3);
+  EXPECT_EQ(server->Asked(kPath), asked) << "once";
+}
+
+TEST_F(Warmups, WhoComesBackOwesOneToo) {
+  Serve().answers = {{"/health", Reply(200)}, {kPath, Reply(200)}};
+  Start(false);
+  Rounds(2);
+  EXPECT_TRUE(endpoint->usable()) << "who is in use is left there";
+  EXPECT_EQ(server->Asked(kPath), 0u);
+  server->answers["/health"] = Reply(503);
+  Rounds(4);
+  EXPECT_FALSE(endpoint->usable());
+  server->answers["/health"] = Reply(200);
+  Rounds(3);
+  EXPECT_TRUE(endpoint->usable());
+  EXPECT_EQ(server->Asked(kPath), 1u);
+  EXPECT_EQ(changes, (std::vector<std::string>{"down: status 503", "warms up", "up: warmed up"}));
+}
+
+TEST_F(Warmups, SilenceIsNoAnswerAndEndsIt) {
+  Serve().answers = {{"/health", Reply(200)}, {kPath, ""}};
+  Start(true);
+  Pass(seconds(9));
+  EXPECT_EQ(server->Asked("/health"), 1u) << "no check while it is awaited";
+  Pass(seconds(2));
+  EXPECT_EQ(changes.at(1), "still cold: no answer in time");
+  EXPECT_FALSE(endpoint->usable());
+}
+
+TEST_F(Warmups, OneThatDiesBeforeItsFirstAnswerIsUnhealthy) {
+  Serve().answers = {{"/health", Reply(200)}, {kPath, Reply(404)}};
+  Start(true);
+  Rounds(2);
+  EXPECT_TRUE(endpoint->warming());
+  server->answers["/health"] = Reply(503);
+  Rounds(4);
+  EXPECT_FALSE(endpoint->warming());
+  EXPECT_EQ(Warming(), 0);
+  EXPECT_EQ(changes.back(), "down: status 503");
+}
+
+TEST_F(Warmups, AReloadThatTakesItAwayLetsThemJoin) {
+  Serve().answers = {{"/health", Reply(200)}, {kPath, Reply(500)}};
+  Start(true);
+  Rounds(2);
+  checker.SetEndpoints({{endpoint, config::HealthCheck{}, {}, ""}});
+  EXPECT_FALSE(endpoint->warming());
+  Rounds(1);
+  EXPECT_TRUE(endpoint->usable());
+}
+
+TEST_F(HealthFaults, WhatOthersHaveThereIsLoad) {
+  const auto page = [](int running, int waiting) {
+    return Reply(200, "vllm:num_requests_running{engine=\"0\"} " + std::to_string(running) +
+                          "\nvllm:num_requests_waiting{engine=\"0\"} " + std::to_string(waiting) + "\n");
+  };
+  Serve().answers = {{"/health", Reply(200)}, {"/metrics", page(4, 3)}};
+  check.metrics = true;
+  Watch(MakeEndpoint(EndpointKind::kVllm), check);
+  const auto ours = endpoint->load.TryLease(0, 5);
+  Rounds(1);
+  EXPECT_EQ(endpoint->load.elsewhere(), 6u) << "seven less our own";
+  EXPECT_EQ(endpoint->load.load(), 11u);
+  server->answers["/metrics"] = page(0, 0);
+  Rounds(2);
+  EXPECT_EQ(endpoint->load.elsewhere(), 0u) << "ours is not there yet";
+  server->answers["/metrics"] = page(3, 0);
+  Rounds(2);
+  EXPECT_EQ(endpoint->load.elsewhere(), 2u);
+  server->answers["/metrics"] = "";  // hangs: the round goes on without
+  const std::size_t asked = server->Asked("/health");
+  Rounds(3);
+  EXPECT_EQ(endpoint->load.elsewhere(), 0u) << "not known any more";
+  EXPECT_GE(server->Asked("/health"), asked + 2);
+  EXPECT_TRUE(endpoint->usable());
+  server->answers["/metrics"] = page(3, 0);
+  Rounds(2);
+  EXPECT_EQ(endpoint->load.elsewhere(), 2u);
+  check.metrics = false;
+  checker.SetEndpoints({{endpoint, check, {}}});
+  Rounds(1);
+  EXPECT_EQ(endpoint->load.elsewhere(), 0u);
+  EXPECT_TRUE(changes.empty());
+}
+
+TEST_F(HealthFaults, ThePageIsReadOnlyWhereItIsWanted) {
+  Serve().answers["/health"] = Reply(200);
+  Watch(MakeEndpoint(EndpointKind::kVllm));
+  Rounds(2);
+  EXPECT_EQ(server->Asked("/metrics"), 0u);
+  check.metrics = true;
+  Watch(MakeEndpoint(EndpointKind::kLlamacpp), check);  // reading it disturbs its averages
+  Rounds(2);
+  EXPECT_EQ(server->Asked("/metrics"), 0u);
 }
 
 struct KindRow {
