@@ -7,6 +7,16 @@
 
 namespace penstock::config {
 
+/// A cheaper model in place of one whose cluster is busy.
+struct Variant {
+  std::string model;
+  /// Load of the one before it (the model itself, or the variant listed before): its requests in flight as a share of
+  /// what its usable endpoints take at a time. Above this new requests move on, until it is below `below`.
+  double above = 0.8;
+  double below = 0.6;
+  friend bool operator==(const Variant&, const Variant&) = default;
+};
+
 /// A model clients may ask for. Names are 1 to 256 visible ASCII bytes without `"` and `\`, so that they can
 /// be put into JSON and header fields as they are.
 struct Model {
@@ -16,6 +26,7 @@ struct Model {
   std::string cluster;                                ///< names one of Config::clusters
   std::vector<std::string> fallbacks;                 ///< names of models, tried in order when this one cannot answer
   std::vector<std::string> context_window_fallbacks;  ///< tried instead when a request is too long for it
+  std::vector<Variant> variants;                      ///< where requests go while its cluster is busy
   std::string revision;  ///< part of the cache key: another one, and no earlier answer is served
   ModelCache cache;
 };

@@ -20,7 +20,9 @@ TEST(Priority, Parse) {
            Case{"2", std::nullopt},
        }) {
     EXPECT_EQ(ParsePriority(c.text), c.expected) << "'" << c.text << "'";
-    if (c.expected) EXPECT_EQ(PriorityName(*c.expected), c.text);
+    if (c.expected.has_value()) {
+      EXPECT_EQ(PriorityName(*c.expected), c.text);
+    }
   }
 }
 
