@@ -10,6 +10,10 @@
 
 #include "control/stall_stack.hpp"
 
+#ifdef __SANITIZE_ADDRESS__
+extern "C" void __sanitizer_purge_allocator();  // its heap is not glibc's; sanitizer/allocator_interface.h
+#endif
+
 namespace penstock::control {
 namespace {
 
@@ -187,7 +191,11 @@ void ResourceMonitor::SizeCaches() {
 void ResourceMonitor::GiveBack() {
   const TimePoint began = parts_.worker.ReadClock();
   if (began < give_back_due_) return;
+#ifdef __SANITIZE_ADDRESS__
+  __sanitizer_purge_allocator();
+#else
   ::malloc_trim(0);
+#endif
   const TimePoint now = parts_.worker.ReadClock();
   give_back_due_ = now + std::max<Duration>(std::chrono::seconds(1), kGiveBackShare * (now - began));
 }

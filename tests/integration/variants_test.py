@@ -85,7 +85,7 @@ class Variants(FaultCase):
         return self.gateway.metrics().get(f'penstock_variant_requests_total{{model="large",variant="{variant}"}}', 0)
 
     def test_moves_above_and_back_below(self):
-        before = self.moved("small")
+        before = harness.settled(lambda: self.moved("small"))
         self.hold("large", 2)
         self.assertEqual(self.who(), "large", "a load of 0.5")
         self.hold("large", 1)
@@ -97,7 +97,7 @@ class Variants(FaultCase):
         self.release("large", 1)
         until(lambda: self.page()[0]["load"] == 0.25, "the load")
         self.assertEqual(self.who(), "large", "0.25 is")
-        self.assertEqual(self.moved("small") - before, 4)
+        until(lambda: self.moved("small") - before == 4, lambda: f"four more than {before}: {self.moved('small')}")
         self.assertGreaterEqual(self.page()[0]["times"], 1)
         for text in ("requests move to a variant", "requests move back"):
             until(lambda: any(text in line and '"small"' in line for line in self.gateway.lines["stderr"]), text)
