@@ -13,6 +13,7 @@ import tempfile
 import threading
 import time
 import unittest
+from pathlib import Path
 
 # What a sanitizer keeps of freed memory is resident: here it must go back at once.
 os.environ["ASAN_OPTIONS"] = os.environ.get("ASAN_OPTIONS", "") + ":quarantine_size_mb=1:allocator_release_to_os_interval_ms=50"
@@ -43,6 +44,7 @@ class OverloadCase(unittest.TestCase):
                        "cache": {"memory": {"size": "16MiB", "shards": 1}},
                        "models": [{"name": "m", "upstream_name": "sim:0:4:0", "cluster": "c"},
                                   {"name": "slow", "upstream_name": "sim:0:100000:20000", "cluster": "c"},
+                                  {"name": "steady", "upstream_name": "sim:0:100000:200000", "cluster": "c"},
                                   {"name": "soon", "upstream_name": "sim:300:4:0", "cluster": "c"},
                                   {"name": "late", "upstream_name": "sim:60000:4:0", "cluster": "c"}],
                        "clusters": [cluster("c", [endpoint(self.sim.address, max_concurrency=10000)], **self.more.get("cluster", {}))],
@@ -266,13 +268,13 @@ class Others(OverloadCase):
 
 class Standstill(OverloadCase):
     overload = {}  # the defaults
-    more = {"cluster": {"health_check": {"interval": "200ms", "timeout": "100ms", "unhealthy_after": 1},
+    more = {"cluster": {"connections": {"max": 1000}, "health_check": {"interval": "200ms", "timeout": "100ms", "unhealthy_after": 1},
                         "circuit_breaker": {"consecutive_failures": 1, "max_ejected": 1},
                         "timeouts": {"headers": "1s", "first_token": "1s", "idle": "1s", "total": "60s"}}}
 
     def test_P_11_a_stop_of_the_whole_process_is_held_against_nobody(self):
         self.ask()
-        streams = [self.stream() for _ in range(60)]
+        streams = [self.stream("steady") for _ in range(400)]  # more than one turn of a loop takes
         waiting = [self.connect() for _ in range(20)]
         for connection in waiting:
             connection.send(connection.request_bytes("POST", CHAT, chat(f"{self.id()} {time.monotonic_ns()}", model="soon")))
@@ -281,8 +283,9 @@ class Standstill(OverloadCase):
         self.gateway.signal(signal.SIGCONT)
         for connection in streams:
             before = len(connection.buffer)
-            until(lambda: connection.receive() and len(connection.buffer) > before + 2000, "more of the stream")
+            until(lambda: connection.receive() and len(connection.buffer) > before + 2000, lambda: f"more of the stream: {connection.buffer[-500:]}")
             self.assertNotIn(b'"error"', connection.buffer)
+        self.assertEqual({connection.read_response().status for connection in waiting}, {200})
         self.assertEqual({self.ask().status for _ in range(5)}, {200})
         metrics = self.gateway.metrics()
         self.assertEqual([value for name, value in metrics.items() if name.startswith("penstock_endpoint_healthy")], [1])
@@ -298,7 +301,7 @@ class StallCase(OverloadCase):
         until(lambda: self.gateway.metrics()["penstock_loop_lag_seconds"] > 0, "a first letter has come back")
         libc = ctypes.CDLL(None, use_errno=True)
         thread = next(int(task) for task in os.listdir(f"/proc/{self.gateway.pid}/task")
-                      if open(f"/proc/{self.gateway.pid}/task/{task}/comm").read().strip() == name)
+                      if Path(f"/proc/{self.gateway.pid}/task/{task}/comm").read_text().strip() == name)
         seize, interrupt, detach = 0x4206, 0x4207, 17
         if libc.ptrace(seize, thread, None, None) != 0:
             self.skipTest("no right to ptrace: " + os.strerror(ctypes.get_errno()))
