@@ -39,15 +39,15 @@ Control::Control(rt::Worker& worker, ControlParts parts)
                        control.worker_.Arm(control.breaker_timer_, kBreakerLook);
                      }),
       health_(worker, parts_.resolver, parts_.slab, *this),
-      resources_(std::make_unique<ResourceMonitor>(ResourceMonitor::Parts{
-          .worker = worker,
-          .workers = workers_,
-          .memory = parts_.cache.memory.get(),
-          .metrics = parts_.metrics.overload,
-          .slab = parts_.slab,
-          .log = parts_.log,
-          .rules = [this]() -> const config::Overload& { return running().config.overload; },
-          .threads = static_cast<unsigned>(workers_.size())})),
+      resources_(std::make_unique<ResourceMonitor>(
+          ResourceMonitor::Parts{.worker = worker,
+                                 .workers = workers_,
+                                 .memory = parts_.cache.memory.get(),
+                                 .metrics = parts_.metrics.overload,
+                                 .slab = parts_.slab,
+                                 .log = parts_.log,
+                                 .rules = [this]() -> const config::Overload& { return running().config.overload; },
+                                 .threads = static_cast<unsigned>(workers_.size())})),
       sampler_(std::make_unique<Sampler>(worker, workers_, parts_.registry, [this] { LookAtBreakers(); })),
       server_(std::make_unique<server::Server>(worker, *this, connections_, AdminOptions())) {
   WatchEndpoints();

@@ -125,8 +125,9 @@ std::optional<double> ResourceFiles::CpuQuota() const {
   bool two = false;
   std::optional<double> least;
   for (const std::string& folder : Groups(root_, "cpu", two)) {
-    const std::string text = two ? ReadText(folder + "/cpu.max")
-                                 : ReadText(folder + "/cpu.cfs_quota_us") + " " + ReadText(folder + "/cpu.cfs_period_us");
+    const std::string text =
+        two ? ReadText(folder + "/cpu.max")
+            : ReadText(folder + "/cpu.cfs_quota_us") + " " + ReadText(folder + "/cpu.cfs_period_us");
     const auto quota = Number(Word(text, 0));  // "max", or -1: none
     const auto period = Number(Word(text, 1));
     if (!quota.has_value() || !period.has_value() || *period == 0) continue;

@@ -27,9 +27,9 @@ static_assert(telemetry::kOverloadActionLabels == policy::kOverloadActionNames);
 constexpr Duration kCpuWindow = std::chrono::seconds(2);
 constexpr unsigned kTicksPerSecond = 10;
 static_assert(kTicksPerSecond * LoopWatch::kTick == std::chrono::seconds(1));
-constexpr double kFilesReserve = 64;  // FAULTS P-06: upstream connections of what runs, logs, reloads
+constexpr double kFilesReserve = 64;       // FAULTS P-06: upstream connections of what runs, logs, reloads
 constexpr double kCacheGrowth = 1.0 / 32;  // of its size per second, when the pressure is gone
-constexpr int kGiveBackShare = 20;  // the heap is walked for at most a twentieth of this thread's time
+constexpr int kGiveBackShare = 20;         // the heap is walked for at most a twentieth of this thread's time
 
 constexpr std::size_t IndexOf(Resource resource) { return static_cast<std::size_t>(resource); }
 

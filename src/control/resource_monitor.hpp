@@ -58,8 +58,8 @@ class ResourceMonitor {
   policy::OverloadLevels::Sample last_;  ///< the last of each that there was
   CpuSample cpu_;
   unsigned ticks_ = 0;
-  double cache_share_ = 1;     ///< of its size that the memory tier may have
-  TimePoint give_back_due_{};  ///< when the heap's free pages may be looked for again
+  double cache_share_ = 1;      ///< of its size that the memory tier may have
+  TimePoint give_back_due_{};   ///< when the heap's free pages may be looked for again
   std::vector<bool> reported_;  ///< by worker: that it stands still
 };
 

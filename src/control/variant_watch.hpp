@@ -7,8 +7,8 @@
 
 namespace penstock::control {
 
-/// Owned by one Worker. On the control thread. Requests throw the switches of variants; this one throws them too, so that
-/// they go back when nobody asks any more, and writes about it.
+/// Owned by one Worker. On the control thread. Requests throw the switches of variants; this one throws them too, so
+/// that they go back when nobody asks any more, and writes about it.
 class VariantWatch {
  public:
   explicit VariantWatch(telemetry::Logger& log) : log_(log) {}

@@ -58,7 +58,11 @@ std::string_view ProtocolName(Protocol protocol) noexcept {
 
 GatewayMetrics::GatewayMetrics(MetricRegistry& registry, std::span<const std::string_view> routes,
                                const BuildLabels& build, Slab& slab)
-    : cache(registry), overload(registry), registry_(registry), other_(registry.Pin("other")), anonymous_(registry.Pin("anonymous")) {
+    : cache(registry),
+      overload(registry),
+      registry_(registry),
+      other_(registry.Pin("other")),
+      anonymous_(registry.Pin("anonymous")) {
   overhead = registry.HistogramOf({Id(Metric::kOverhead)});
   inflight = registry.GaugeOf({Id(Metric::kInflight)});
   for (std::size_t i = 0; i < kRetryReasons; ++i) {

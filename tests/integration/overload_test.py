@@ -1,13 +1,14 @@
 """Overload (FAULTS P-08, P-11, P-12): what the gateway gives up when memory, CPU, descriptors or its loops run short, in which order,
 and that all of it comes back. Pressure is made by a reload: a limit of so much more than is used just now, so that every level is
 exact and nothing has to be filled; one test fills for real. No canary here: to be refused is what is tested.
-overload_test.py [--seconds N]: the process is stopped for so long, 3 without it."""
+overload_test.py [--seconds N]: the process is stopped or starved for so long, 3 without it."""
 
 import ctypes
 import json
 import os
 import resource
 import signal
+import subprocess
 import sys
 import tempfile
 import threading
@@ -182,8 +183,8 @@ class Memory(OverloadCase):
         self.assertNotIn(b"[DONE]", rest)
         until(lambda: self.metric("reset_total") == 2, "both are counted")
         until(lambda: self.sim.stats()["in_flight"] == 0, "the backend is left alone")
-        terms = until(lambda: [line["term"] for line in self.gateway.access_lines()][:2], "access lines")
-        self.assertEqual(terms, ["OM", "OM"])
+        lines = until(lambda: lines if len(lines := self.gateway.access_lines()) == 2 else None, "access lines")
+        self.assertEqual([(line["term"], line["bytes_in"] > 100_000) for line in lines], [("OM", True), ("OM", False)], "the largest first")
         waiting = self.connect()
         waiting.send(waiting.request_bytes("GET", "/health"))
         waiting.socket.settimeout(0.3)
@@ -267,7 +268,7 @@ class Others(OverloadCase):
 
 
 class Standstill(OverloadCase):
-    overload = {}  # the defaults
+    overload = {"memory": {"limit": "64GiB"}}  # else the defaults
     more = {"cluster": {"connections": {"max": 1000}, "health_check": {"interval": "200ms", "timeout": "100ms", "unhealthy_after": 1},
                         "circuit_breaker": {"consecutive_failures": 1, "max_ejected": 1},
                         "timeouts": {"headers": "1s", "first_token": "1s", "idle": "1s", "total": "60s"}}}
@@ -291,6 +292,36 @@ class Standstill(OverloadCase):
         self.assertEqual([value for name, value in metrics.items() if name.startswith("penstock_endpoint_healthy")], [1])
         self.assertEqual([value for name, value in metrics.items() if name.startswith("penstock_breaker_state")], [0])
         self.assertEqual((metrics["penstock_worker_stalls_total"], self.active()), (0, set()))
+        self.assertEqual(self.log_lines("unhealthy") + self.log_lines("breaker opened") + self.log_lines("stands still"), [])
+
+
+class Starved(OverloadCase):
+    overload = {"memory": {"limit": "64GiB"}}
+    more = {"cluster": {"health_check": {"interval": "1s", "timeout": "1s", "unhealthy_after": 1},
+                        "circuit_breaker": {"consecutive_failures": 1, "max_ejected": 1},
+                        "timeouts": {"headers": "2s", "first_token": "2s", "idle": "2s", "total": "60s"}}}
+
+    def test_P_11_beside_busy_neighbours_on_one_core_nobody_is_given_up(self):
+        core = {min(os.sched_getaffinity(0))}
+        for task in os.listdir(f"/proc/{self.gateway.pid}/task"):
+            os.sched_setaffinity(int(task), core)
+        hogs = [subprocess.Popen([sys.executable, "-c", "while True: pass"], preexec_fn=lambda: os.sched_setaffinity(0, core)) for _ in range(4)]
+        try:
+            streams = [self.stream("steady") for _ in range(20)]
+            end = time.monotonic() + SECONDS
+            while time.monotonic() < end:
+                self.assertEqual(self.ask().status, 200)
+        finally:
+            for hog in hogs:
+                hog.kill()
+                hog.wait()
+        for connection in streams:
+            before = len(connection.buffer)
+            until(lambda: connection.receive() and len(connection.buffer) > before + 500, "more of the stream")
+        metrics = self.gateway.metrics()
+        self.assertEqual([value for name, value in metrics.items() if name.startswith("penstock_endpoint_healthy")], [1])
+        self.assertEqual([value for name, value in metrics.items() if name.startswith("penstock_breaker_state")], [0])
+        self.assertEqual(metrics["penstock_worker_stalls_total"], 0)
         self.assertEqual(self.log_lines("unhealthy") + self.log_lines("breaker opened") + self.log_lines("stands still"), [])
 
 

@@ -31,7 +31,7 @@ inline constexpr std::size_t kOverloadActions = 6;
 inline constexpr std::array<std::string_view, kOverloadActions> kOverloadActionNames = {
     "shrink_caches", "disable_keepalive", "shed_batch", "shed_requests", "stop_accepting", "reset_streams"};
 
-/// A set of actions: one word, so that workers are told of it in one.
+/// Immutable. A set of actions: one word, so that workers are told of it in one.
 class OverloadActions {
  public:
   constexpr OverloadActions() = default;

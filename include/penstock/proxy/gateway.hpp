@@ -44,8 +44,8 @@ class Gateway final : public server::RequestSink {
   void PublishPurgedKey(const Digest& key, std::function<void(bool)> told);
   /// What is done against overload, from now on.
   void SetOverload(policy::OverloadActions actions);
-  /// Ends the exchange that holds most memory; in-band where it is committed. The rest of a whole answer that its client
-  /// does not take is bounded by slow_reader_timeout, and not looked at here.
+  /// Ends the exchange that holds most memory; in-band where it is committed. The rest of a whole answer that its
+  /// client does not take is bounded by slow_reader_timeout, and not looked at here.
   void ResetLargest();
   /// CONTRACT 5, Drain: /health turns 503, answers close their connections.
   void BeginDrain();

@@ -21,14 +21,14 @@ struct OverloadMetrics {
 
   explicit OverloadMetrics(MetricRegistry& registry);
 
-  std::array<Gauge, kOverloadResources.size()> pressure;     ///< in kRatioParts
-  std::array<Gauge, kOverloadResources.size()> level;        ///< 0 calm, 1 warning, 2 critical, 3 beyond that
-  Gauge loop_lag;                                            ///< in kSecondParts
-  std::array<Gauge, kOverloadActionLabels.size()> active;    ///< 0 or 1
-  std::array<Counter, kOverloadActionLabels.size()> taken;   ///< times it began
-  std::array<Counter, kPriorityLabels.size()> shed;          ///< requests refused
-  Counter reset;                                             ///< exchanges ended for their memory
-  Counter stalls;                                            ///< of workers; the control thread's
+  std::array<Gauge, kOverloadResources.size()> pressure;    ///< in kRatioParts
+  std::array<Gauge, kOverloadResources.size()> level;       ///< 0 calm, 1 warning, 2 critical, 3 beyond that
+  Gauge loop_lag;                                           ///< in kSecondParts
+  std::array<Gauge, kOverloadActionLabels.size()> active;   ///< 0 or 1
+  std::array<Counter, kOverloadActionLabels.size()> taken;  ///< times it began
+  std::array<Counter, kPriorityLabels.size()> shed;         ///< requests refused
+  Counter reset;                                            ///< exchanges ended for their memory
+  Counter stalls;                                           ///< of workers; the control thread's
 };
 
 }  // namespace penstock::telemetry

@@ -185,8 +185,7 @@ std::uint64_t MemoryShard::Held() const noexcept {
 }
 
 void MemoryShard::MakeRoom(std::uint64_t cost, Retired& retired) {
-  while (Held() + cost > capacity_ && EvictOne(retired)) {
-  }
+  while (Held() + cost > capacity_ && EvictOne(retired)) {}
 }
 
 bool MemoryShard::EvictOne(Retired& retired) {

@@ -67,8 +67,7 @@ void MemoryTier::Resize(std::uint64_t size_bytes) {
   const std::uint64_t allowed = std::min(size_bytes, size_bytes_);
   allowed_bytes_.store(allowed, std::memory_order_relaxed);
   for (const auto& shard : shards_) {
-    while (!shard->Resize(allowed / shards_.size())) {
-    }
+    while (!shard->Resize(allowed / shards_.size())) {}
   }
 }
 

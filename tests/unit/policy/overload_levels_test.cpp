@@ -27,34 +27,35 @@ void Walk(const ResourceRules& rules, const std::vector<Step>& steps) {
 
 TEST(ResourceLevel, P_08_EachThresholdHoldsAndLetsGoLower) {
   Walk({.at = {0.80, 0.90, 0.95}}, {{0.79, L::kCalm},
-                                   {0.80, L::kWarning},
-                                   {0.77, L::kWarning},  // 0.76 is 95 % of it
-                                   {0.91, L::kCritical},
-                                   {0.86, L::kCritical},
-                                   {0.96, L::kExtreme},
-                                   {0.91, L::kExtreme},
-                                   {0.90, L::kCritical},
-                                   {0.85, L::kWarning},
-                                   {0.75, L::kCalm},
-                                   {1.20, L::kExtreme},
-                                   {0.10, L::kCalm}});
+                                    {0.80, L::kWarning},
+                                    {0.77, L::kWarning},  // 0.76 is 95 % of it
+                                    {0.91, L::kCritical},
+                                    {0.86, L::kCritical},
+                                    {0.96, L::kExtreme},
+                                    {0.91, L::kExtreme},
+                                    {0.90, L::kCritical},
+                                    {0.85, L::kWarning},
+                                    {0.75, L::kCalm},
+                                    {1.20, L::kExtreme},
+                                    {0.10, L::kCalm}});
 }
 
 TEST(ResourceLevel, RisesAndFallsAfterSoManyInARow) {
   Walk({.at = {0.5}, .rise_after = 3, .fall_after = 2}, {{0.6, L::kCalm},
-                                                        {0.6, L::kCalm},
-                                                        {0.4, L::kCalm},  // begins anew
-                                                        {0.6, L::kCalm},
-                                                        {0.6, L::kCalm},
-                                                        {0.6, L::kWarning},
-                                                        {0.4, L::kWarning},
-                                                        {0.49, L::kWarning},  // not clearly lower: begins anew
-                                                        {0.4, L::kWarning},
-                                                        {0.4, L::kCalm}});
+                                                         {0.6, L::kCalm},
+                                                         {0.4, L::kCalm},  // begins anew
+                                                         {0.6, L::kCalm},
+                                                         {0.6, L::kCalm},
+                                                         {0.6, L::kWarning},
+                                                         {0.4, L::kWarning},
+                                                         {0.49, L::kWarning},  // not clearly lower: begins anew
+                                                         {0.4, L::kWarning},
+                                                         {0.4, L::kCalm}});
 }
 
 TEST(ResourceLevel, P_11_ASampleThatSaysNothingChangesNothing) {
-  Walk({.at = {0.5}, .rise_after = 2, .fall_after = 2},
+  Walk(
+      {.at = {0.5}, .rise_after = 2, .fall_after = 2},
       {{0.6, L::kCalm}, {std::nullopt, L::kCalm}, {0.6, L::kWarning}, {std::nullopt, L::kWarning}, {0.1, L::kWarning}});
 }
 

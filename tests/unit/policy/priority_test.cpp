@@ -14,9 +14,14 @@ TEST(Priority, Parse) {
     std::optional<Priority> expected;
   };
   for (const Case& c : {
-           Case{"interactive", Priority::kInteractive}, Case{"default", Priority::kDefault},
-           Case{"batch", Priority::kBatch}, Case{"", std::nullopt}, Case{"Batch", std::nullopt},
-           Case{"batc", std::nullopt}, Case{"batch ", std::nullopt}, Case{"batches", std::nullopt},
+           Case{"interactive", Priority::kInteractive},
+           Case{"default", Priority::kDefault},
+           Case{"batch", Priority::kBatch},
+           Case{"", std::nullopt},
+           Case{"Batch", std::nullopt},
+           Case{"batc", std::nullopt},
+           Case{"batch ", std::nullopt},
+           Case{"batches", std::nullopt},
            Case{"2", std::nullopt},
        }) {
     EXPECT_EQ(ParsePriority(c.text), c.expected) << "'" << c.text << "'";
