@@ -29,6 +29,7 @@ class Checker {
     CheckCacheMemory();
     CheckCacheRedis();
     CheckAuth();
+    CheckOverload();
   }
 
  private:
@@ -58,9 +59,11 @@ class Checker {
   void CheckWarmup(const Cluster& cluster, const std::string& path);
   void CheckModels();
   void CheckFallbacks(const Model& model, const std::vector<std::string>& names, const std::string& path);
+  void CheckVariants(const Model& model, const std::string& path);
   void CheckCacheMemory();
   void CheckCacheRedis();
   void CheckAuth();
+  void CheckOverload();
 
   struct NamedEndpoint {
     Url url;
@@ -207,6 +210,7 @@ void Checker::CheckModels() {
     const Model& model = config_.models[i];
     CheckFallbacks(model, model.fallbacks, Index("models", i) + ".fallbacks");
     CheckFallbacks(model, model.context_window_fallbacks, Index("models", i) + ".context_window_fallbacks");
+    CheckVariants(model, Index("models", i) + ".variants");
   }
   for (std::size_t i = 0; i < config_.clusters.size(); ++i) {
     const std::string& name = config_.clusters[i].name;
@@ -226,6 +230,23 @@ void Checker::CheckFallbacks(const Model& model, const std::vector<std::string>&
     } else if (!known && !names[i].empty()) {
       Error(place, "names no model of this file (aliases do not count)");
     }
+  }
+}
+
+void Checker::CheckVariants(const Model& model, const std::string& path) {
+  std::unordered_map<std::string, std::string> seen;
+  for (std::size_t i = 0; i < model.variants.size(); ++i) {
+    const Variant& variant = model.variants[i];
+    const std::string place = Index(path, i);
+    Unique(seen, variant.model, place + ".model");
+    const bool known = std::any_of(config_.models.begin(), config_.models.end(),
+                                   [&](const Model& each) { return each.name == variant.model; });
+    if (variant.model == model.name) {
+      Error(place + ".model", "is the model itself");
+    } else if (!known && !variant.model.empty()) {
+      Error(place + ".model", "names no model of this file (aliases do not count)");
+    }
+    if (variant.below >= variant.above) Error(place + ".below", "must be less than above");
   }
 }
 
@@ -292,6 +313,21 @@ void Checker::CheckAuth() {
     Error(Index("server.listeners", i) + ".address",
           "is not a loopback address, so auth.keys or auth.allow_anonymous is required");
   }
+}
+
+// A later threshold must not come before an earlier one; 0 is none.
+void Checker::CheckOverload() {
+  const Overload& overload = config_.overload;
+  const auto rises = [this](auto lower, auto higher, const std::string& path, const char* name) {
+    if (higher != decltype(higher){} && higher <= lower) Error(path, std::string("must be more than ") + name);
+  };
+  rises(overload.memory.warning, overload.memory.critical, "overload.memory.critical", "warning");
+  rises(std::max(overload.memory.warning, overload.memory.critical), overload.memory.reset, "overload.memory.reset",
+        "critical");
+  rises(overload.cpu.warning, overload.cpu.critical, "overload.cpu.critical", "warning");
+  rises(overload.loop_lag.warning, overload.loop_lag.critical, "overload.loop_lag.critical", "warning");
+  rises(overload.fds.warning, overload.fds.critical, "overload.fds.critical", "warning");
+  rises(overload.watchdog.stall, overload.watchdog.abort, "overload.watchdog.abort", "stall");
 }
 
 }  // namespace

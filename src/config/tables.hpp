@@ -54,6 +54,18 @@ const SectionType& SectionOf<ApiKey>();
 template <>
 const SectionType& SectionOf<Auth>();
 template <>
+const SectionType& SectionOf<Variant>();
+template <>
+const SectionType& SectionOf<MemoryOverload>();
+template <>
+const SectionType& SectionOf<ShareOverload>();
+template <>
+const SectionType& SectionOf<LagOverload>();
+template <>
+const SectionType& SectionOf<Watchdog>();
+template <>
+const SectionType& SectionOf<Overload>();
+template <>
 const SectionType& SectionOf<Config>();
 
 }  // namespace penstock::config

@@ -27,6 +27,16 @@ const SectionType& SectionOf<Log>() {
 }
 
 template <>
+const SectionType& SectionOf<Variant>() {
+  static const Field kFields[] = {
+      Key<&Variant::model>("model", "a configured model, by its name", Between(1, 256).Text(kNameRule).Required()),
+      Key<&Variant::above>("above", "load of the one before it beyond which new requests move on; 1 = every usable endpoint is full", Between(0, 1)),
+      Key<&Variant::below>("below", "load below which they move back; less than above", Between(0, 1)),
+  };
+  return MakeSection<Variant>(kFields);
+}
+
+template <>
 const SectionType& SectionOf<Model>() {
   static const Rules kName = Between(1, 256).Text(kNameRule);
   static const Field kFields[] = {
@@ -38,6 +48,7 @@ const SectionType& SectionOf<Model>() {
       Key<&Model::context_window_fallbacks>("context_window_fallbacks", "tried instead when a request is too long for it", kName.Count(0, 16)),
       Key<&Model::rescue>("rescue", "what becomes of a stream that breaks or stalls after its beginning was sent: off = an error event; restart = another endpoint answers anew, what the client has is left out; continue = an endpoint with assistant_prefill is asked for the rest"),
       Key<&Model::hold, OffFormat<CountFormat>>("hold", "tokens of a stream held back until it is committed; what breaks earlier is answered anew, unseen", Between(1, 1024)),
+      Key<&Model::variants>("variants", "cheaper equivalents, and the load at which new requests move to them", Rules{}.Count(0, 8)),
       Key<&Model::revision>("revision", "of what is served under this name; a change makes its stored answers unreachable", Between(0, 256).Text(kNameRule)),
       Key<&Model::cache>("cache", "where it differs from the cache section"),
   };
@@ -73,6 +84,7 @@ const SectionType& SectionOf<Config>() {
       Key<&Config::clusters>("clusters", "who serves it", Rules{}.Count(1, 1'000).Required()),
       Key<&Config::cache>("cache", "answers that are served again"),
       Key<&Config::auth>("auth", "who may ask"),
+      Key<&Config::overload>("overload", "when the gateway protects itself"),
   };
   return MakeSection<Config>(kFields);
 }

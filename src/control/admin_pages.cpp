@@ -1,8 +1,11 @@
 #include "control/admin_pages.hpp"
 
+#include <cmath>
+
 #include "control/json_page.hpp"
 #include "penstock/llm/error_shapes.hpp"
 #include "penstock/llm/splice.hpp"
+#include "penstock/proxy/variants.hpp"
 
 namespace penstock::control {
 namespace {
@@ -77,6 +80,31 @@ void WriteEndpoint(std::string& out, const proxy::Snapshot& snapshot, const prox
   members.End();
 }
 
+/// A model and where its requests move under load.
+void WriteVariants(std::string& out, const proxy::Snapshot& snapshot, const proxy::ModelRoute& model) {
+  Members members(out);
+  members.Text("name", model.name);
+  members.Text("cluster", snapshot.clusters[model.cluster].config->name);
+  std::size_t cluster = model.cluster;
+  const auto& rules = snapshot.config.models[static_cast<std::size_t>(&model - snapshot.models.data())].variants;
+  std::size_t index = 0;
+  WriteList(members.Name("variants"), model.variants, [&](const proxy::VariantRoute& route) {
+    Members variant(out);
+    variant.Text("model", snapshot.models[route.model].name);
+    variant.Flag("moved", route.moved->on());
+    variant.Number("times", route.moved->times());
+    const double load = proxy::LoadOf(snapshot.clusters[cluster]);  // infinite while nobody is usable
+    variant.Flag("usable", std::isfinite(load));
+    variant.Ratio("load", std::isfinite(load) ? load : 0);
+    variant.Ratio("above", rules[index].above);
+    variant.Ratio("below", rules[index].below);
+    variant.End();
+    cluster = snapshot.models[route.model].cluster;
+    ++index;
+  });
+  members.End();
+}
+
 }  // namespace
 
 std::string VersionPage(const BuildText& build) {
@@ -105,6 +133,8 @@ std::string BackendsPage(const proxy::Snapshot& snapshot, const telemetry::Metri
               [&](const auto&) { WriteEndpoint(out, snapshot, route, index++, reading, now); });
     cluster.End();
   });
+  WriteList(page.Name("models"), snapshot.models,
+            [&](const proxy::ModelRoute& model) { WriteVariants(out, snapshot, model); });
   page.End();
   return out;
 }

@@ -29,6 +29,7 @@ void WriteMemory(std::string& out, const proxy::Snapshot& snapshot, const cache:
   WriteUse(members, use);
   members.Number("misses", use.misses);
   members.Number("size", memory.size_bytes());
+  members.Number("allowed", memory.allowed_bytes());
   members.Number("shards", memory.shards());
   WriteList(members.Name("tenants"), memory.TenantsUse(), [&](const cache::TenantUse& each) {
     Members tenant(out);

@@ -4,7 +4,9 @@
 
 #include "control/admin_exchange.hpp"
 #include "control/breaker_watch.hpp"
+#include "control/resource_monitor.hpp"
 #include "control/sampler.hpp"
+#include "control/variant_watch.hpp"
 
 namespace penstock::control {
 namespace {
@@ -41,6 +43,7 @@ Control::Control(rt::Worker& worker, ControlParts parts)
                 parts_.slab, workers_),
       drain_(worker, workers_, parts_.log, parts_.on_drained),
       breakers_(std::make_unique<BreakerWatch>(parts_.slab, parts_.log)),
+      variants_(std::make_unique<VariantWatch>(parts_.log)),
       breaker_timer_(this,
                      [](void* self) {
                        auto& control = *static_cast<Control*>(self);
@@ -48,6 +51,15 @@ Control::Control(rt::Worker& worker, ControlParts parts)
                        control.worker_.Arm(control.breaker_timer_, kBreakerLook);
                      }),
       health_(worker, parts_.resolver, parts_.slab, *this),
+      resources_(std::make_unique<ResourceMonitor>(
+          ResourceMonitor::Parts{.worker = worker,
+                                 .workers = workers_,
+                                 .memory = parts_.cache.memory.get(),
+                                 .metrics = parts_.metrics.overload,
+                                 .slab = parts_.slab,
+                                 .log = parts_.log,
+                                 .rules = [this]() -> const config::Overload& { return running().config.overload; },
+                                 .threads = static_cast<unsigned>(workers_.size())})),
       sampler_(std::make_unique<Sampler>(worker, workers_, parts_.registry, [this] { LookAtBreakers(); })),
       server_(std::make_unique<server::Server>(worker, *this, connections_, AdminOptions())) {
   WatchEndpoints();
@@ -148,7 +160,10 @@ void Control::OnChecked(const upstream::Endpoint& endpoint, std::uint32_t good_i
   BreakerWatch::OnChecked(running(), endpoint, good_in_a_row);
 }
 
-void Control::LookAtBreakers() { breakers_->Look(running(), worker_.Now(), worker_.Wall()); }
+void Control::LookAtBreakers() {
+  breakers_->Look(running(), worker_.Now(), worker_.Wall());
+  variants_->Look(running(), worker_.Wall());
+}
 
 bool Control::ready() const noexcept {
   if (draining()) return false;

@@ -1,6 +1,8 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
+#include <cstdio>
 #include <string>
 #include <string_view>
 
@@ -23,6 +25,10 @@ class Members {
   }
   void Text(std::string_view name, std::string_view value) { Name(name) += llm::QuoteJson(value); }
   void Number(std::string_view name, std::uint64_t value) { Name(name) += std::to_string(value); }
+  void Ratio(std::string_view name, double value) {
+    std::array<char, 32> text;
+    Name(name).append(text.data(), static_cast<std::size_t>(std::snprintf(text.data(), text.size(), "%.4f", value)));
+  }
   void Flag(std::string_view name, bool value) { Name(name) += value ? "true" : "false"; }
   void End() { out_ += '}'; }
 

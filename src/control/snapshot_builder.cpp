@@ -268,6 +268,27 @@ class Builder {
       const config::Model& model = snapshot_->config.models[i];
       snapshot_->models[i].fallbacks = IndicesOf(model.fallbacks);
       snapshot_->models[i].context_window_fallbacks = IndicesOf(model.context_window_fallbacks);
+      AddVariants(model, snapshot_->models[i]);
+    }
+  }
+
+  /// With the running switches of the same list, so that a reload moves nobody.
+  void AddVariants(const config::Model& model, proxy::ModelRoute& route) {
+    const proxy::ModelRoute* known = previous_ == nullptr ? nullptr : previous_->FindModel(model.name);
+    if (known != nullptr) {
+      const auto index = static_cast<std::size_t>(known - previous_->models.data());
+      if (known->name != model.name || previous_->config.models[index].variants != model.variants) known = nullptr;
+    }
+    for (std::size_t i = 0; i < model.variants.size(); ++i) {
+      const config::Variant& variant = model.variants[i];
+      const std::size_t index = snapshot_->by_name.at(variant.model);
+      route.variants.push_back({
+          .model = index,
+          .moved = known != nullptr ? known->variants[i].moved
+                                    : std::make_shared<policy::LoadSwitch>(variant.above, variant.below),
+          .metrics = telemetry::VariantMetrics(registry_, route.metrics->label.id(),
+                                               snapshot_->models[index].metrics->label.id()),
+      });
     }
   }
 

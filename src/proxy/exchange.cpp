@@ -80,6 +80,7 @@ void Exchange::Begin(server::ResponseStream& client, http::HeadPtr head, bool bo
   if (!error) error = CheckAuthority(context_);
   if (!error) error = Authenticate(context_);
   if (!error) error = CheckHead(context_);
+  if (!error) error = CheckOverload(context_);
   if (error) {
     Refuse(*error);
     return;
@@ -118,6 +119,11 @@ void Exchange::OnBody(std::string_view bytes) {
   if (context_.body.size() + bytes.size() > context_.snapshot().config.server.limits.request_body) {
     context_.client->CloseAfter();
     Refuse(DownstreamError(ErrorCode::kBodyTooLarge, "the request body is larger than the gateway takes"));
+    return;
+  }
+  if (const std::optional<Error> error = CheckOverload(context_)) {
+    context_.client->CloseAfter();
+    Refuse(*error);
     return;
   }
   context_.body.append(bytes);
@@ -176,6 +182,15 @@ void Exchange::Expire(const Error& error) {
 }
 
 void Exchange::End() { Expire(InternalError(ErrorCode::kDraining, "the gateway is shutting down")); }
+
+bool Exchange::MayShed() const noexcept {
+  return attempt_.running() || (!answer_.committed() && !headless_) || context_.cache.follower != nullptr;
+}
+
+void Exchange::Shed() {
+  context_.record.retry_after = OverloadPause(context_);
+  Expire(InternalError(ErrorCode::kOverloaded, "the gateway runs out of memory"));
+}
 
 /// True: the client's part is over, the call goes on for those who follow it.
 bool Exchange::LeaveToFollowers() {

@@ -22,6 +22,10 @@ class Exchange final : public rt::Mortal, public server::RequestHandler {
              const Error* reject);
   /// The drain's time is over: what runs ends now, in-band where it is committed.
   void End();
+  /// For want of memory: as End(), of an exchange that is not only waiting for its client to read.
+  void Shed();
+  bool MayShed() const noexcept;
+  std::size_t held_bytes() const noexcept { return context_.body.capacity() + answer_.backlog(); }
   /// The worker ends, and nobody can be told any more.
   void Abandon();
 

@@ -149,6 +149,27 @@ void Gateway::PublishPurgedKey(const Digest& key, std::function<void(bool)> told
   Keep(context_->purges, Tell(context_->redis->PurgeKey(key), std::move(told)));
 }
 
+void Gateway::SetOverload(policy::OverloadActions actions) {
+  using policy::OverloadAction;
+  context_->overload = actions;
+  server_->SetPressure(!actions.Has(OverloadAction::kDisableKeepalive), !actions.Has(OverloadAction::kStopAccepting));
+}
+
+void Gateway::ResetLargest() {
+  Exchange* largest = nullptr;
+  std::size_t most = 0;
+  for (Exchange* exchange : context_->live) {
+    const std::size_t held = exchange->MayShed() ? exchange->held_bytes() : 0;
+    if (held > most) {
+      most = held;
+      largest = exchange;
+    }
+  }
+  if (largest == nullptr) return;
+  context_->metrics.gateway.overload.reset.Add(context_->metrics.slab);
+  largest->Shed();
+}
+
 void Gateway::BeginDrain() {
   context_->draining = true;
   server_->BeginDrain();

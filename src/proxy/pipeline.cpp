@@ -6,8 +6,9 @@
 
 namespace penstock::proxy {
 
-// The order is the product. ChooseRoute, CheckAuthority, Authenticate and CheckHead ran when the head came, before the
-// body was asked for; here the request is whole. What stands between two lines and why:
+// The order is the product. ChooseRoute, CheckAuthority, Authenticate, CheckHead and CheckOverload ran when the head
+// came, before the body was asked for, the last one also with each piece of the body; here the request is whole. What
+// stands between two lines and why:
 //   ParseBody      before anything may depend on what the body says; one walk, every byte checked
 //   ChooseCluster  the model decides where; unknown models and those that the key may not use end here, and never reach
 //                  a cache or a backend

@@ -8,6 +8,7 @@
 #include "penstock/cache/tiers.hpp"
 #include "penstock/llm/json_parser.hpp"
 #include "penstock/net/resolver.hpp"
+#include "penstock/policy/overload_levels.hpp"
 #include "penstock/rt/offload.hpp"
 #include "penstock/server/server.hpp"
 #include "penstock/telemetry/access_log.hpp"
@@ -51,6 +52,7 @@ struct WorkerContext {
   std::size_t buffered_bytes_max = 0;                       ///< this worker's share of `buffered_bytes`
   std::size_t workers = 1;
   bool draining = false;
+  policy::OverloadActions overload;  ///< what is done against it just now
 
   /// Everything that waits in this worker's chains, by whole blocks: what the memory really is; and its part of what
   /// the calls under way have taken down.

@@ -6,6 +6,12 @@
 #include <algorithm>
 
 namespace penstock::rt {
+namespace {
+
+constexpr Duration kOverslept = std::chrono::seconds(1);
+constexpr int kPollsAfterwards = 16;
+
+}  // namespace
 
 Worker::Worker(unsigned index, std::unique_ptr<EventLoop> loop, std::uint64_t seed)
     : index_(index), loop_(std::move(loop)), prng_(seed), timers_(loop_->Now()) {}
@@ -49,7 +55,13 @@ void Worker::Run() {
 void Worker::RunTurn() {
   const bool idle = dirty_.empty() && graves_.empty() && !mail_.load(std::memory_order_acquire);
   wall_read_ = false;
-  loop_->Poll(idle ? timers_.NextDeadline() : Now());
+  const TimePoint due = idle ? timers_.NextDeadline() : Now();
+  loop_->Poll(due);
+  // After a standstill (SIGSTOP, a frozen group, no CPU to be had) more waits than one poll delivers: it is read before
+  // a timer may say that nothing came (FAULTS P-11).
+  if (due != TimePoint::Max() && Now() - due > kOverslept) {
+    for (int i = 0; i < kPollsAfterwards; ++i) loop_->Poll(Now());
+  }
   timers_.Advance(loop_->Now());
   if (mail_.exchange(false, std::memory_order_acquire)) mailbox_.Deliver();
   dirty_.Run();

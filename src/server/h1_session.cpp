@@ -249,7 +249,8 @@ void H1Session::SendHead(const http::Head& head, bool end) {
   } else {
     framing_ = version_ == http::Version::kHttp10 ? http::Framing::kUntilClose : http::Framing::kChunked;
   }
-  if (framing_ == http::Framing::kUntilClose || connection_.draining() || !request_complete_ || !codec_.keep_alive())
+  if (framing_ == http::Framing::kUntilClose || connection_.draining() || !connection_.server().keep_alive() ||
+      !request_complete_ || !codec_.keep_alive())
     close_after_ = true;
   http::WriteH1ResponseHead(connection_.transport().out(), head, framing_, version_, !close_after_);
   answer_ = end ? Answer::kEnded : Answer::kHeadSent;

@@ -96,7 +96,7 @@ void Server::Gone(Connection& connection) {
 
 /// The kernel's queue holds the next ones until somebody leaves.
 void Server::PauseWhileFull() {
-  if (!Full() || !accepting_ || paused_) return;
+  if (MayAccept() || !accepting_ || paused_) return;
   paused_ = true;
   for (auto& each : ports_) each->acceptor().Pause();
   worker_.Arm(room_timer_, kLookForRoom);
@@ -104,13 +104,20 @@ void Server::PauseWhileFull() {
 
 void Server::ResumeIfRoom() {
   if (!paused_ || !accepting_) return;
-  if (Full()) {
+  if (!MayAccept()) {
     worker_.Arm(room_timer_, kLookForRoom);
     return;
   }
   paused_ = false;
   room_timer_.Cancel();
   for (auto& each : ports_) each->acceptor().Resume();
+}
+
+void Server::SetPressure(bool keep_alive, bool accept) {
+  keep_alive_ = keep_alive;
+  accept_ = accept;
+  PauseWhileFull();
+  ResumeIfRoom();
 }
 
 void Server::SetOptions(std::shared_ptr<const Options> options) {

@@ -69,7 +69,8 @@ class SlabCollectable final : public prometheus::Collectable {
       switch (row.kind) {
         case MetricKind::kCounter: SetScalar(metric, row.kind, static_cast<double>(value)); break;
         case MetricKind::kGauge:
-          SetScalar(metric, row.kind, static_cast<double>(static_cast<std::int64_t>(value)));
+          SetScalar(metric, row.kind,
+                    static_cast<double>(static_cast<std::int64_t>(value)) / static_cast<double>(row.parts));
           break;
         case MetricKind::kHistogram: SetHistogram(metric, row.bounds_ns, &reading.sums[slot]); break;
       }

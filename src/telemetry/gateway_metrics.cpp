@@ -58,7 +58,11 @@ std::string_view ProtocolName(Protocol protocol) noexcept {
 
 GatewayMetrics::GatewayMetrics(MetricRegistry& registry, std::span<const std::string_view> routes,
                                const BuildLabels& build, Slab& slab)
-    : cache(registry), registry_(registry), other_(registry.Pin("other")), anonymous_(registry.Pin("anonymous")) {
+    : cache(registry),
+      overload(registry),
+      registry_(registry),
+      other_(registry.Pin("other")),
+      anonymous_(registry.Pin("anonymous")) {
   overhead = registry.HistogramOf({Id(Metric::kOverhead)});
   inflight = registry.GaugeOf({Id(Metric::kInflight)});
   for (std::size_t i = 0; i < kRetryReasons; ++i) {
@@ -97,6 +101,27 @@ ModelMetrics::ModelMetrics(MetricRegistry& registry, std::string_view model)
     : label(registry.Hold(model)),
       time_to_first_token(registry.HistogramOf({Id(Metric::kTimeToFirstToken), {label.id()}})),
       inter_token_latency(registry.HistogramOf({Id(Metric::kInterTokenLatency), {label.id()}})) {}
+
+OverloadMetrics::OverloadMetrics(MetricRegistry& registry)
+    : loop_lag(registry.GaugeOf({Id(Metric::kLoopLag)})),
+      reset(registry.CounterOf({Id(Metric::kOverloadReset)})),
+      stalls(registry.CounterOf({Id(Metric::kWorkerStalls)})) {
+  for (std::size_t i = 0; i < kOverloadResources.size(); ++i) {
+    const LabelId label = registry.Pin(kOverloadResources[i]);
+    pressure[i] = registry.GaugeOf({Id(Metric::kOverloadPressure), {label}});
+    level[i] = registry.GaugeOf({Id(Metric::kOverloadLevel), {label}});
+  }
+  for (std::size_t i = 0; i < kOverloadActionLabels.size(); ++i) {
+    const LabelId label = registry.Pin(kOverloadActionLabels[i]);
+    active[i] = registry.GaugeOf({Id(Metric::kOverloadActive), {label}});
+    taken[i] = registry.CounterOf({Id(Metric::kOverloadActions), {label}});
+  }
+  for (std::size_t i = 0; i < kPriorityLabels.size(); ++i)
+    shed[i] = registry.CounterOf({Id(Metric::kOverloadShed), {registry.Pin(kPriorityLabels[i])}});
+}
+
+VariantMetrics::VariantMetrics(MetricRegistry& registry, LabelId model, LabelId variant)
+    : requests(registry.CounterOf({Id(Metric::kVariantRequests), {model, variant}})) {}
 
 EndpointMetrics::EndpointMetrics(MetricRegistry& registry, std::string_view cluster, std::string_view endpoint)
     : cluster_label(registry.Hold(cluster)), endpoint_label(registry.Hold(endpoint)) {

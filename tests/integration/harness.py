@@ -186,6 +186,8 @@ class Gateway(Program):
         self.log_file = self.folder / "access.log"
         config.setdefault("admin", {"address": "127.0.0.1:0"})
         config.setdefault("log", {}).setdefault("access", str(self.log_file))
+        # What else runs in the group that the tests run in is none of theirs.
+        config.setdefault("overload", {"memory": {"limit": "64GiB"}})
         config["server"].setdefault("workers", 1)
         config["server"].setdefault("pin_workers", False)
         config["server"].setdefault("drain", {"delay": "0s", "timeout": "5s"})

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -91,16 +92,24 @@ class MemoryTier {
   /// How many entries went. What is inserted while it runs may stay. Holds no shard's mutex for more than 1,024 buckets.
   std::size_t Clear(const PurgeScope& scope);
 
+  /// Holds no more than `size_bytes` from now on, at most what it was made for; down to nothing at 0, when nothing is
+  /// taken either. Gives up what is too much at once, holding no shard's mutex for more than 1,024 entries. From one
+  /// thread at a time.
+  void Resize(std::uint64_t size_bytes);
+
   MemoryUse Use() const;
   /// Tenants that hold something, and up to a thousand per shard that did.
   std::vector<TenantUse> TenantsUse() const;
   std::size_t shards() const noexcept { return shards_.size(); }
   std::uint64_t size_bytes() const noexcept { return size_bytes_; }  ///< as it was given
+  /// As it is now; see Resize.
+  std::uint64_t allowed_bytes() const noexcept { return allowed_bytes_.load(std::memory_order_relaxed); }
 
  private:
   MemoryShard& ShardOf(const Digest& digest) const noexcept { return *shards_[digest.word(0) & (shards_.size() - 1)]; }
 
-  std::uint64_t size_bytes_;
+  const std::uint64_t size_bytes_;
+  std::atomic<std::uint64_t> allowed_bytes_;
   std::size_t compress_after_;
   std::vector<std::unique_ptr<MemoryShard>> shards_;
 };

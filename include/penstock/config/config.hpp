@@ -8,6 +8,7 @@
 #include "penstock/config/cache.hpp"
 #include "penstock/config/clusters.hpp"
 #include "penstock/config/models.hpp"
+#include "penstock/config/overload.hpp"
 #include "penstock/config/server.hpp"
 
 namespace penstock::config {
@@ -22,6 +23,7 @@ struct Config {
   std::vector<Cluster> clusters;
   Cache cache;
   Auth auth;
+  Overload overload;
 };
 
 /// The keys whose values differ and that only take effect at a start, as `server.workers` or

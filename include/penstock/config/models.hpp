@@ -15,6 +15,16 @@ namespace penstock::config {
 enum class Rescue : std::uint8_t { kOff, kRestart, kContinue };
 std::string_view Name(Rescue rescue) noexcept;
 
+/// A cheaper model in place of one whose cluster is busy.
+struct Variant {
+  std::string model;
+  /// Load of the one before it (the model itself, or the variant listed before): its requests in flight as a share of
+  /// what its usable endpoints take at a time. Above this new requests move on, until it is below `below`.
+  double above = 0.8;
+  double below = 0.6;
+  friend bool operator==(const Variant&, const Variant&) = default;
+};
+
 /// A model clients may ask for. Names are 1 to 256 visible ASCII bytes without `"` and `\`, so that they can
 /// be put into JSON and header fields as they are.
 struct Model {
@@ -27,6 +37,7 @@ struct Model {
   Rescue rescue = Rescue::kOff;
   std::optional<std::uint32_t> hold;  ///< tokens of a stream that are held back before it is committed
   std::string revision;               ///< part of the cache key: another one, and no earlier answer is served
+  std::vector<Variant> variants;                      ///< where requests go while its cluster is busy
   ModelCache cache;
 };
 

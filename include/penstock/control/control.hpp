@@ -18,7 +18,9 @@
 namespace penstock::control {
 
 class BreakerWatch;
+class ResourceMonitor;
 class Sampler;
+class VariantWatch;
 
 /// What GET /version tells.
 struct BuildText {
@@ -101,8 +103,10 @@ class Control final : public server::RequestSink, private upstream::HealthEvents
   Reloader reloader_;
   Drain drain_;
   std::unique_ptr<BreakerWatch> breakers_;
+  std::unique_ptr<VariantWatch> variants_;
   rt::Timer breaker_timer_;
   upstream::HealthChecker health_;
+  std::unique_ptr<ResourceMonitor> resources_;
   std::unique_ptr<Sampler> sampler_;
   http::HeadPool heads_;
   server::ConnectionCount connections_;

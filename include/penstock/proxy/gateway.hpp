@@ -9,6 +9,7 @@
 #include "penstock/cache/shared_cache.hpp"
 #include "penstock/http/h2_memory.hpp"
 #include "penstock/net/resolver.hpp"
+#include "penstock/policy/overload_levels.hpp"
 #include "penstock/proxy/snapshot.hpp"
 #include "penstock/rt/offload.hpp"
 #include "penstock/rt/worker.hpp"
@@ -41,6 +42,11 @@ class Gateway final : public server::RequestSink {
   /// Tells Redis of a purge; `told` hears whether it was reached, on the worker's thread. Without Redis: at once.
   void PublishEpoch(std::string name, std::uint64_t value, std::function<void(bool)> told);
   void PublishPurgedKey(const Digest& key, std::function<void(bool)> told);
+  /// What is done against overload, from now on.
+  void SetOverload(policy::OverloadActions actions);
+  /// Ends the exchange that holds most memory; in-band where it is committed. The rest of a whole answer that its
+  /// client does not take is bounded by slow_reader_timeout, and not looked at here.
+  void ResetLargest();
   /// CONTRACT 5, Drain: /health turns 503, answers close their connections.
   void BeginDrain();
   /// Its end: what waits gets 503 draining, committed streams end with stream_interrupted.

@@ -12,6 +12,7 @@
 #include "penstock/config/config.hpp"
 #include "penstock/net/tls.hpp"
 #include "penstock/policy/balancer.hpp"
+#include "penstock/policy/load_switch.hpp"
 #include "penstock/policy/retry_budget.hpp"
 #include "penstock/policy/retry_rules.hpp"
 #include "penstock/proxy/breakers.hpp"
@@ -23,6 +24,13 @@
 
 namespace penstock::proxy {
 
+/// Immutable but for its switch, which all workers throw. A cheaper model in place of another.
+struct VariantRoute {
+  std::size_t model = 0;  ///< index in Snapshot::models
+  std::shared_ptr<policy::LoadSwitch> moved;
+  telemetry::VariantMetrics metrics;
+};
+
 /// Immutable. A model as clients ask for it.
 struct ModelRoute {
   std::string name;
@@ -31,6 +39,7 @@ struct ModelRoute {
   std::size_t cluster = 0;    ///< index in Snapshot::clusters
   std::vector<std::size_t> fallbacks{};                 ///< indices in Snapshot::models
   std::vector<std::size_t> context_window_fallbacks{};  ///< likewise
+  std::vector<VariantRoute> variants{};                 ///< in the order in which requests move on
   std::unique_ptr<const telemetry::ModelMetrics> metrics;
   cache::ModelIdentity identity;      ///< in the keys of its answers
   const cache::Epochs::Epoch* epoch;  ///< likewise

@@ -65,6 +65,11 @@ class Server {
   /// Ends everything that is still there.
   void CutAll();
 
+  /// Under overload. `keep_alive` false: HTTP/1.1 connections close after their next answer. `accept` false: new ones
+  /// stay in the kernel's queue.
+  void SetPressure(bool keep_alive, bool accept);
+  bool keep_alive() const noexcept { return keep_alive_; }
+
   std::size_t connections() const noexcept { return own_count_; }
   bool draining() const noexcept { return draining_; }
 
@@ -80,6 +85,7 @@ class Server {
   void Accepted(std::unique_ptr<rt::Socket> socket, const Port& port);
   void Gone(Connection& connection);
   bool Full() const noexcept;
+  bool MayAccept() const noexcept { return accept_ && !Full(); }
   void PauseWhileFull();
   void ResumeIfRoom();
 
@@ -94,7 +100,9 @@ class Server {
   std::size_t own_count_ = 0;
   bool draining_ = false;
   bool accepting_ = true;
-  bool paused_ = false;   ///< at the connection limit
+  bool keep_alive_ = true;
+  bool accept_ = true;
+  bool paused_ = false;   ///< at the connection limit, or not to accept
   rt::Timer room_timer_;  ///< while paused: another worker's connection may be the one that leaves
 };
 

@@ -9,6 +9,7 @@
 #include "penstock/base/retry_reason.hpp"
 #include "penstock/telemetry/cache_metrics.hpp"
 #include "penstock/telemetry/metric_registry.hpp"
+#include "penstock/telemetry/overload_metrics.hpp"
 
 namespace penstock::telemetry {
 
@@ -21,7 +22,9 @@ enum class Metric : FamilyId {
   kUpstreamAttempts, kUpstreamInflight, kUpstreamConnections, kUpstreamConnect, kEndpointHealthy, kEndpointWarming,
   kBreakerState, kRetries,
   kCancelLatency, kStreamInterruptions, kRescues, kSseMalformed, kProtocolRejects, kConnectionsKilled,
-  kConfigReloads, kConfigLastReloadOk, kLogDropped, kMetricsDropped, kBufferedBytes, kLoop, kBuild,
+  kConfigReloads, kConfigLastReloadOk, kLogDropped, kMetricsDropped, kBufferedBytes, kLoop,
+  kOverloadPressure, kLoopLag, kOverloadLevel, kOverloadActive, kOverloadActions, kOverloadShed, kOverloadReset, kWorkerStalls,
+  kVariantRequests, kBuild,
   kProcessCpu, kProcessOpenFds, kProcessMaxFds, kProcessResidentMemory, kProcessVirtualMemory, kProcessStartTime,
 };
 // clang-format on
@@ -74,6 +77,7 @@ class GatewayMetrics {
   Histogram overhead;
   Gauge inflight;
   CacheMetrics cache;
+  OverloadMetrics overload;
   std::array<Counter, kRetryReasons> retries;  ///< by RetryReason
   Histogram cancel_latency;                    ///< client gone to upstream cancelled
   std::array<Counter, 2> rescues;              ///< broken streams that were not, that were completed
@@ -108,6 +112,12 @@ struct ModelMetrics {
   LabelLease label;
   Histogram time_to_first_token;
   Histogram inter_token_latency;
+};
+
+/// Immutable. Belongs to a model's variant in a snapshot, which holds both labels.
+struct VariantMetrics {
+  VariantMetrics(MetricRegistry& registry, LabelId model, LabelId variant);
+  Counter requests;
 };
 
 /// Immutable. Belongs to an endpoint, shared by snapshots that keep it.

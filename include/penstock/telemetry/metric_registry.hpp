@@ -29,6 +29,7 @@ struct MetricFamily {
   MetricKind kind = MetricKind::kCounter;
   std::array<std::string_view, kLabelsMax> labels = {};  ///< names; empty behind the last
   std::span<const std::int64_t> bounds_ns = {};          ///< of a histogram
+  std::int64_t parts = 1;                                ///< of a gauge: it is kept in so many parts of its unit
 };
 
 /// A row number in that table.

@@ -29,6 +29,7 @@ class EvictionPolicy {
   /// Proven entries are worth their uncompressed bytes: they were used since they came.
   virtual bool Proven(const Resident& resident) const noexcept = 0;
   virtual std::size_t bytes() const noexcept = 0;  ///< held by the policy itself
+  virtual void Resize(std::uint64_t capacity_bytes) noexcept = 0;
 };
 
 /// How many entries one eviction may spare for having been used. Without a bound, the first eviction after every entry

@@ -24,6 +24,7 @@ class Lru final : public EvictionPolicy {
   void Recost(Resident& resident, std::uint32_t cost) noexcept override { queue_.Recost(resident, cost); }
   bool Proven(const Resident& resident) const noexcept override { return resident.hits > 0; }
   std::size_t bytes() const noexcept override { return sizeof *this; }
+  void Resize(std::uint64_t) noexcept override {}
 
  private:
   FairQueue queue_{0};

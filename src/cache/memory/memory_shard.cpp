@@ -133,6 +133,18 @@ std::size_t MemoryShard::ClearSome(const PurgeScope& scope, std::size_t& next, b
   return removed;
 }
 
+bool MemoryShard::Resize(std::uint64_t capacity_bytes) {
+  constexpr std::size_t kEntries = 1024;
+  Retired retired;
+  const std::lock_guard lock(mutex_);
+  capacity_ = capacity_bytes;
+  policy_->Resize(capacity_bytes);
+  for (std::size_t n = 0; n < kEntries && Held() > capacity_; ++n) {
+    if (!EvictOne(retired)) return true;
+  }
+  return Held() <= capacity_;
+}
+
 void MemoryShard::AddUse(MemoryUse& use) const {
   const std::lock_guard lock(mutex_);
   use.entries += table_.count();
@@ -173,18 +185,21 @@ std::uint64_t MemoryShard::Held() const noexcept {
 }
 
 void MemoryShard::MakeRoom(std::uint64_t cost, Retired& retired) {
-  while (Held() + cost > capacity_) {
-    Resident* const resident = policy_->Evict();
-    if (resident == nullptr) return;
-    auto& node = static_cast<Node&>(*resident);
-    if (node.compressed && !node.bytes.empty()) {
-      Chill(static_cast<CompressedNode&>(node), retired);
-      continue;
-    }
-    ++evictions_;
-    ++TenantOf(node).evictions;
-    Drop(node, retired);
+  while (Held() + cost > capacity_ && EvictOne(retired)) {}
+}
+
+bool MemoryShard::EvictOne(Retired& retired) {
+  Resident* const resident = policy_->Evict();
+  if (resident == nullptr) return false;
+  auto& node = static_cast<Node&>(*resident);
+  if (node.compressed && !node.bytes.empty()) {
+    Chill(static_cast<CompressedNode&>(node), retired);
+    return true;
   }
+  ++evictions_;
+  ++TenantOf(node).evictions;
+  Drop(node, retired);
+  return true;
 }
 
 void MemoryShard::Chill(CompressedNode& node, Retired& retired) {

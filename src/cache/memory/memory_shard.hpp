@@ -41,6 +41,9 @@ class alignas(64) MemoryShard {
   /// Removes from the next 1,024 buckets after `next`, which it moves on. Call until Done.
   std::size_t ClearSome(const PurgeScope& scope, std::size_t& next, bool& done);
 
+  /// Holds no more than that from now on; gives up at most 1,024 entries per call. Call until true.
+  bool Resize(std::uint64_t capacity_bytes);
+
   void AddUse(MemoryUse& use) const;
   void AddTenants(std::unordered_map<std::uint64_t, MemoryUse>& uses) const;
 
@@ -62,13 +65,15 @@ class alignas(64) MemoryShard {
   static Tenant& TenantOf(const Node& node) noexcept { return static_cast<Tenant&>(*node.holder); }
   Tenant& TenantFor(std::uint64_t id);
   std::uint64_t Held() const noexcept;
+  /// For room; false: there is nothing left to give up.
+  bool EvictOne(Retired& retired);
   void MakeRoom(std::uint64_t cost, Retired& retired);
   void Chill(CompressedNode& node, Retired& retired);
   void Remove(Node& node, bool replaced, Retired& retired);
   void Drop(Node& node, Retired& retired);
 
   mutable std::mutex mutex_;
-  const std::uint64_t capacity_;
+  std::uint64_t capacity_;
   DigestTable table_;
   const std::unique_ptr<EvictionPolicy> policy_;
   std::unordered_map<std::uint64_t, Tenant> tenants_;

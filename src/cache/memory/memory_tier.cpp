@@ -17,7 +17,7 @@ std::uint32_t MemoryShardsFor(std::uint64_t size_bytes, unsigned workers, std::s
 }
 
 MemoryTier::MemoryTier(const MemoryOptions& options)
-    : size_bytes_(options.size_bytes), compress_after_(options.compress_after) {
+    : size_bytes_(options.size_bytes), allowed_bytes_(options.size_bytes), compress_after_(options.compress_after) {
   const std::uint32_t shards = std::bit_ceil(std::clamp(options.shards, 1u, kMemoryShardsMax));
   for (std::uint32_t i = 0; i < shards; ++i) {
     shards_.push_back(std::make_unique<MemoryShard>(options.size_bytes / shards, options.policy));
@@ -61,6 +61,14 @@ std::size_t MemoryTier::Clear(const PurgeScope& scope) {
     for (bool done = false; !done;) removed += shard->ClearSome(scope, next, done);
   }
   return removed;
+}
+
+void MemoryTier::Resize(std::uint64_t size_bytes) {
+  const std::uint64_t allowed = std::min(size_bytes, size_bytes_);
+  allowed_bytes_.store(allowed, std::memory_order_relaxed);
+  for (const auto& shard : shards_) {
+    while (!shard->Resize(allowed / shards_.size())) {}
+  }
 }
 
 MemoryUse MemoryTier::Use() const {

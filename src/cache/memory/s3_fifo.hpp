@@ -28,6 +28,7 @@ class S3Fifo final : public EvictionPolicy {
   void Recost(Resident& resident, std::uint32_t cost) noexcept override { QueueOf(resident).Recost(resident, cost); }
   bool Proven(const Resident& resident) const noexcept override { return resident.lane == kMain || resident.hits > 0; }
   std::size_t bytes() const noexcept override { return sizeof *this + ghost_.bytes(); }
+  void Resize(std::uint64_t capacity_bytes) noexcept override { small_target_ = capacity_bytes / kSmallPart; }
 
  private:
   static constexpr std::uint8_t kSmall = 0;

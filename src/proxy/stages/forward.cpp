@@ -1,6 +1,8 @@
 #include <algorithm>
+#include <utility>
 #include <vector>
 
+#include "penstock/proxy/variants.hpp"
 #include "proxy/answer.hpp"
 #include "proxy/cache_key.hpp"
 #include "proxy/stages/choose_endpoint.hpp"
@@ -18,15 +20,20 @@ std::optional<cache::CacheKey> FallbackKey(RequestContext& context) {
   return KeyOf(context);
 }
 
-/// Owned by one Worker. The models that one request may fall back to, each at most once.
+/// Owned by one Worker. The models that one request may fall back to, each at most once: behind a variant the model
+/// itself, which is busy and not broken, then what the operator lists.
 class Fallbacks {
  public:
-  explicit Fallbacks(const RequestContext& context) : context_(context), asked_(*context.asked) {}
+  Fallbacks(const RequestContext& context, const VariantRoute* variant)
+      : context_(context), asked_(*context.asked), asked_is_next_(variant != nullptr) {
+    if (variant != nullptr) tried_.push_back(variant->model);
+  }
 
   /// Who is next after `trial`; null: nobody.
   const ModelRoute* Next(const Trial& trial) {
     const bool too_long = trial.refusal == llm::Refusal::kContextLength;
     if (!too_long && !trial.elsewhere) return nullptr;
+    if (std::exchange(asked_is_next_, false)) return &asked_;
     const std::vector<std::size_t>& list = too_long ? asked_.context_window_fallbacks : asked_.fallbacks;
     std::size_t& at = too_long ? too_long_at_ : at_;
     while (at < list.size()) {
@@ -43,10 +50,18 @@ class Fallbacks {
  private:
   const RequestContext& context_;
   const ModelRoute& asked_;
+  bool asked_is_next_;
   std::size_t at_ = 0;
   std::size_t too_long_at_ = 0;
   std::vector<std::size_t> tried_;
 };
+
+/// What a variant answers is kept nowhere: when the load is gone, everybody is to have the model's own answer again.
+void MoveTo(RequestContext& context, const VariantRoute& variant) {
+  context.UseModel(context.snapshot().models[variant.model]);
+  variant.metrics.requests.Add(context.worker.metrics.slab);
+  if (context.cache.lead.has_value()) context.cache.lead->flight().SetAnsweredBy(context.model->name);
+}
 
 void FallBack(RequestContext& context, const ModelRoute& model) {
   context.UseModel(model);
@@ -57,8 +72,10 @@ void FallBack(RequestContext& context, const ModelRoute& model) {
 }  // namespace
 
 rt::Task<std::optional<Error>> Forward(RequestContext& context, Answer& answer, Attempt& attempt) {
-  Fallbacks fallbacks(context);
-  const ModelRoute* told = context.asked;  // whose outcome the client hears
+  const VariantRoute* const variant = ChooseVariant(context.snapshot(), *context.asked, context.tenant);
+  if (variant != nullptr) MoveTo(context, *variant);
+  Fallbacks fallbacks(context, variant);
+  const ModelRoute* told = context.model;  // whose outcome the client hears
   Trial trial = co_await TryModel(context, attempt);
   while (!trial.committed() && !context.deadline.Expired(context.now())) {
     const ModelRoute* const next = fallbacks.Next(trial);

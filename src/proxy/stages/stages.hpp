@@ -22,6 +22,10 @@ std::optional<Error> CheckAuthority(RequestContext& context);
 std::optional<Error> Authenticate(RequestContext& context);
 /// At the head, before a body is asked for: media type, announced size.
 std::optional<Error> CheckHead(RequestContext& context);
+/// When the gateway is overloaded: 503 for what it does not take now, as long as the request is not whole.
+std::optional<Error> CheckOverload(RequestContext& context);
+/// What clients are told to wait then.
+Duration OverloadPause(RequestContext& context);
 /// The body becomes a view of what it says; every byte of it is checked. A large one is read on another thread.
 rt::Task<std::optional<Error>> ParseBody(RequestContext& context);
 /// The model names a cluster; the tenant may use it.

@@ -55,6 +55,28 @@ TEST_P(MemoryTierTest, TheLastWriteWins) {
   EXPECT_FALSE(tier.Find(DigestOf(1), kNow));
 }
 
+TEST_P(MemoryTierTest, P_08_ShrinksAtOnceAndTakesMoreAgainWhenItMay) {
+  MemoryTier tier(Options(4 * kMiB, GetParam(), 4));
+  std::uint64_t next = 0;
+  const auto fill = [&] {
+    for (int i = 0; i < 10'000; ++i) tier.Insert(DigestOf(next++), EntryWith(std::string(1000, 'x')), kNow);
+    return tier.Use().bytes;
+  };
+  EXPECT_GT(fill(), 3 * kMiB);
+  tier.Resize(kMiB);
+  EXPECT_LE(tier.Use().bytes, kMiB);
+  EXPECT_GT(tier.Use().entries, 100u);
+  EXPECT_EQ(tier.allowed_bytes(), kMiB);
+  EXPECT_LE(fill(), kMiB) << "it stays so";
+  EXPECT_TRUE(tier.Find(DigestOf(next - 1), kNow));
+  tier.Resize(0);
+  EXPECT_EQ(tier.Use().entries, 0u);
+  EXPECT_FALSE(tier.Insert(DigestOf(1), EntryWith("x"), kNow));
+  tier.Resize(100 * kMiB);
+  EXPECT_EQ(tier.allowed_bytes(), 4 * kMiB) << "never more than it was made for";
+  EXPECT_GT(fill(), 3 * kMiB);
+}
+
 // Shard, bucket and fingerprint agree; one bit anywhere else does not.
 TEST_P(MemoryTierTest, K_17_TheWholeDigestIsCompared) {
   MemoryTier tier(Options(kMiB, GetParam(), 8));

@@ -178,6 +178,14 @@ TEST_F(Gateway, ProcessFiguresArePlausible) {
   EXPECT_GE(std::stod(Value("process_max_fds")), before);
 }
 
+TEST_F(Gateway, RatiosAreKeptInPartsAndShownAsTheyAre) {
+  const OverloadMetrics& overload = metrics_.overload;
+  overload.pressure[0].Set(control_, 8'125);
+  overload.loop_lag.Set(control_, 2'500);
+  EXPECT_EQ(Value("penstock_overload_pressure_ratio{resource=\"memory\"}"), "0.8125");
+  EXPECT_EQ(Value("penstock_loop_lag_seconds"), "0.0025");
+}
+
 TEST(StatusLabel, KnownCodesAndClasses) {
   const std::pair<std::uint16_t, const char*> rows[] = {
       {200, "200"}, {299, "2xx"}, {418, "4xx"}, {429, "429"},  {499, "499"},   {503, "503"},    {529, "529"},
@@ -196,6 +204,8 @@ TEST_F(Gateway, PromtoolFindsNothingToSay) {
   AddLogSource(registry_, **sink);
   const ModelMetrics model(registry_, "a \"quoted\" \\ model");
   const EndpointMetrics endpoint(registry_, "gpu", "gpu-1");
+  const ModelMetrics cheaper(registry_, "cheaper");
+  const VariantMetrics variant(registry_, model.label.id(), cheaper.label.id());
   worker_.CountRequest(0, model.label.id(), metrics_.anonymous(), 200, 1ms);
   worker_.CountTokens(model.label.id(), metrics_.anonymous(), 1, 1);
   worker_.CountProtocolReject(Protocol::kHttp1, "bad_request");

@@ -1,0 +1,31 @@
+#include "penstock/proxy/variants.hpp"
+
+#include <limits>
+
+namespace penstock::proxy {
+
+double LoadOf(const ClusterRoute& cluster) noexcept {
+  std::uint64_t in_flight = 0;
+  std::uint64_t room = 0;
+  for (const auto& endpoint : cluster.endpoints) {
+    if (!endpoint->usable()) continue;
+    in_flight += endpoint->load.in_flight();
+    room += endpoint->spec().max_concurrency;
+  }
+  if (room == 0) return std::numeric_limits<double>::infinity();
+  return static_cast<double>(in_flight) / static_cast<double>(room);
+}
+
+const VariantRoute* ChooseVariant(const Snapshot& snapshot, const ModelRoute& asked, const Tenant* tenant) noexcept {
+  const VariantRoute* chosen = nullptr;
+  std::size_t cluster = asked.cluster;
+  for (const VariantRoute& variant : asked.variants) {
+    if (tenant != nullptr && !tenant->MayUse(variant.model)) break;
+    if (!variant.moved->Update(LoadOf(snapshot.clusters[cluster]))) break;
+    chosen = &variant;
+    cluster = snapshot.models[variant.model].cluster;
+  }
+  return chosen;
+}
+
+}  // namespace penstock::proxy
