@@ -12,6 +12,21 @@ namespace penstock::policy {
 
 class EndpointLoad;
 
+/// Shared: one atomic, and what OnRoom() does. Those who wait for room at any of several endpoints.
+///
+/// No wake-up is lost: who begins to wait counts itself and then looks for room, who makes room does so and then looks
+/// whether somebody is counted. All four are sequentially consistent (Dekker's pattern), so one of them sees the other.
+class RoomWatch {
+ public:
+  virtual ~RoomWatch() = default;
+  bool waited_for() const noexcept { return waiting_.load() != 0; }
+  /// There may be room now. Any thread; only worth calling while waited_for().
+  virtual void OnRoom() noexcept = 0;
+
+ protected:
+  std::atomic<std::uint32_t> waiting_{0};
+};
+
 /// Owned by one Worker. One attempt's place on an endpoint: +1 in flight while it lives. Nobody else writes
 /// the count.
 class LoadLease {
@@ -39,9 +54,9 @@ class LoadLease {
 /// Shared: padded atomics, written by leases of every worker. An LLM replica has few slots and calls last
 /// seconds, so a view per worker would be wrong. Outlives its leases.
 ///
-/// Every access is relaxed: the counts publish no other memory. The limit needs only the atomicity of one
-/// read-modify-write, and a balancer that reads a count a few nanoseconds old picks no worse than one that
-/// lost the race.
+/// Every access is relaxed but the one that gives a place back and the one that looks for a place, for RoomWatch: the
+/// counts publish no other memory. The limit needs only the atomicity of one read-modify-write, and a balancer that
+/// reads a count a few nanoseconds old picks no worse than one that lost the race.
 ///
 /// Three cache lines: what every request writes and every pick reads, what a stream writes, what is seldom written.
 class alignas(64) EndpointLoad {
@@ -53,13 +68,19 @@ class alignas(64) EndpointLoad {
   /// A lease, or none when `limit` (0 = none) are in flight already. Compare-and-swap, not add-then-undo: the
   /// overshoot of a loser must not refuse a third worker for which there is room.
   std::optional<LoadLease> TryLease(std::uint32_t limit) noexcept {
-    std::uint32_t seen = in_flight_.load(std::memory_order_relaxed);
+    std::uint32_t seen = in_flight_.load();
     do {
       if (limit != 0 && seen >= limit) return std::nullopt;
     } while (!in_flight_.compare_exchange_weak(seen, seen + 1, std::memory_order_relaxed));
     started_.fetch_add(1, std::memory_order_relaxed);
     return LoadLease(this);
   }
+
+  /// As TryLease() would find it, or it is 0.
+  bool HasRoom(std::uint32_t limit) const noexcept { return limit == 0 || in_flight_.load() < limit; }
+
+  /// Told of every place that comes free. Before the load is shared; outlives it.
+  void set_watch(RoomWatch* watch) noexcept { watch_ = watch; }
 
   std::uint32_t in_flight() const noexcept { return in_flight_.load(std::memory_order_relaxed); }
   std::uint64_t started() const noexcept { return started_.load(std::memory_order_relaxed); }
@@ -94,6 +115,7 @@ class alignas(64) EndpointLoad {
   friend class LoadLease;
   std::atomic<std::uint32_t> in_flight_{0};
   std::atomic<std::uint64_t> started_{0};
+  RoomWatch* watch_ = nullptr;
   PeakEwma latency_;
   alignas(64) std::atomic<std::int64_t> last_progress_ns_{0};
   alignas(64) std::atomic<std::int64_t> recovered_ns_{0};  ///< 0: was never away
@@ -101,7 +123,10 @@ class alignas(64) EndpointLoad {
 };
 
 inline void LoadLease::Release() noexcept {
-  if (load_ != nullptr) std::exchange(load_, nullptr)->in_flight_.fetch_sub(1, std::memory_order_relaxed);
+  if (load_ == nullptr) return;
+  EndpointLoad& load = *std::exchange(load_, nullptr);
+  load.in_flight_.fetch_sub(1);
+  if (load.watch_ != nullptr && load.watch_->waited_for()) load.watch_->OnRoom();
 }
 
 }  // namespace penstock::policy
