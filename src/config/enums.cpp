@@ -20,6 +20,7 @@ std::string_view Name(EndpointKind kind) noexcept { return NameOf(kind); }
 std::string_view Name(UpstreamProtocol protocol) noexcept { return NameOf(protocol); }
 std::string_view Name(StreamUpstream mode) noexcept { return NameOf(mode); }
 std::string_view Name(BalancerPolicy policy) noexcept { return NameOf(policy); }
+std::string_view Name(Priority priority) noexcept { return NameOf(priority); }
 std::string_view Name(CachePartition partition) noexcept { return NameOf(partition); }
 std::string_view Name(CacheStore store) noexcept { return NameOf(store); }
 std::string_view Name(CacheEviction policy) noexcept { return NameOf(policy); }

@@ -53,6 +53,11 @@ struct EnumRows<BalancerPolicy> {
                                                       {"least_load", BalancerPolicy::kLeastLoad}};
 };
 template <>
+struct EnumRows<Priority> {
+  static constexpr EnumRow<Priority> kRows[] = {
+      {"interactive", Priority::kInteractive}, {"default", Priority::kDefault}, {"batch", Priority::kBatch}};
+};
+template <>
 struct EnumRows<CachePartition> {
   static constexpr EnumRow<CachePartition> kRows[] = {{"key", CachePartition::kKey}, {"none", CachePartition::kNone}};
 };
