@@ -96,6 +96,11 @@ ModelMetrics::ModelMetrics(MetricRegistry& registry, std::string_view model)
       time_to_first_token(registry.HistogramOf({Id(Metric::kTimeToFirstToken), {label.id()}})),
       inter_token_latency(registry.HistogramOf({Id(Metric::kInterTokenLatency), {label.id()}})) {}
 
+QueueMetrics::QueueMetrics(MetricRegistry& registry, std::string_view cluster)
+    : label(registry.Hold(cluster)),
+      depth(registry.GaugeOf({Id(Metric::kQueueDepth), {label.id()}})),
+      wait(registry.HistogramOf({Id(Metric::kQueueWait), {label.id()}})) {}
+
 EndpointMetrics::EndpointMetrics(MetricRegistry& registry, std::string_view cluster, std::string_view endpoint)
     : cluster_label(registry.Hold(cluster)), endpoint_label(registry.Hold(endpoint)) {
   const LabelId name = endpoint_label.id();
@@ -111,6 +116,7 @@ EndpointMetrics::EndpointMetrics(MetricRegistry& registry, std::string_view clus
   connect = registry.HistogramOf({Id(Metric::kUpstreamConnect), {name}});
   healthy = registry.GaugeOf({Id(Metric::kEndpointHealthy), {name}});
   breaker = registry.GaugeOf({Id(Metric::kBreakerState), {name}});
+  limit = registry.GaugeOf({Id(Metric::kEndpointLimit), {name}});
 }
 
 }  // namespace penstock::telemetry

@@ -18,7 +18,8 @@ namespace penstock::telemetry {
 enum class Metric : FamilyId {
   kRequests, kRequestDuration, kOverhead, kInflight, kTimeToFirstToken, kInterTokenLatency, kTokens,
   kCacheLookups, kCacheBytes, kCacheEntries, kCacheEvictions, kCacheCorrupt, kCoalesced,
-  kUpstreamAttempts, kUpstreamInflight, kUpstreamConnections, kUpstreamConnect, kEndpointHealthy, kBreakerState, kRetries,
+  kUpstreamAttempts, kUpstreamInflight, kUpstreamConnections, kUpstreamConnect, kEndpointHealthy, kBreakerState, kEndpointLimit, kRetries,
+  kQueueDepth, kQueueWait,
   kCancelLatency, kStreamInterruptions, kSseMalformed, kProtocolRejects, kConnectionsKilled,
   kConfigReloads, kConfigLastReloadOk, kLogDropped, kMetricsDropped, kBufferedBytes, kLoop, kBuild,
   kProcessCpu, kProcessOpenFds, kProcessMaxFds, kProcessResidentMemory, kProcessVirtualMemory, kProcessStartTime,
@@ -108,6 +109,14 @@ struct ModelMetrics {
   Histogram inter_token_latency;
 };
 
+/// Immutable. Belongs to a cluster's queue, shared by snapshots that have the cluster.
+struct QueueMetrics {
+  QueueMetrics(MetricRegistry& registry, std::string_view cluster);
+  LabelLease label;
+  Gauge depth;
+  Histogram wait;  ///< of those who had to, however it ended
+};
+
 /// Immutable. Belongs to an endpoint, shared by snapshots that keep it.
 struct EndpointMetrics {
   EndpointMetrics(MetricRegistry& registry, std::string_view cluster, std::string_view endpoint);
@@ -118,6 +127,7 @@ struct EndpointMetrics {
   std::array<Gauge, kConnectionStates> connections;  ///< by ConnectionState
   Histogram connect;
   Gauge breaker;  ///< Set() by the control thread; of the model for which it is worst: 0 closed, 1 half-open, 2 open
+  Gauge limit;    ///< Set() by the control thread
   Gauge healthy;  ///< Set() by the thread that probes
 };
 

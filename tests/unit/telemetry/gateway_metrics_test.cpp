@@ -196,6 +196,7 @@ TEST_F(Gateway, PromtoolFindsNothingToSay) {
   AddLogSource(registry_, **sink);
   const ModelMetrics model(registry_, "a \"quoted\" \\ model");
   const EndpointMetrics endpoint(registry_, "gpu", "gpu-1");
+  const QueueMetrics queue(registry_, "gpu");
   worker_.CountRequest(0, model.label.id(), metrics_.anonymous(), 200, 1ms);
   worker_.CountTokens(model.label.id(), metrics_.anonymous(), 1, 1);
   worker_.CountProtocolReject(Protocol::kHttp1, "bad_request");
