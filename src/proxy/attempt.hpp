@@ -76,6 +76,7 @@ class Attempt final : public upstream::StreamHandler {
   std::size_t HeldMax() const noexcept;
   void CountOutcome();
   void TellBreaker(telemetry::AttemptOutcome outcome);
+  void TellLimit(telemetry::AttemptOutcome outcome);
   /// It asked for a pause: nobody asks it meanwhile.
   bool RestEndpoint();
 
@@ -94,6 +95,7 @@ class Attempt final : public upstream::StreamHandler {
   UpstreamRefusal refusal_;
   AttemptResult result_;
   TimePoint begun_{};
+  std::uint32_t among_ = 0;           ///< in flight at the endpoint when it began, itself included
   TimePoint due_ = TimePoint::Max();  ///< when the current wait is over; the timer may fire earlier and look again
   const char* awaited_ = "";
   TimePoint keepalive_due_ = TimePoint::Max();

@@ -33,6 +33,7 @@ struct RequestRecord {
   llm::Usage usage;
   TimePoint forwarded{};     ///< first attempt submitted
   Duration upstream_time{};  ///< waited for upstreams before commit
+  Duration queued{};         ///< waited for an endpoint
   std::optional<Duration> ttft;
   Duration retry_after = std::chrono::seconds(1);  ///< told with a 429 or 503 of our own
 

@@ -17,7 +17,7 @@ struct Trial {
   Error error{};
   bool elsewhere = false;  ///< another model may be asked
   llm::Refusal refusal = llm::Refusal::kOther;
-  Duration pause{};  ///< kFailed, because everybody has asked for a pause: until the first is ready again
+  Duration pause{};  ///< kFailed, because there was nobody to ask: when to come again, where that is known
 };
 
 /// Attempts at the endpoints of `context.model`, until one delivers, the rules say no, or the deadline comes.
