@@ -115,6 +115,7 @@ class Queue : public testing::Test {
     }
   }
 
+  Fleet fleet_{2};  // before the workers, whose letters keep the queue
   test::SimNetwork network_{1};
   std::vector<std::unique_ptr<rt::Worker>> workers_ = [this] {
     std::vector<std::unique_ptr<rt::Worker>> made;
@@ -122,7 +123,6 @@ class Queue : public testing::Test {
       made.push_back(std::make_unique<rt::Worker>(i, std::make_unique<test::SimLoop>(network_), i + 1));
     return made;
   }();
-  Fleet fleet_{2};
   std::string order_;
   std::deque<Client> clients_;
 };
@@ -131,9 +131,8 @@ TEST_F(Queue, OnePlaceWakesOne) {
   Client& first = Make('a');
   first.Begin();
   EXPECT_TRUE(first.has_place());
-  for (const char name : {'b', 'c', 'd'}) Make(name, name % 2).Begin();
-  fleet_.loads[1].set_watch(nullptr);
   const auto blocked = fleet_.loads[1].TryLease(1);  // nothing there for anybody
+  for (const char name : {'b', 'c', 'd'}) Make(name, name % 2).Begin();
   Turns();
   EXPECT_EQ(order_, "a");
   first.Go();
