@@ -22,6 +22,7 @@ std::string_view Name(StreamUpstream mode) noexcept { return NameOf(mode); }
 std::string_view Name(Rescue rescue) noexcept { return NameOf(rescue); }
 std::string_view Name(BalancerPolicy policy) noexcept { return NameOf(policy); }
 std::string_view Name(WarmupApi api) noexcept { return NameOf(api); }
+std::string_view Name(Priority priority) noexcept { return NameOf(priority); }
 std::string_view Name(CachePartition partition) noexcept { return NameOf(partition); }
 std::string_view Name(CacheStore store) noexcept { return NameOf(store); }
 std::string_view Name(CacheEviction policy) noexcept { return NameOf(policy); }

@@ -65,6 +65,11 @@ struct EnumRows<WarmupApi> {
       {"chat", WarmupApi::kChat}, {"completions", WarmupApi::kCompletions}, {"embeddings", WarmupApi::kEmbeddings}};
 };
 template <>
+struct EnumRows<Priority> {
+  static constexpr EnumRow<Priority> kRows[] = {
+      {"interactive", Priority::kInteractive}, {"default", Priority::kDefault}, {"batch", Priority::kBatch}};
+};
+template <>
 struct EnumRows<CachePartition> {
   static constexpr EnumRow<CachePartition> kRows[] = {{"key", CachePartition::kKey}, {"none", CachePartition::kNone}};
 };

@@ -33,7 +33,7 @@ const SectionType& SectionOf<Endpoint>() {
       Key<&Endpoint::url>("url", "http:// or https://, host, port, and a path put before every request path", Rules{}.Required()),
       Key<&Endpoint::name>("name", "in metrics and logs; empty = host:port", kLabel),
       Key<&Endpoint::weight>("weight", "share of the traffic; not for policy round_robin", Between(1, 1000)),
-      Key<&Endpoint::max_concurrency>("max_concurrency", "requests at a time", Between(1, kMany)),
+      Key<&Endpoint::max_concurrency>("max_concurrency", "requests at a time; auto = as many as it answers without a queue of its own, found out from its latency", Between(1, kMany)),
       Key<&Endpoint::zone>("zone", "where it runs; server.zones says how far that is", kLabel),
       Key<&Endpoint::kind>("kind", "what runs there: health path, metric names, error shapes, quirks; auto = asked in the first health round"),
       Key<&Endpoint::protocol>("protocol", "auto = ALPN under TLS, http1 in cleartext; h2 in cleartext is prior knowledge"),
@@ -149,6 +149,15 @@ const SectionType& SectionOf<CircuitBreaker>() {
 }
 
 template <>
+const SectionType& SectionOf<Queue>() {
+  static const Field kFields[] = {
+      Key<&Queue::size>("size", "requests that may wait; 0 = none, they are refused at once", Between(0, 100'000)),
+      Key<&Queue::timeout>("timeout", "the longest that one waits", kWait),
+  };
+  return MakeSection<Queue>(kFields);
+}
+
+template <>
 const SectionType& SectionOf<Cluster>() {
   static const Field kFields[] = {
       Key<&Cluster::name>("name", "what models refer to", Between(1, 128).Text(kNameRule).Required()),
@@ -159,6 +168,7 @@ const SectionType& SectionOf<Cluster>() {
       Key<&Cluster::timeouts>("timeouts", "of upstream requests"),
       Key<&Cluster::retry>("retry", "before the first content reached the client"),
       Key<&Cluster::circuit_breaker>("circuit_breaker", "when an endpoint that fails is left alone; per endpoint and model"),
+      Key<&Cluster::queue>("queue", "for requests of which no endpoint has room; by x-penstock-priority, fair between keys"),
   };
   return MakeSection<Cluster>(kFields);
 }

@@ -61,6 +61,7 @@ const SectionType& SectionOf<ApiKey>() {
       Key<&ApiKey::name>("name", "of the tenant, in metrics and the access log", Between(1, 128).Text(kNameRule).Required()),
       Key<&ApiKey::key_sha256>("key_sha256", "SHA-256 of the key; penstock key new makes a key and shows it", Rules{}.Required()),
       Key<&ApiKey::models>("models", "configured names of the models it may use; \"*\" = all", Between(1, 256).Text(kNameRule).Count(0, 10'000)),
+      Key<&ApiKey::priority>("priority", "the highest class that x-penstock-priority may ask for with it"),
   };
   return MakeSection<ApiKey>(kFields);
 }

@@ -65,7 +65,12 @@ void WriteEndpoint(std::string& out, const proxy::Snapshot& snapshot, const prox
   members.Number("resting_ms", MillisecondsUntil(endpoint.rest.until(), now));
   WriteBreakers(members.Name("breakers"), snapshot, cluster, index, now);
   members.Number("weight", spec.weight);
-  members.Number("max_concurrency", spec.max_concurrency);
+  if (spec.max_concurrency.has_value()) {
+    members.Number("max_concurrency", *spec.max_concurrency);
+  } else {
+    members.Text("max_concurrency", "auto");
+  }
+  members.Number("limit", endpoint.limit());
   members.Number("in_flight", endpoint.load.in_flight());
   members.Number("load", endpoint.load.load());
   members.Number("elsewhere", endpoint.load.elsewhere());
@@ -105,6 +110,18 @@ void WriteVariants(std::string& out, const proxy::Snapshot& snapshot, const prox
   members.End();
 }
 
+/// By class.
+void WriteQueue(std::string& out, const proxy::ClusterRoute& route) {
+  Members members(out);
+  members.Number("size", route.config->queue.size);
+  members.Number("depth", route.queue->depth());
+  for (std::size_t i = 0; i < policy::kPriorities; ++i) {
+    const auto priority = static_cast<policy::Priority>(i);
+    members.Number(policy::PriorityName(priority), route.queue->depth(priority));
+  }
+  members.End();
+}
+
 }  // namespace
 
 std::string VersionPage(const BuildText& build) {
@@ -128,6 +145,7 @@ std::string BackendsPage(const proxy::Snapshot& snapshot, const telemetry::Metri
   WriteList(page.Name("clusters"), snapshot.clusters, [&](const proxy::ClusterRoute& route) {
     Members cluster(out);
     cluster.Text("name", route.config->name);
+    WriteQueue(cluster.Name("queue"), route);
     std::size_t index = 0;
     WriteList(cluster.Name("endpoints"), route.endpoints,
               [&](const auto&) { WriteEndpoint(out, snapshot, route, index++, reading, now); });

@@ -21,8 +21,10 @@ void BreakerWatch::Look(const proxy::Snapshot& snapshot, TimePoint now, WallTime
     }
   }
   for (const proxy::ClusterRoute& cluster : snapshot.clusters) {
-    for (const auto& endpoint : cluster.endpoints)
+    for (const auto& endpoint : cluster.endpoints) {
       endpoint->metrics.breaker.Set(slab_, rank(worst.try_emplace(endpoint->name()).first->second));
+      endpoint->metrics.limit.Set(slab_, endpoint->limit());
+    }
   }
   std::erase_if(seen_, [&](const auto& each) { return each.second.generation != snapshot.generation; });
 }

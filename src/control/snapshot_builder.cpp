@@ -135,11 +135,12 @@ class Builder {
     route.config = &cluster;
     route.retry = RetryRulesOf(cluster.retry);
     route.budget = TakeBudget(cluster);
+    route.queue = TakeQueue(cluster);
     route.balancer = policy::FindBalancer(BalancerName(cluster.balancer.policy));
     for (std::size_t i = 0; i < cluster.endpoints.size(); ++i) {
       const config::Endpoint& endpoint = cluster.endpoints[i];
       upstream::PoolOptions options = PoolOptionsOf(cluster, endpoint, path + ".endpoints[" + std::to_string(i) + "]");
-      route.endpoints.push_back(Take(cluster, endpoint, options.tls.get()));
+      route.endpoints.push_back(Take(cluster, endpoint, options.tls.get(), route.queue));
       route.pools.push_back(std::move(options));
     }
   }
@@ -159,6 +160,16 @@ class Builder {
                                                  static_cast<std::uint32_t>(workers()));
   }
 
+  /// The running queue of the cluster of that name, whatever its limits are now: those who wait in it go on.
+  std::shared_ptr<proxy::ClusterQueue> TakeQueue(const config::Cluster& cluster) const {
+    if (previous_ != nullptr) {
+      for (const proxy::ClusterRoute& known : previous_->clusters) {
+        if (known.config->name == cluster.name) return known.queue;
+      }
+    }
+    return std::make_shared<proxy::ClusterQueue>(registry_, cluster.name);
+  }
+
   /// The running breakers of the same model, when they are of the same endpoints, or new ones.
   std::shared_ptr<proxy::Breakers> TakeBreakers(const config::Model& model, const proxy::ClusterRoute& cluster) const {
     const proxy::Breakers::Rules rules = BreakerRulesOf(*cluster.config, !model.fallbacks.empty());
@@ -174,7 +185,8 @@ class Builder {
 
   /// The running endpoint of the same cluster with the same specification and trust, or a new one.
   std::shared_ptr<upstream::Endpoint> Take(const config::Cluster& cluster, const config::Endpoint& endpoint,
-                                           const net::TlsClientContext* tls) {
+                                           const net::TlsClientContext* tls,
+                                           const std::shared_ptr<proxy::ClusterQueue>& queue) {
     if (previous_ != nullptr) {
       for (const proxy::ClusterRoute& known : previous_->clusters) {
         if (known.config->name != cluster.name || !SamePoolRules(*known.config, cluster)) continue;
@@ -184,7 +196,7 @@ class Builder {
         }
       }
     }
-    auto fresh = std::make_shared<upstream::Endpoint>(cluster.name, endpoint, registry_);
+    auto fresh = std::make_shared<upstream::Endpoint>(cluster.name, endpoint, registry_, queue);
     if (cluster.health_check.warmup.enabled()) {
       fresh->load.SetUsable(false, TimePoint{});
       fresh->set_warming(true);

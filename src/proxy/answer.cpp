@@ -172,7 +172,7 @@ void Answer::AddOwnFields(http::Head& head) {
   const Duration running = record.forwarded != TimePoint{} ? context_.now() - record.forwarded : Duration{};
   const Duration upstream = record.upstream_time + std::max(running, Duration{});
   const Duration total = context_.worker.worker.ReadClock() - record.began;
-  ServerTiming timing(total - upstream, upstream);
+  ServerTiming timing(total - upstream - record.queued, upstream);
   head.Add("server-timing", timing.view(), http::HeaderId::kServerTiming);
   if (context_.view == nullptr || !context_.snapshot().config.server.expose_upstream) return;
   if (record.endpoint != nullptr) {

@@ -78,6 +78,7 @@ void Attempt::Begin(EndpointPool& pool, policy::LoadLease lease, policy::Breaker
   due_ = keepalive_due_ = TimePoint::Max();
   relay_.emplace<std::monostate>();
   begun_ = context_.worker.worker.ReadClock();
+  among_ = pool.endpoint().load.in_flight();
   received_ = 0;
   if (context_.cache.lead.has_value()) context_.cache.lead->OnAttempt();
   watermark_ = context_.snapshot().config.server.limits.stream_buffer;
@@ -276,6 +277,7 @@ void Attempt::CountOutcome() {
   const auto outcome = cancelled_ ? telemetry::AttemptOutcome::kCancelled : OutcomeOf(result_);
   metrics.attempts[static_cast<std::size_t>(outcome)].Add(slab);
   TellBreaker(outcome);
+  TellLimit(outcome);
   context_.record.upstream_time += std::max(context_.now() - begun_, Duration{});
   context_.record.forwarded = TimePoint{};
 }
@@ -315,6 +317,23 @@ void Attempt::SampleLatency() {
   pool_->endpoint().load.latency().Observe(context_.now(), context_.now() - begun_);
 }
 
+/// For `max_concurrency: auto`: how long a whole answer took, and what speaks of too much load. A stream's first
+/// content was told when it came.
+void Attempt::TellLimit(telemetry::AttemptOutcome outcome) {
+  upstream::Endpoint& endpoint = pool_->endpoint();
+  if (!endpoint.finds_limit()) return;
+  using telemetry::AttemptOutcome;
+  if (outcome == AttemptOutcome::kThrottled || outcome == AttemptOutcome::kTimeout || resting_) {
+    endpoint.found_limit.OnOverload(context_.now());
+  } else if (outcome == AttemptOutcome::kOk && !streamed_) {
+    const std::uint64_t tokens = context_.record.usage.known ? context_.record.usage.completion_tokens : 0;
+    const Duration took = context_.now() - begun_;
+    endpoint.found_limit.OnLatency(tokens == 0 ? policy::LatencyKind::kWhole : policy::LatencyKind::kPerToken,
+                                   took / static_cast<std::int64_t>(std::max<std::uint64_t>(tokens, 1)), among_,
+                                   context_.now());
+  }
+}
+
 void Attempt::Cancel() {
   timer_.Cancel();
   if (!lease_) return;
@@ -349,6 +368,10 @@ void Attempt::Await(Duration limit, const char* what) {
 
 /// An event came. The timer is left where it is and looks at due_ when it fires: no work per token.
 void Attempt::Progress(const RelayStep& step) {
+  if (step.content && !content_seen_ && streamed_ && pool_->endpoint().finds_limit()) {
+    pool_->endpoint().found_limit.OnLatency(policy::LatencyKind::kFirstToken, context_.now() - begun_, among_,
+                                            context_.now());
+  }
   content_seen_ = content_seen_ || step.content;
   if (step.content) SampleLatency();
   // A probe that has content has proved the endpoint; its stream may last for minutes, and nobody else is let in.

@@ -91,6 +91,7 @@ class Attempt final : public upstream::StreamHandler {
   void TellBreaker(telemetry::AttemptOutcome outcome);
   /// How long the endpoint took, or at least takes: once per attempt.
   void SampleLatency();
+  void TellLimit(telemetry::AttemptOutcome outcome);
   /// It asked for a pause: nobody asks it meanwhile.
   bool RestEndpoint();
 
@@ -110,6 +111,7 @@ class Attempt final : public upstream::StreamHandler {
   UpstreamRefusal refusal_;
   AttemptResult result_;
   TimePoint begun_{};
+  std::uint32_t among_ = 0;           ///< in flight at the endpoint when it began, itself included
   TimePoint due_ = TimePoint::Max();  ///< when the current wait is over; the timer may fire earlier and look again
   const char* awaited_ = "";
   TimePoint keepalive_due_ = TimePoint::Max();

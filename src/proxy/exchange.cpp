@@ -290,7 +290,7 @@ void Exchange::Account() {
   telemetry::WorkerMetrics& metrics = context_.worker.metrics;
   const telemetry::GatewayMetrics& gateway = metrics.gateway;
   const Duration duration = context_.worker.worker.ReadClock() - record.began;
-  const Duration overhead = duration - record.upstream_time;
+  const Duration overhead = duration - record.upstream_time - record.queued;
   const telemetry::LabelId asked = context_.asked != nullptr ? context_.asked->metrics->label.id() : gateway.other();
   const std::size_t route = context_.route != nullptr ? context_.route_index : Routes().size();
   const telemetry::LabelId key = context_.tenant != nullptr ? context_.tenant->label.id() : gateway.anonymous();
@@ -327,6 +327,7 @@ void Exchange::Account() {
     line.tokens_in = record.usage.prompt_tokens;
     line.tokens_out = record.usage.completion_tokens;
   }
+  if (record.attempts > 0 || record.queued > Duration::zero()) line.queue = record.queued;
   line.ttft = record.ttft;
   line.duration = duration;
   line.gateway = overhead;

@@ -9,6 +9,7 @@
 #include "penstock/llm/request_view.hpp"
 #include "penstock/llm/usage.hpp"
 #include "penstock/policy/deadline.hpp"
+#include "penstock/policy/priority.hpp"
 #include "penstock/proxy/routes.hpp"
 #include "penstock/server/request_handler.hpp"
 #include "penstock/telemetry/term.hpp"
@@ -33,6 +34,7 @@ struct RequestRecord {
   llm::Usage usage;
   TimePoint forwarded{};     ///< first attempt submitted
   Duration upstream_time{};  ///< waited for upstreams before commit
+  Duration queued{};         ///< waited for an endpoint
   std::optional<Duration> ttft;
   Duration retry_after = std::chrono::seconds(1);  ///< told with a 429 or 503 of our own
 
@@ -74,6 +76,11 @@ struct RequestContext {
   /// A model of the snapshot, by the tenant's key.
   bool MayUse(const ModelRoute& other) const noexcept {
     return tenant->MayUse(static_cast<std::size_t>(&other - snapshot().models.data()));
+  }
+  /// What the client wishes, as far as its key goes. Another word than the three is no wish.
+  policy::Priority priority() const noexcept {
+    const auto wish = policy::ParsePriority(head->Find(http::HeaderId::kXPenstockPriority));
+    return policy::CappedPriority(wish.value_or(policy::Priority::kDefault), tenant->priority);
   }
   void UseModel(const ModelRoute& other) {
     model = &other;

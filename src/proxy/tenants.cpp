@@ -5,6 +5,8 @@
 namespace penstock::proxy {
 namespace {
 
+static_assert(static_cast<int>(config::Priority::kBatch) == static_cast<int>(policy::Priority::kBatch));
+
 /// Whose cached answers a client shares: `name` empty = it gave no key.
 Tenant TenantOf(std::string_view name, config::CachePartition partition, cache::Epochs& epochs) {
   Tenant tenant{.name = std::string(name), .scope = cache::TenantScope::Everybody(), .epoch = &epochs.all()};
@@ -27,6 +29,7 @@ Tenants::Tenants(const config::Auth& auth, config::CachePartition partition,
     for (const std::string_view model : model_names)
       tenant.models.push_back(std::find(key.models.begin(), key.models.end(), model) != key.models.end());
     tenant.label = registry.Hold(key.name);
+    tenant.priority = static_cast<policy::Priority>(key.priority);
     by_digest_.emplace(key.key_sha256, std::move(tenant));
   }
 }

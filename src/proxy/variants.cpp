@@ -10,7 +10,7 @@ double LoadOf(const ClusterRoute& cluster) noexcept {
   for (const auto& endpoint : cluster.endpoints) {
     if (!endpoint->usable()) continue;
     in_flight += endpoint->load.in_flight();
-    room += endpoint->spec().max_concurrency;
+    room += endpoint->limit();
   }
   if (room == 0) return std::numeric_limits<double>::infinity();
   return static_cast<double>(in_flight) / static_cast<double>(room);

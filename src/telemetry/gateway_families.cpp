@@ -31,6 +31,10 @@ constexpr std::int64_t kInterTokenBounds[] = {
 /// A LAN in 100 us, a lost SYN at 1 s, the default limit at 2 s.
 constexpr std::int64_t kConnectBounds[] = {Ns(100us), Ns(250us), Ns(500us), Ns(1ms),   Ns(2500us), Ns(5ms), Ns(10ms),
                                            Ns(25ms),  Ns(50ms),  Ns(100ms), Ns(250ms), Ns(500ms),  Ns(1s),  Ns(2s)};
+/// From a slot that came free at once to the default timeout of 10 s, and what operators make of it.
+constexpr std::int64_t kQueueBounds[] = {Ns(1ms),   Ns(5ms),    Ns(10ms),  Ns(25ms), Ns(50ms),
+                                         Ns(100ms), Ns(250ms),  Ns(500ms), Ns(1s),   Ns(2s),
+                                         Ns(5s),    Ns(7500ms), Ns(10s),   Ns(20s),  Ns(60s)};
 /// Promised: 1 ms in the median, 10 ms for 99 %, 50 ms at most.
 constexpr std::int64_t kCancelBounds[] = {Ns(50us), Ns(100us), Ns(250us), Ns(500us), Ns(1ms),   Ns(2500us), Ns(5ms),
                                           Ns(10ms), Ns(25ms),  Ns(50ms),  Ns(100ms), Ns(500ms), Ns(1s)};
@@ -70,7 +74,10 @@ constexpr Row kRows[] = {
     {Metric::kEndpointHealthy, {"penstock_endpoint_healthy", "1 while active checks let an endpoint be used.", kGauge, {"endpoint"}}},
     {Metric::kEndpointWarming, {"penstock_endpoint_warming", "1 while an endpoint that is well owes the answer of its warm-up.", kGauge, {"endpoint"}}},
     {Metric::kBreakerState, {"penstock_breaker_state", "An endpoint's circuit breaker, of the model for which it is worst: 0 closed, 1 half-open, 2 open.", kGauge, {"endpoint"}}},
+    {Metric::kEndpointLimit, {"penstock_endpoint_limit", "Requests at a time that an endpoint gets: max_concurrency, or what auto has found.", kGauge, {"endpoint"}}},
     {Metric::kRetries, {"penstock_retries_total", "Attempts beyond a request's first, by what the one before died of.", kCounter, {"reason"}}},
+    {Metric::kQueueDepth, {"penstock_queue_depth", "Requests that wait for an endpoint.", kGauge, {"cluster"}}},
+    {Metric::kQueueWait, {"penstock_queue_wait_seconds", "How long requests waited for an endpoint, those that had to.", kHistogram, {"cluster"}, kQueueBounds}},
     {Metric::kCancelLatency, {"penstock_cancel_latency_seconds", "From a client's departure to the cancellation of its upstream work.", kHistogram, {}, kCancelBounds}},
     {Metric::kStreamInterruptions, {"penstock_stream_interruptions_total", "Answers broken after their first content was sent.", kCounter, {"cause"}}},
     {Metric::kRescues, {"penstock_rescues_total", "Streams that broke after their first content, of models with rescue: completed by another endpoint, or failed.", kCounter, {"result"}}},

@@ -123,6 +123,11 @@ OverloadMetrics::OverloadMetrics(MetricRegistry& registry)
 VariantMetrics::VariantMetrics(MetricRegistry& registry, LabelId model, LabelId variant)
     : requests(registry.CounterOf({Id(Metric::kVariantRequests), {model, variant}})) {}
 
+QueueMetrics::QueueMetrics(MetricRegistry& registry, std::string_view cluster)
+    : label(registry.Hold(cluster)),
+      depth(registry.GaugeOf({Id(Metric::kQueueDepth), {label.id()}})),
+      wait(registry.HistogramOf({Id(Metric::kQueueWait), {label.id()}})) {}
+
 EndpointMetrics::EndpointMetrics(MetricRegistry& registry, std::string_view cluster, std::string_view endpoint)
     : cluster_label(registry.Hold(cluster)), endpoint_label(registry.Hold(endpoint)) {
   const LabelId name = endpoint_label.id();
@@ -139,6 +144,7 @@ EndpointMetrics::EndpointMetrics(MetricRegistry& registry, std::string_view clus
   healthy = registry.GaugeOf({Id(Metric::kEndpointHealthy), {name}});
   warming = registry.GaugeOf({Id(Metric::kEndpointWarming), {name}});
   breaker = registry.GaugeOf({Id(Metric::kBreakerState), {name}});
+  limit = registry.GaugeOf({Id(Metric::kEndpointLimit), {name}});
 }
 
 }  // namespace penstock::telemetry

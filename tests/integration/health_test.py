@@ -24,6 +24,7 @@ models: [{name: m, upstream_name: "sim:1:4:500", cluster: local}]
 clusters:
   - name: local
     health_check: {interval: 100ms, timeout: 100ms, unhealthy_after: 3, healthy_after: 2}
+    queue: {size: 0}
     endpoints:
 """ + rows
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -11,11 +12,16 @@ namespace penstock::config {
 /// What requests without a key are called, in logs, metrics and purges; no key may have this name.
 inline constexpr std::string_view kAnonymous = "anonymous";
 
+/// Which of those who wait goes first; in the order of policy::Priority.
+enum class Priority : std::uint8_t { kInteractive, kDefault, kBatch };
+std::string_view Name(Priority priority) noexcept;
+
 /// A tenant. Its key is nowhere: only the digest of it is.
 struct ApiKey {
-  std::string name;                      ///< in metrics and the access log
-  Digest key_sha256;                     ///< of the key's bytes
-  std::vector<std::string> models{"*"};  ///< configured names it may use; "*" = all
+  std::string name;                            ///< in metrics and the access log
+  Digest key_sha256;                           ///< of the key's bytes
+  std::vector<std::string> models{"*"};        ///< configured names it may use; "*" = all
+  Priority priority = Priority::kInteractive;  ///< the highest class it may ask for
 
   friend bool operator==(const ApiKey&, const ApiKey&) = default;
 };

@@ -38,7 +38,7 @@ struct Endpoint {
   Url url;
   std::string name;  ///< never empty after Load() ("host:port" by default); one name means one URL
   std::uint32_t weight = 1;
-  std::uint32_t max_concurrency = 256;
+  std::optional<std::uint32_t> max_concurrency = 256;  ///< nullopt (`auto`): found out from how fast it answers
   std::string zone;
   EndpointKind kind = EndpointKind::kAuto;
   UpstreamProtocol protocol = UpstreamProtocol::kAuto;
@@ -158,6 +158,12 @@ struct CircuitBreaker {
   friend bool operator==(const CircuitBreaker&, const CircuitBreaker&) = default;
 };
 
+/// For requests of which no endpoint has room.
+struct Queue {
+  std::uint32_t size = 1000;  ///< 0: they are refused at once
+  Duration timeout = std::chrono::seconds(10);
+};
+
 struct Cluster {
   std::string name;
   std::vector<Endpoint> endpoints;
@@ -167,6 +173,7 @@ struct Cluster {
   Timeouts timeouts;
   Retry retry;
   CircuitBreaker circuit_breaker;
+  Queue queue;
 };
 
 }  // namespace penstock::config

@@ -13,6 +13,21 @@ namespace penstock::policy {
 
 class EndpointLoad;
 
+/// Shared: one atomic, and what OnRoom() does. Those who wait for room at any of several endpoints.
+///
+/// No wake-up is lost: who begins to wait counts itself and then looks for room, who makes room does so and then looks
+/// whether somebody is counted. All four are sequentially consistent (Dekker's pattern), so one of them sees the other.
+class RoomWatch {
+ public:
+  virtual ~RoomWatch() = default;
+  bool waited_for() const noexcept { return waiting_.load() != 0; }
+  /// There may be room now. Any thread; only worth calling while waited_for().
+  virtual void OnRoom() noexcept = 0;
+
+ protected:
+  std::atomic<std::uint32_t> waiting_{0};
+};
+
 /// Owned by one Worker. One attempt's place on an endpoint: +1 in flight and its units of load while it lives. Nobody
 /// else writes the counts.
 class LoadLease {
@@ -55,9 +70,9 @@ constexpr std::uint32_t UnitsOfPrompt(std::size_t bytes) noexcept {
 /// Shared: padded atomics, written by leases of every worker. An LLM replica has few slots and calls last
 /// seconds, so a view per worker would be wrong. Outlives its leases.
 ///
-/// Every access is relaxed: the counts publish no other memory. The limit needs only the atomicity of one
-/// read-modify-write, and a balancer that reads a count a few nanoseconds old picks no worse than one that
-/// lost the race.
+/// Every access is relaxed but the one that gives a place back and the one that looks for a place, for RoomWatch: the
+/// counts publish no other memory. The limit needs only the atomicity of one read-modify-write, and a balancer that
+/// reads a count a few nanoseconds old picks no worse than one that lost the race.
 ///
 /// Three cache lines: what every request writes and every pick reads, what a stream writes, what is seldom written.
 class alignas(64) EndpointLoad {
@@ -72,13 +87,21 @@ class alignas(64) EndpointLoad {
   std::optional<LoadLease> TryLease(std::uint32_t limit, std::uint32_t units = 1) noexcept {
     if (limit == 0 || limit > kRequestsMax) limit = kRequestsMax;
     const std::uint64_t place = std::uint64_t{units} << 32 | 1;
-    std::uint64_t seen = word_.load(std::memory_order_relaxed);
+    std::uint64_t seen = word_.load();
     do {
       if (static_cast<std::uint32_t>(seen) >= limit) return std::nullopt;
     } while (!word_.compare_exchange_weak(seen, seen + place, std::memory_order_relaxed));
     started_.fetch_add(1, std::memory_order_relaxed);
     return LoadLease(this, place);
   }
+
+  /// As TryLease() would find it, or it is 0.
+  bool HasRoom(std::uint32_t limit) const noexcept {
+    return static_cast<std::uint32_t>(word_.load()) < (limit == 0 || limit > kRequestsMax ? kRequestsMax : limit);
+  }
+
+  /// Told of every place that comes free. Before the load is shared; outlives it.
+  void set_watch(RoomWatch* watch) noexcept { watch_ = watch; }
 
   std::uint32_t in_flight() const noexcept { return static_cast<std::uint32_t>(word_.load(std::memory_order_relaxed)); }
   /// Units of the requests in flight and of those from elsewhere: what policies compare.
@@ -120,6 +143,7 @@ class alignas(64) EndpointLoad {
   std::atomic<std::uint64_t> word_{0};  ///< units in the upper half, requests in the lower: one line, one operation
   std::atomic<std::uint32_t> elsewhere_{0};
   std::atomic<std::uint64_t> started_{0};
+  RoomWatch* watch_ = nullptr;
   PeakEwma latency_;
   alignas(64) std::atomic<std::int64_t> last_progress_ns_{0};
   alignas(64) std::atomic<std::int64_t> recovered_ns_{0};  ///< 0: was never away
@@ -127,7 +151,10 @@ class alignas(64) EndpointLoad {
 };
 
 inline void LoadLease::Release() noexcept {
-  if (load_ != nullptr) std::exchange(load_, nullptr)->word_.fetch_sub(place_, std::memory_order_relaxed);
+  if (load_ == nullptr) return;
+  EndpointLoad& load = *std::exchange(load_, nullptr);
+  load.word_.fetch_sub(place_);
+  if (load.watch_ != nullptr && load.watch_->waited_for()) load.watch_->OnRoom();
 }
 
 }  // namespace penstock::policy

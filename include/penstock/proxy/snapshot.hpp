@@ -16,6 +16,7 @@
 #include "penstock/policy/retry_budget.hpp"
 #include "penstock/policy/retry_rules.hpp"
 #include "penstock/proxy/breakers.hpp"
+#include "penstock/proxy/cluster_queue.hpp"
 #include "penstock/proxy/tenants.hpp"
 #include "penstock/server/options.hpp"
 #include "penstock/telemetry/gateway_metrics.hpp"
@@ -57,6 +58,7 @@ struct ClusterRoute {
   std::vector<upstream::PoolOptions> pools;  ///< one per endpoint
   policy::RetryRules retry;
   std::shared_ptr<policy::RetryBudget> budget;
+  std::shared_ptr<ClusterQueue> queue;
   const policy::BalancerRow* balancer = nullptr;
 };
 

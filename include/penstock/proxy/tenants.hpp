@@ -10,6 +10,7 @@
 #include "penstock/cache/key.hpp"
 #include "penstock/config/auth.hpp"
 #include "penstock/config/cache.hpp"
+#include "penstock/policy/admission_queue.hpp"
 #include "penstock/telemetry/metric_registry.hpp"
 
 namespace penstock::proxy {
@@ -22,6 +23,7 @@ struct Tenant {
   telemetry::LabelLease label{};  ///< its name, or `anonymous`
   cache::TenantScope scope;       ///< whose cached answers it shares
   const cache::Epochs::Epoch* epoch;
+  policy::Priority priority = policy::Priority::kInteractive;  ///< the highest that it may ask for
 
   bool MayUse(std::size_t model) const noexcept { return every_model || models[model]; }
 };

@@ -20,7 +20,7 @@ enum class Metric : FamilyId {
   kRequests, kRequestDuration, kOverhead, kInflight, kTimeToFirstToken, kInterTokenLatency, kTokens,
   kCacheLookups, kCacheBytes, kCacheEntries, kCacheEvictions, kCacheCorrupt, kCoalesced,
   kUpstreamAttempts, kUpstreamInflight, kUpstreamConnections, kUpstreamConnect, kEndpointHealthy, kEndpointWarming,
-  kBreakerState, kRetries,
+  kBreakerState, kEndpointLimit, kRetries, kQueueDepth, kQueueWait,
   kCancelLatency, kStreamInterruptions, kRescues, kSseMalformed, kProtocolRejects, kConnectionsKilled,
   kConfigReloads, kConfigLastReloadOk, kLogDropped, kMetricsDropped, kBufferedBytes, kLoop,
   kOverloadPressure, kLoopLag, kOverloadLevel, kOverloadActive, kOverloadActions, kOverloadShed, kOverloadReset, kWorkerStalls,
@@ -120,6 +120,14 @@ struct VariantMetrics {
   Counter requests;
 };
 
+/// Immutable. Belongs to a cluster's queue, shared by snapshots that have the cluster.
+struct QueueMetrics {
+  QueueMetrics(MetricRegistry& registry, std::string_view cluster);
+  LabelLease label;
+  Gauge depth;
+  Histogram wait;  ///< of those who had to, however it ended
+};
+
 /// Immutable. Belongs to an endpoint, shared by snapshots that keep it.
 struct EndpointMetrics {
   EndpointMetrics(MetricRegistry& registry, std::string_view cluster, std::string_view endpoint);
@@ -130,6 +138,7 @@ struct EndpointMetrics {
   std::array<Gauge, kConnectionStates> connections;  ///< by ConnectionState
   Histogram connect;
   Gauge breaker;  ///< Set() by the control thread; of the model for which it is worst: 0 closed, 1 half-open, 2 open
+  Gauge limit;    ///< Set() by the control thread
   Gauge healthy;  ///< Set() by the thread that probes
   Gauge warming;  ///< likewise
 };

@@ -1,11 +1,13 @@
 #pragma once
 
 #include <atomic>
+#include <memory>
 #include <string>
 
 #include "penstock/config/clusters.hpp"
 #include "penstock/policy/endpoint_load.hpp"
 #include "penstock/policy/endpoint_rest.hpp"
+#include "penstock/policy/gradient_limit.hpp"
 #include "penstock/telemetry/gateway_metrics.hpp"
 
 namespace penstock::upstream {
@@ -14,8 +16,15 @@ namespace penstock::upstream {
 /// process, kept over reloads that do not change its specification.
 class Endpoint {
  public:
-  Endpoint(const std::string& cluster, const config::Endpoint& spec, telemetry::MetricRegistry& registry)
-      : spec_(spec), authority_(Authority(spec)), metrics(registry, cluster, spec.name), kind_(spec.kind) {
+  /// `watch`: its cluster's; may be null.
+  Endpoint(const std::string& cluster, const config::Endpoint& spec, telemetry::MetricRegistry& registry,
+           std::shared_ptr<policy::RoomWatch> watch = nullptr)
+      : spec_(spec),
+        authority_(Authority(spec)),
+        watch_(std::move(watch)),
+        metrics(registry, cluster, spec.name),
+        kind_(spec.kind) {
+    load.set_watch(watch_.get());
     if (!spec.api_key.empty()) authorization_ = "Bearer " + std::string(spec.api_key.reveal());
   }
 
@@ -23,6 +32,11 @@ class Endpoint {
   const std::string& name() const noexcept { return spec_.name; }
   const std::string& authority() const noexcept { return authority_; }          ///< of requests to it
   const std::string& authorization() const noexcept { return authorization_; }  ///< secret; empty when it wants none
+
+  /// Requests at a time.
+  std::uint32_t limit() const noexcept { return spec_.max_concurrency.value_or(found_limit.limit()); }
+  /// For max_concurrency: auto.
+  bool finds_limit() const noexcept { return !spec_.max_concurrency.has_value(); }
 
   /// False while the health checks say no, or the warm-up is owed; written by the thread that probes.
   bool usable() const noexcept { return load.usable(); }
@@ -46,9 +60,11 @@ class Endpoint {
   config::Endpoint spec_;
   std::string authority_;
   std::string authorization_;
+  const std::shared_ptr<policy::RoomWatch> watch_;
 
  public:
   policy::EndpointLoad load;
+  policy::GradientLimit found_limit;  ///< told and read only where finds_limit()
   policy::EndpointRest rest;
   const telemetry::EndpointMetrics metrics;
 

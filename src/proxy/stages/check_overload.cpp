@@ -24,8 +24,7 @@ std::optional<Error> CheckOverload(RequestContext& context) {
   using policy::Priority;
   const policy::OverloadActions actions = context.worker.overload;
   if (actions.none() || context.route->kind != RouteKind::kInference) return std::nullopt;
-  const Priority priority =
-      policy::ParsePriority(context.head->Find(http::HeaderId::kXPenstockPriority)).value_or(Priority::kDefault);
+  const Priority priority = context.priority();
   const bool shed = actions.Has(OverloadAction::kShedRequests) ||
                     (actions.Has(OverloadAction::kShedBatch) && priority == Priority::kBatch);
   if (!shed) return std::nullopt;

@@ -12,6 +12,7 @@ Choice ChooseEndpoint(const RequestContext& context, policy::Candidates& candida
   Choice choice;
   while (const std::optional<std::uint32_t> index = candidates.Next()) {
     if (barred.Contains(*index)) continue;
+    choice.someone_open = true;
     EndpointPool& pool = *cluster.pools[*index];
     upstream::Endpoint& endpoint = pool.endpoint();
     policy::CircuitBreaker& breaker = (*context.model->breakers)[*index];
@@ -21,7 +22,7 @@ Choice ChooseEndpoint(const RequestContext& context, policy::Candidates& candida
       continue;
     }
     choice.someone_usable = true;
-    std::optional<policy::LoadLease> lease = endpoint.load.TryLease(endpoint.spec().max_concurrency, units);
+    std::optional<policy::LoadLease> lease = endpoint.load.TryLease(endpoint.limit(), units);
     if (!lease.has_value()) continue;
     std::optional<policy::BreakerPermit> permit = breaker.Take(now);
     if (!permit.has_value()) continue;  // another request took the probe

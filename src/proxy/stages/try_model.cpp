@@ -1,9 +1,7 @@
 #include "proxy/stages/try_model.hpp"
 
-#include "penstock/policy/backoff.hpp"
 #include "penstock/proxy/error_reply.hpp"
-#include "proxy/balance_key.hpp"
-#include "proxy/stages/choose_endpoint.hpp"
+#include "proxy/stages/admit.hpp"
 
 namespace penstock::proxy {
 namespace {
@@ -20,13 +18,6 @@ policy::AttemptFailure FailureOf(const Attempt& attempt) {
   return failure;
 }
 
-rt::Task<void> Sleep(rt::Worker& worker, Duration time) {
-  rt::Signal over;
-  rt::Timer timer(&over, [](void* signal) { static_cast<rt::Signal*>(signal)->Set(); });
-  worker.Arm(timer, time);
-  co_await over;
-}
-
 Trial Failed(const Attempt& attempt, bool elsewhere) {
   Trial trial{.end = Trial::End::kFailed, .error = attempt.result().error, .elsewhere = elsewhere};
   if (attempt.result().kind == AttemptResult::Kind::kRefused) {
@@ -36,15 +27,9 @@ Trial Failed(const Attempt& attempt, bool elsewhere) {
   return trial;
 }
 
-Trial NobodyToAsk(const RequestContext& context, const Choice& choice) {
-  const bool someone_usable = choice.someone_usable;
-  if (!someone_usable && choice.rest_ends != TimePoint::Max()) {
-    const Error error = InternalError(ErrorCode::kRequestsExceeded, "every backend has asked for a pause");
-    return {.end = Trial::End::kFailed, .error = error, .elsewhere = true, .pause = choice.rest_ends - context.now()};
-  }
-  const Error error = InternalError(someone_usable ? ErrorCode::kOverloaded : ErrorCode::kNoHealthyUpstream,
-                                    someone_usable ? "every backend is at its limit" : "no backend is healthy");
-  return {.end = Trial::End::kFailed, .error = error, .elsewhere = true};
+Trial NobodyToAsk(const Admission& admission) {
+  const Admission::Refusal why = admission.why();
+  return {.end = Trial::End::kFailed, .error = why.error, .elsewhere = true, .pause = why.pause};
 }
 
 /// Whether another model may have a try at what the rules gave up here: not what they never try again.
@@ -62,39 +47,22 @@ void NoteInterrupted(RequestContext& context, const Error& error) {
 rt::Task<Trial> TryModel(RequestContext& context, Attempt& attempt) {
   rt::Worker& worker = context.worker.worker;
   const ClusterView& cluster = *context.cluster;
-  const config::Retry& retry = cluster.route->config->retry;
   const policy::RetryRules& rules = cluster.route->retry;
-  const policy::PickContext pick = PickFor(context);
-  std::optional<policy::Candidates> candidates(std::in_place, *cluster.balancer, pick);
+  Admission admission(context);
   policy::RetryProgress progress;
   progress.attempts = 0;
-  policy::EndpointSet barred;  // not again for this request: were silent, or may have had it twice
   policy::RetryVerdict verdict;
-  bool once_more = false;  // somebody who answered badly may be asked again
   cluster.route->budget->OnRequest(worker.index(), worker.Now());
   while (true) {
-    Choice choice = ChooseEndpoint(context, *candidates, barred);
-    if (choice.pool == nullptr && once_more) {
-      co_await Sleep(worker,
-                     policy::NextBackoff(retry.backoff.base, retry.backoff.max, progress.attempts, worker.prng()));
-      candidates.emplace(*cluster.balancer, pick);
-      choice = ChooseEndpoint(context, *candidates, barred);
-    }
-    const TimePoint patience =
-        Earlier(context.deadline, policy::Deadline::After(worker.Now(), retry.retry_after_max)).at;
-    while (choice.pool == nullptr && choice.rest_ends <= patience) {
-      co_await Sleep(worker, choice.rest_ends - worker.Now());
-      candidates.emplace(*cluster.balancer, pick);
-      choice = ChooseEndpoint(context, *candidates, barred);
-    }
-    if (choice.pool == nullptr) {
-      co_return progress.attempts == 0 ? NobodyToAsk(context, choice) : Failed(attempt, true);
-    }
+    Choice choice = admission.TryNow();
+    if (choice.pool == nullptr) choice = co_await admission.Wait();
+    if (choice.pool == nullptr) co_return progress.attempts == 0 ? NobodyToAsk(admission) : Failed(attempt, true);
     if (progress.attempts > 0) {
       if (!cluster.route->budget->TryRetry(worker.Now())) co_return Failed(attempt, true);
       context.worker.metrics.gateway.retries[static_cast<std::size_t>(verdict.reason)].Add(context.worker.metrics.slab);
     }
     ++progress.attempts;
+    admission.OnAttempt();
     attempt.Begin(*choice.pool, std::move(choice.lease), std::move(choice.permit), context.record.attempts + 1);
     co_await attempt.Done();
     const AttemptResult& result = attempt.result();
@@ -109,9 +77,9 @@ rt::Task<Trial> TryModel(RequestContext& context, Attempt& attempt) {
       co_return Failed(attempt, MayGoElsewhere(rules, verdict.gave_up));
     if (verdict.unproven) ++progress.unproven_retries;
     if (verdict.same_endpoint || failure.asked_to_wait) {
-      once_more = true;  // who asked for a pause has it: Choose passes it over meanwhile
+      admission.MayAskAgain();  // who asked for a pause has it: Choose passes it over meanwhile
     } else {
-      barred.Insert(choice.index);
+      admission.Bar(choice.index);
     }
   }
 }

@@ -19,7 +19,7 @@ struct Trial {
   bool elsewhere = false;  ///< another model may be asked
   llm::Refusal refusal = llm::Refusal::kOther;
   bool committed() const noexcept { return end == End::kAnswered || end == End::kBroken; }
-  Duration pause{};  ///< kFailed, because everybody has asked for a pause: until the first is ready again
+  Duration pause{};  ///< kFailed, because there was nobody to ask: when to come again, where that is known
 };
 
 /// The client was told that its answer ends too early.

@@ -206,6 +206,7 @@ TEST_F(Gateway, PromtoolFindsNothingToSay) {
   const EndpointMetrics endpoint(registry_, "gpu", "gpu-1");
   const ModelMetrics cheaper(registry_, "cheaper");
   const VariantMetrics variant(registry_, model.label.id(), cheaper.label.id());
+  const QueueMetrics queue(registry_, "gpu");
   worker_.CountRequest(0, model.label.id(), metrics_.anonymous(), 200, 1ms);
   worker_.CountTokens(model.label.id(), metrics_.anonymous(), 1, 1);
   worker_.CountProtocolReject(Protocol::kHttp1, "bad_request");
