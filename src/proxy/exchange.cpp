@@ -27,7 +27,7 @@ void RequestContext::Clear(std::size_t body_keep_max) {
   route = nullptr;
   argument = {};
   if (body.capacity() > body_keep_max) {
-    body = std::string();
+    std::string().swap(body);  // an assignment of an empty one would keep the buffer (libstdc++)
   } else {
     body.clear();
   }
@@ -41,7 +41,7 @@ void RequestContext::Clear(std::size_t body_keep_max) {
   record = {};
   peer.clear();
   told = false;
-  answer_start = std::string();
+  std::string().swap(answer_start);
   view.reset();  // last: the pointers above lead into it
 }
 
