@@ -37,7 +37,7 @@ struct Model {
   Rescue rescue = Rescue::kOff;
   std::optional<std::uint32_t> hold;  ///< tokens of a stream that are held back before it is committed
   std::string revision;               ///< part of the cache key: another one, and no earlier answer is served
-  std::vector<Variant> variants;                      ///< where requests go while its cluster is busy
+  std::vector<Variant> variants;      ///< where requests go while its cluster is busy
   ModelCache cache;
 };
 
