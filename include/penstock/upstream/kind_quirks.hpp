@@ -15,8 +15,8 @@ struct KindQuirks {
   /// guess, and whatever is no 5xx comes from a living server.
   bool health_path_known = true;
   Duration idle_timeout =
-      std::chrono::seconds(55);      ///< for `connections.idle_timeout: auto`; below the server's own keep-alive
-  bool reuse_after_chunked = true;   ///< false: closes after every chunked answer, though it promises keep-alive
+      std::chrono::seconds(55);     ///< for `connections.idle_timeout: auto`; below the server's own keep-alive
+  bool reuse_after_chunked = true;  ///< false: closes after every chunked answer, though it promises keep-alive
   /// Gauges of /metrics that are together the requests it has; none: it tells nobody, or is disturbed by the question.
   std::array<std::string_view, 2> load_metrics{};
   bool takes_stream_options = true;  ///< false: may refuse a request that has them

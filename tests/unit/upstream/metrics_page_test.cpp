@@ -30,16 +30,15 @@ TEST_P(Pages, AreSummedHoweverTheyAreCut) {
 INSTANTIATE_TEST_SUITE_P(
     Rows, Pages,
     testing::Values(
-        Row{"Empty", "", std::nullopt},
-        Row{"NobodysPage", "<html>vllm:num_requests_running 3</html>\n", std::nullopt},
+        Row{"Empty", "", std::nullopt}, Row{"NobodysPage", "<html>vllm:num_requests_running 3</html>\n", std::nullopt},
         Row{"OneSeries", "# TYPE vllm:num_requests_running gauge\nvllm:num_requests_running 3\n", 3},
         Row{"BothAndOthers", "up 1\nvllm:num_requests_running 3.0\nvllm:num_requests_waiting 4.0\nvllm:x 9\n", 7},
         Row{"EveryEngine",
             "vllm:num_requests_running{engine=\"0\",model_name=\"a\"} 3.0\n"
             "vllm:num_requests_running{engine=\"1\",model_name=\"a} 8\"} 2.0 1700000000\n",
             5},
-        Row{"LongerNamesAreOthers", "vllm:num_requests_running_total 5\nvllm:num_requests_waiting_by_reason{r=\"c\"} 6\n",
-            std::nullopt},
+        Row{"LongerNamesAreOthers",
+            "vllm:num_requests_running_total 5\nvllm:num_requests_waiting_by_reason{r=\"c\"} 6\n", std::nullopt},
         Row{"NoNumber", "vllm:num_requests_running NaN\nvllm:num_requests_waiting x\n", std::nullopt},
         Row{"Negative", "vllm:num_requests_running -4\nvllm:num_requests_waiting 1\n", 1},
         Row{"Exponent", "vllm:num_requests_running 1.2e+01\n", 12},
