@@ -33,7 +33,8 @@ class Queues(FaultCase):
         def config(world):
             good, spare = world.sims["good"], world.sims["spare"]
             clusters = [cluster(name, [endpoint(good.address, **SLOT)], queue=queue) for name, queue in QUEUES.items()]
-            clusters += [cluster("spare", [endpoint(spare.address)]), cluster("found", [endpoint(good.address, name="found-1", max_concurrency="auto")]),
+            clusters += [cluster("silent", [endpoint(world.sims["left"].address, **SLOT)], timeouts={"headers": "1500ms", "first_token": "1500ms"}),
+                         cluster("spare", [endpoint(spare.address)]), cluster("found", [endpoint(good.address, name="found-1", max_concurrency="auto")]),
                          {**cluster("away", [endpoint(world.sims[name].wire, max_concurrency=4) for name in ("left", "right")], queue={"timeout": "3s"}),
                           "health_check": {"interval": "150ms", "timeout": "100ms", "unhealthy_after": 2, "healthy_after": 1}},
                          {**cluster("gone", [endpoint("127.0.0.1:9")], queue={"timeout": "20s"}),
@@ -42,6 +43,8 @@ class Queues(FaultCase):
             models += [{"name": f"{name}-held", "upstream_name": "sim:0:100000:20000", "cluster": name} for name in QUEUES]
             models += [{"name": f"{name}-unseen", "upstream_name": "sim:31:2:0", "cluster": name} for name in QUEUES]
             for model in models:
+                if model["name"] == "silent":
+                    model["upstream_name"] = "fault:silence"
                 if model["name"] in ("spared", "gone"):
                     model["fallbacks"] = ["spare"]
             return {"server": {"listeners": [{"address": "127.0.0.1:0"}], "workers": 2}, "cache": {"enabled": False}, "models": models, "clusters": clusters,
@@ -237,6 +240,22 @@ class Queues(FaultCase):
         began = time.monotonic()
         self.assertEqual(self.ask("gone").header("x-penstock-model"), "spare")
         self.assertLess(time.monotonic() - began, 5)
+
+    def test_who_has_nobody_left_to_ask_does_not_wait(self):
+        """Its only endpoint was silent: that is not asked again, however many wait for it."""
+        answers = []
+        first = threading.Thread(target=lambda: answers.append(self.ask("silent", stream=True)), daemon=True)
+        first.start()
+        until(lambda: self.world.sims["left"].stats("fault:silence")["received"] == 1, "it is there")
+        self.begin("second", "silent", stream=True)
+        self.begin("third", "silent", stream=True)
+        began = time.monotonic()
+        first.join(harness.HANG)
+        self.assertEqual((answers[0].status, answers[0].error()["code"]), (504, "upstream_timeout"))
+        self.all_ended()
+        self.assertLess(time.monotonic() - began, 8)
+        self.assertEqual({a.status for a in self.ended}, {504})
+        self.assertEqual(self.world.sims["left"].stats("fault:silence")["received"], 3)
 
     def test_a_limit_that_is_found(self):
         self.assertEqual(self.ask("found", stream=True).status, 200)

@@ -41,7 +41,7 @@ Choice Admission::TryNow() {
   overtaken_ = !MayPass();
   if (overtaken_) return {};
   Choice choice = ChooseEndpoint(context_, *candidates_, barred_);
-  seen_ = {choice.someone_open, choice.someone_usable, choice.rest_ends};
+  seen_ = {choice.someone_usable, choice.rest_ends};
   return choice;
 }
 
@@ -70,11 +70,18 @@ rt::Task<Choice> Admission::Wait() {
 }
 
 bool Admission::MayQueue() const {
-  if (cluster_.route->config->queue.size == 0) return false;
+  if (cluster_.route->config->queue.size == 0 || !SomebodyIsOpen()) return false;
   if (overtaken_ || seen_.someone_usable) return true;
-  // A pause that is longer than anybody waits, or nobody is left whom this request may ask.
-  if (seen_.rest_ends != TimePoint::Max() || !seen_.someone_open) return false;
+  if (seen_.rest_ends != TimePoint::Max()) return false;  // a pause that is longer than anybody waits
   return !SomebodyStandsIn();
+}
+
+/// Somebody is left whom this request may ask, well or not.
+bool Admission::SomebodyIsOpen() const {
+  for (std::uint32_t i = 0; i < cluster_.pools.size(); ++i) {
+    if (!barred_.Contains(i) && !cluster_.balancer->excluded().Contains(i)) return true;
+  }
+  return false;
 }
 
 bool Admission::SomebodyStandsIn() const {
@@ -99,8 +106,8 @@ rt::Task<Choice> Admission::Queue() {
   while (true) {
     co_await place.Next();
     const QueuePlace::Word word = place.Hear();
-    queued_ += word == QueuePlace::Word::kTurn ? Duration{} : place.waited();
     if (word != QueuePlace::Word::kTurn) {
+      queued_ += place.waited();
       outcome_ = word == QueuePlace::Word::kDrivenOut ? Outcome::kQueueFull : Outcome::kQueueTimeout;
       co_return Choice{};
     }

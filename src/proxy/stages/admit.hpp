@@ -37,7 +37,6 @@ class Admission {
 
  private:
   struct Seen {
-    bool someone_open = false;
     bool someone_usable = false;
     TimePoint rest_ends = TimePoint::Max();
   };
@@ -45,6 +44,7 @@ class Admission {
 
   Choice Renew();
   bool MayQueue() const;
+  bool SomebodyIsOpen() const;
   bool SomebodyStandsIn() const;
   bool MayPass() const;
   rt::Task<Choice> Queue();

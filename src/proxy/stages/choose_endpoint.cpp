@@ -12,7 +12,6 @@ Choice ChooseEndpoint(const RequestContext& context, policy::Candidates& candida
   Choice choice;
   while (const std::optional<std::uint32_t> index = candidates.Next()) {
     if (barred.Contains(*index)) continue;
-    choice.someone_open = true;
     EndpointPool& pool = *cluster.pools[*index];
     upstream::Endpoint& endpoint = pool.endpoint();
     policy::CircuitBreaker& breaker = (*context.model->breakers)[*index];

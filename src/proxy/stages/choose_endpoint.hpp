@@ -12,7 +12,6 @@ struct Choice {
   policy::LoadLease lease;
   policy::BreakerPermit permit;
   std::uint32_t index = 0;
-  bool someone_open = false;               ///< somebody may be asked for this request, well or not
   bool someone_usable = false;             ///< none was free, but somebody is alive
   TimePoint rest_ends = TimePoint::Max();  ///< when the first of those that asked for a pause is ready again
 };

@@ -235,15 +235,15 @@ TEST(AdmissionQueueBounds, AHigherClassDrivesOutALowerOne) {
 
 TEST(AdmissionQueueBounds, ATenantThatFloodsDoesNotKeepOthersOut) {
   Queued q;
-  q.limits = {.entries = 4, .bytes = 1000};
-  q.AddAll("abcd", kUsual, 1);
-  EXPECT_FALSE(q.Push(q.Make('e', kUsual, 1)));
+  q.limits = {.entries = 5, .bytes = 1000};
+  q.AddAll("abcde", kUsual, 1);
+  EXPECT_FALSE(q.Push(q.Make('f', kUsual, 1)));
   q.Add('x', kUsual, 2);
-  EXPECT_EQ(q.DrivenOut(), "d");
+  EXPECT_EQ(q.DrivenOut(), "e");
   q.Add('y', kUsual, 2);
-  EXPECT_EQ(q.DrivenOut(), "c");
-  EXPECT_FALSE(q.Push(q.Make('z', kUsual, 2))) << "both have two";
-  EXPECT_EQ(q.PopAll(), "axby");
+  EXPECT_EQ(q.DrivenOut(), "d");
+  EXPECT_FALSE(q.Push(q.Make('z', kUsual, 2))) << "three and two: as fair as it gets";
+  EXPECT_EQ(q.PopAll(), "axbyc");
 }
 
 TEST(AdmissionQueueBounds, NobodyIsDrivenOutInVain) {

@@ -177,7 +177,7 @@ TEST_F(Queue, C_04_WhoLeavesWithItsTurnPassesItOn) {
 }
 
 TEST_F(Queue, WhoCannotUseARoomStandsAside) {
-  const auto held = fleet_.loads[0].TryLease(1);
+  auto held = fleet_.loads[0].TryLease(1);
   auto other = fleet_.loads[1].TryLease(1);
   for (const char name : {'a', 'b', 'c'}) Make(name, name % 2, 0).Begin();
   Make('x', 0, 1).Begin();
@@ -189,6 +189,22 @@ TEST_F(Queue, WhoCannotUseARoomStandsAside) {
   Turns();
   EXPECT_EQ(order_, "xy");
   EXPECT_EQ(fleet_.queue->depth(), 3u);
+  held.reset();
+  Turns();
+  EXPECT_EQ(order_, "xya") << "and is back when something changes";
+}
+
+TEST_F(Queue, RoomThatComesWhileTheOnlyOneLooksIsNotLost) {
+  QueueWaiter waiter(*workers_[0]);
+  ASSERT_TRUE(fleet_.queue->Enter(waiter, fleet_.limits, TimePoint{1}));
+  fleet_.queue->OnRoom();
+  Turns();
+  ASSERT_EQ(fleet_.queue->Hear(waiter), QueueWaiter::Word::kTurn);
+  fleet_.queue->OnRoom();  // it has looked already, and was too early
+  fleet_.queue->GiveBack(waiter, false);
+  Turns();
+  EXPECT_EQ(fleet_.queue->Hear(waiter), QueueWaiter::Word::kTurn);
+  fleet_.queue->Leave(waiter);
 }
 
 TEST_F(Queue, WhatComesBackIsUsedToTheLast) {
