@@ -34,7 +34,7 @@ class Balancing(FaultCase):
                         cluster("gentle", of("ef"), health_check=QUICK, balancer={"policy": "weighted", "slow_start": "120s"}),
                         cluster("sized", of("ab"), health_check=QUICK, balancer={"policy": "least_load"}),
                         cluster("shared", of("ab"), health_check={**QUICK, "metrics": True}),
-                        cluster("warm", of(["warm"]), health_check={**QUICK, "warmup": {"model": "warm", "timeout": "5s"}})]
+                        cluster("warm", queue={"size": 0}, endpoints=of(["warm"]), health_check={**QUICK, "warmup": {"model": "warm", "timeout": "5s"}})]
             models = [{"name": c["name"], "upstream_name": "sim:0:4:0", "cluster": c["name"]} for c in clusters]
             models += [{"name": "held", "upstream_name": "sim:1500:4:0", "cluster": "sized"}]
             return {"server": {"listeners": [{"address": "127.0.0.1:0"}], "workers": 2, "expose_upstream": True, "zones": ["near", "next"]},
