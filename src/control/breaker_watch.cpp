@@ -23,6 +23,7 @@ void BreakerWatch::Look(const proxy::Snapshot& snapshot, TimePoint now, WallTime
   for (const proxy::ClusterRoute& cluster : snapshot.clusters) {
     for (const auto& endpoint : cluster.endpoints) {
       endpoint->metrics.breaker.Set(slab_, rank(worst.try_emplace(endpoint->name()).first->second));
+      if (endpoint->finds_limit()) endpoint->found_limit.Look(now);
       endpoint->metrics.limit.Set(slab_, endpoint->limit());
     }
   }

@@ -197,11 +197,23 @@ class Builder {
       }
     }
     auto fresh = std::make_shared<upstream::Endpoint>(cluster.name, endpoint, registry_, queue);
-    if (cluster.health_check.warmup.enabled()) {
+    if (cluster.health_check.warmup.enabled() && !IsInUse(cluster, endpoint)) {
       fresh->load.SetUsable(false, TimePoint{});
       fresh->set_warming(true);
     }
     return fresh;
+  }
+
+  /// It serves already, under rules that change: nothing is cold there.
+  bool IsInUse(const config::Cluster& cluster, const config::Endpoint& endpoint) const {
+    if (previous_ == nullptr) return false;
+    for (const proxy::ClusterRoute& known : previous_->clusters) {
+      if (known.config->name != cluster.name) continue;
+      for (const auto& each : known.endpoints) {
+        if (each->name() == endpoint.name && each->spec().url == endpoint.url) return each->usable();
+      }
+    }
+    return false;
   }
 
   /// A CA file may hold other certificates under the same name.

@@ -39,6 +39,11 @@ void GradientLimit::OnLatency(LatencyKind kind, Duration latency, std::uint32_t 
   }
 }
 
+void GradientLimit::Look(TimePoint now) noexcept {
+  const std::lock_guard lock(mutex_);
+  if (probing_ && now >= probe_end_) EndProbe(now);
+}
+
 void GradientLimit::OnOverload(TimePoint now) noexcept {
   const std::lock_guard lock(mutex_);
   if (now - cut_at_ < rules_.window && cut_at_ != TimePoint{}) return;

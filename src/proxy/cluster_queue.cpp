@@ -1,5 +1,6 @@
 #include "penstock/proxy/cluster_queue.hpp"
 
+#include <algorithm>
 #include <utility>
 
 namespace penstock::proxy {
@@ -32,9 +33,9 @@ void ClusterQueue::GiveBack(QueueWaiter& waiter, bool others_may) {
   const std::lock_guard lock(mutex_);
   if (missed_) {
     queue_.Return(waiter);
-    AllComeBack();
+    SomeComeBack();
     WakeHead();
-  } else if (others_may && aside_.size() < kAsideMax) {
+  } else if (others_may) {
     StandAside(waiter);
     WakeHead();
   } else {
@@ -72,8 +73,13 @@ void ClusterQueue::Leave(QueueWaiter& waiter) noexcept {
 void ClusterQueue::OnRoom() noexcept {
   const std::lock_guard lock(mutex_);
   if (queue_.size() == 0) return;
-  AllComeBack();
-  if (!WakeHead()) missed_ = true;
+  if (WakeHead()) return;
+  if (in_turn() != 0) {
+    missed_ = true;
+    return;
+  }
+  SomeComeBack();
+  WakeHead();
 }
 
 void ClusterQueue::Look(TimePoint now) noexcept {
@@ -82,7 +88,7 @@ void ClusterQueue::Look(TimePoint now) noexcept {
   if (!looked_ns_.compare_exchange_strong(looked, now.ns, std::memory_order_relaxed)) return;
   const std::lock_guard lock(mutex_);
   if (in_turn() != 0) return;  // somebody is looking
-  AllComeBack();
+  SomeComeBack();
   WakeHead();
 }
 
@@ -157,12 +163,14 @@ void ClusterQueue::ComeBack(QueueWaiter& waiter) noexcept {
   waiter.aside_at_ = QueueWaiter::kNowhere;
 }
 
-void ClusterQueue::AllComeBack() {
-  for (QueueWaiter* waiter : aside_) {
-    waiter->aside_at_ = QueueWaiter::kNowhere;
-    queue_.Return(*waiter);
+void ClusterQueue::SomeComeBack() {
+  const std::size_t count = std::min(aside_.size(), kBackMax);
+  for (std::size_t i = 0; i < count; ++i) {
+    aside_[i]->aside_at_ = QueueWaiter::kNowhere;
+    queue_.Return(*aside_[i]);
   }
-  aside_.clear();
+  aside_.erase(aside_.begin(), aside_.begin() + static_cast<std::ptrdiff_t>(count));
+  for (std::size_t i = 0; i < aside_.size(); ++i) aside_[i]->aside_at_ = i;
 }
 
 /// waiting_ is what RoomWatch's pattern needs in one order with the loads of those who make room.

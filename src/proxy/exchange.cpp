@@ -218,6 +218,7 @@ void Exchange::OnFollowersChanged() {
     attempt_.OnFollowed();
   } else if (headless_) {
     attempt_.Cancel();
+    pipeline_.Destroy();  // it may wait for an endpoint's room
     context_.cache.lead.reset();
     FinishHeadless();
   }

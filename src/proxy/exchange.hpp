@@ -25,7 +25,10 @@ class Exchange final : public rt::Mortal, public server::RequestHandler {
   /// For want of memory: as End(), of an exchange that is not only waiting for its client to read.
   void Shed();
   bool MayShed() const noexcept;
-  std::size_t held_bytes() const noexcept { return context_.body.capacity() + answer_.backlog(); }
+  std::size_t held_bytes() const noexcept {
+    const llm::StreamSeam* const seam = attempt_.seam();
+    return context_.body.capacity() + answer_.backlog() + (seam != nullptr ? seam->held() : 0);
+  }
   /// The worker ends, and nobody can be told any more.
   void Abandon();
 

@@ -63,7 +63,10 @@ class StreamRelay {
   /// The body of an error that came inside the stream.
   const std::string& refusal() const noexcept { return refusal_; }
   /// The stream's last event was passed on.
-  bool whole() const noexcept { return tap_.ended() && (tap_.done_seen() || !llm::HasDone(context_.family())); }
+  bool whole() const noexcept {
+    const bool joined = !join_.takes_over || join_.seam->caught_up();
+    return joined && tap_.ended() && (tap_.done_seen() || !llm::HasDone(context_.family()));
+  }
 
  private:
   RelayStep Take(const llm::SseEvent& event, bool unfinished = false);

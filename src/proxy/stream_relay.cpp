@@ -78,7 +78,10 @@ RelayStep StreamRelay::Pass(const llm::SseEvent& event, const llm::Sighting& sig
   if (sighting.content) NoteContent();
   answer_.Append(event.raw);
   if (unfinished) answer_.Append("\n\n");
-  if (join_.seam != nullptr && event.has_data) join_.seam->Note(event.data, context_.worker.json);
+  if (join_.seam != nullptr && event.has_data) {
+    join_.seam->Note(event.data, context_.worker.json);
+    if (sighting.error || context_.worker.crowded()) join_.seam->GiveUp();
+  }
   const bool full = answer_.held() >= context_.snapshot().config.server.limits.stream_buffer;
   begun_ = begun_ || sighting.commits || full;
   if (!answer_.committed() && begun_ && MayCommit(sighting)) answer_.Commit(std::nullopt);

@@ -1,5 +1,7 @@
 #include "penstock/proxy/variants.hpp"
 
+#include <algorithm>
+#include <cmath>
 #include <limits>
 
 namespace penstock::proxy {
@@ -22,10 +24,16 @@ const VariantRoute* ChooseVariant(const Snapshot& snapshot, const ModelRoute& as
   for (const VariantRoute& variant : asked.variants) {
     if (tenant != nullptr && !tenant->MayUse(variant.model)) break;
     if (!variant.moved->Update(LoadOf(snapshot.clusters[cluster]))) break;
-    chosen = &variant;
     cluster = snapshot.models[variant.model].cluster;
+    if (std::isinf(LoadOf(snapshot.clusters[cluster]))) break;  // nobody there
+    chosen = &variant;
   }
   return chosen;
+}
+
+bool IsVariant(const ModelRoute& asked, const Snapshot& snapshot, const ModelRoute& model) noexcept {
+  return std::any_of(asked.variants.begin(), asked.variants.end(),
+                     [&](const VariantRoute& variant) { return &snapshot.models[variant.model] == &model; });
 }
 
 }  // namespace penstock::proxy

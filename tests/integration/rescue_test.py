@@ -179,6 +179,16 @@ class Rescues(FaultCase):
         self.assertEqual(self.received()["good"], 1)
         self.assertEqual(self.line()["model_answered"], "another")
 
+    def test_a_shorter_answer_is_not_joined(self):
+        """It ends by [DONE] alone, before it has said what the client has."""
+        whole = self.whole()
+        self.first.answer_all_with("fault:cut:after=40:tokens=60")
+        second = self.world.sims["second"]
+        second.answer_all_with("fault:no-finish:tokens=10")
+        self.addCleanup(second.answer_all_with, "")
+        self.interrupted(self.ask("restart"), whole)
+        self.assertEqual(self.received()["second"], 1)
+
     def test_the_same_endpoint_is_the_last_resort(self):
         whole = self.whole()
         self.first.answer_all_with("fault:cut:after=40:tokens=60:times=1")

@@ -45,6 +45,9 @@ class StreamSeam {
   bool caught_up() const noexcept;
 
   bool joinable() const noexcept { return joinable_; }
+  /// The client has something that no other answer can follow, or there is no room for the text.
+  void GiveUp() noexcept;
+  std::size_t held() const noexcept { return texts_[0].size() + texts_[1].size() + texts_[2].size(); }  ///< bytes
   /// The answer's text, decoded; without reasoning.
   const std::string& text() const noexcept { return texts_[0]; }
   bool has_reasoning() const noexcept { return !texts_[1].empty() || !texts_[2].empty(); }
@@ -54,9 +57,6 @@ class StreamSeam {
  private:
   friend class SeamReader;
   static constexpr std::size_t kVoices = 3;  ///< content (or text), reasoning, reasoning_content
-
-  void GiveUp() noexcept;
-  std::size_t held() const noexcept { return texts_[0].size() + texts_[1].size() + texts_[2].size(); }
 
   Family family_;
   std::size_t text_bytes_max_;

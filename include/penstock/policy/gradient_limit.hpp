@@ -61,6 +61,8 @@ class GradientLimit {
   /// `in_flight` when the request began, itself included.
   void OnLatency(LatencyKind kind, Duration latency, std::uint32_t in_flight, TimePoint now) noexcept;
   void OnOverload(TimePoint now) noexcept;
+  /// Every now and then: a probe is over in time although no answer begins meanwhile.
+  void Look(TimePoint now) noexcept;
 
  private:
   struct Samples {

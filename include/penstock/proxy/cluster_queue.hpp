@@ -44,12 +44,12 @@ struct QueueWaiter : policy::QueueEntry {
 ///
 /// One place that comes free wakes one: the head, by its worker's mailbox. It then chooses an endpoint as any request
 /// does. Who fails keeps its old place. If it failed although there is room (for its model a breaker is open there, or
-/// it was there before), it stands aside and the next one is woken, kAsideMax at most; whatever changes next brings
-/// those back. Who is admitted and sees room for more wakes the next. So what comes free is used, and a cluster that
-/// comes back meets one request after the other, not all that wait.
+/// it was there before), it stands aside and the next one is woken. Those aside come back, kBackMax at a time, when
+/// nobody else waits or at the next look. Who is admitted and sees room for more wakes the next. So what comes free is
+/// used, and a cluster that comes back meets one request after the other, not all that wait.
 class ClusterQueue final : public policy::RoomWatch, public std::enable_shared_from_this<ClusterQueue> {
  public:
-  static constexpr std::size_t kAsideMax = 64;
+  static constexpr std::size_t kBackMax = 64;
   static constexpr Duration kLookEvery = std::chrono::milliseconds(10);  ///< at most, whoever asks
 
   ClusterQueue(telemetry::MetricRegistry& registry, std::string_view cluster) : metrics(registry, cluster) {}
@@ -96,7 +96,7 @@ class ClusterQueue final : public policy::RoomWatch, public std::enable_shared_f
   void Unwake(QueueWaiter& waiter) noexcept;
   void StandAside(QueueWaiter& waiter);
   void ComeBack(QueueWaiter& waiter) noexcept;
-  void AllComeBack();
+  void SomeComeBack();
   void Publish() noexcept;
   void Deliver(rt::Worker& worker);
   std::size_t in_turn() const noexcept { return queue_.size() - queue_.waiting() - aside_.size(); }

@@ -13,4 +13,7 @@ double LoadOf(const ClusterRoute& cluster) noexcept;
 /// list for it. Throws the switches on the way. `tenant` null: anybody.
 const VariantRoute* ChooseVariant(const Snapshot& snapshot, const ModelRoute& asked, const Tenant* tenant) noexcept;
 
+/// `model` is a variant of `asked`.
+bool IsVariant(const ModelRoute& asked, const Snapshot& snapshot, const ModelRoute& model) noexcept;
+
 }  // namespace penstock::proxy

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "penstock/policy/backoff.hpp"
+#include "penstock/proxy/variants.hpp"
 #include "proxy/balance_key.hpp"
 #include "proxy/stages/queue_place.hpp"
 
@@ -20,12 +21,13 @@ rt::Task<void> Sleep(rt::Worker& worker, Duration time) {
 }  // namespace
 
 bool RoomLeft(const RequestContext& context) {
+  // It began before a reload: whom others may ask now it does not know.
+  if (context.view != context.worker.view) return true;
   const ClusterView& cluster = *context.cluster;
   for (std::uint32_t i = 0; i < cluster.pools.size(); ++i) {
-    EndpointPool& pool = *cluster.pools[i];
-    const upstream::Endpoint& endpoint = pool.endpoint();
+    const upstream::Endpoint& endpoint = cluster.pools[i]->endpoint();
     if (!endpoint.usable() || cluster.balancer->excluded().Contains(i)) continue;
-    if (std::max(endpoint.rest.until(), pool.calm_until()) > context.now()) continue;
+    if (endpoint.rest.Resting(context.now())) continue;  // but other workers need not calm down when this one must
     if (endpoint.load.HasRoom(endpoint.limit())) return true;
   }
   return false;
@@ -71,6 +73,8 @@ rt::Task<Choice> Admission::Wait() {
 
 bool Admission::MayQueue() const {
   if (cluster_.route->config->queue.size == 0 || !SomebodyIsOpen()) return false;
+  // Whom it was to spare has the next try.
+  if (IsVariant(*context_.asked, context_.snapshot(), *context_.model)) return false;
   if (overtaken_ || seen_.someone_usable) return true;
   if (seen_.rest_ends != TimePoint::Max()) return false;  // a pause that is longer than anybody waits
   return !SomebodyStandsIn();

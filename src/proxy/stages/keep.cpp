@@ -48,8 +48,10 @@ void Keep(RequestContext& context, const Attempt& attempt, const std::optional<E
   cache::Lead& lead = *context.cache.lead;
   if (error.has_value()) {
     // Without an attempt there was nothing to wait for: everybody hears that for himself, at once. But a pause may have
-    // been waited for, and is by one at a time.
-    const bool at_once = context.record.attempts == 0 && error->code != ErrorCode::kRequestsExceeded;
+    // been waited for, or a turn in the queue, and is by one at a time.
+    const bool waited = error->code == ErrorCode::kRequestsExceeded || error->code == ErrorCode::kQueueTimeout ||
+                        context.record.queued > Duration::zero();
+    const bool at_once = context.record.attempts == 0 && !waited;
     lead.Land(at_once ? Landing::kAlone : Landing::kFailed);
     return;
   }

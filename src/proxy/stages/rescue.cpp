@@ -24,6 +24,7 @@ struct Place {
 /// where the stream broke: a server that was restarted is back by now.
 std::vector<Place> PlacesFor(const RequestContext& context, const Error& why) {
   std::vector<Place> places{{context.model}};
+  if (context.asked != context.model) places.push_back({context.asked});
   for (const std::size_t index : context.asked->fallbacks) {
     const ModelRoute& model = context.snapshot().models[index];
     if (context.tenant->MayUse(index) && &model != context.model) places.push_back({&model});
