@@ -270,7 +270,7 @@ class Standstill(OverloadCase):
     overload = {"memory": {"limit": "64GiB"}}  # else the defaults
     more = {"cluster": {"connections": {"max": 1000}, "health_check": {"interval": "200ms", "timeout": "100ms", "unhealthy_after": 1},
                         "circuit_breaker": {"consecutive_failures": 1, "max_ejected": 1},
-                        "timeouts": {"headers": "2s", "first_token": "2s", "idle": "2s", "total": "60s"}}}
+                        "timeouts": {"headers": "5s", "first_token": "5s", "idle": "5s", "total": "60s"}}}
 
     def test_P_11_a_stop_of_the_whole_process_is_held_against_nobody(self):
         self.ask()
@@ -279,7 +279,7 @@ class Standstill(OverloadCase):
         for connection in waiting:
             connection.send(connection.request_bytes("POST", CHAT, chat(f"{self.id()} {time.monotonic_ns()}", model="soon")))
         self.gateway.signal(signal.SIGSTOP)
-        time.sleep(SECONDS)
+        time.sleep(SECONDS + 3)  # longer than any of the timeouts
         self.gateway.signal(signal.SIGCONT)
         for connection in streams:
             before = len(connection.buffer)
