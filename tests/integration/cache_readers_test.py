@@ -21,7 +21,7 @@ SIZE = 1_000_000  # bytes of the answer
 KIB = 1024
 RECEIVE_BUFFER, SEGMENT = 8 * KIB, 4 * KIB
 # Beside what the same connection takes when it is idle. With sanitizers there are red zones, and what is freed stays for a while.
-EACH_MAX = (64 if sanitized() else 16) * KIB
+EACH_MAX = (96 if sanitized() else 16) * KIB
 
 
 class Reader:
