@@ -1,4 +1,4 @@
-// Counts every allocation of the program, whoever makes it: AddressSanitizer tells its hooks, without it malloc is ours.
+// Counts every allocation of the program, whoever makes it: the sanitizers tell their hooks, without them malloc is ours.
 #include "unit/proxy/heap_count.hpp"
 
 #include <gtest/gtest.h>
@@ -11,7 +11,7 @@ namespace {
 std::atomic<std::uint64_t> calls{0};
 }  // namespace
 
-#ifdef __SANITIZE_ADDRESS__
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 
 extern "C" int __sanitizer_install_malloc_and_free_hooks(void (*malloc_hook)(const volatile void*, std::size_t),
                                                          void (*free_hook)(const volatile void*));
