@@ -59,6 +59,7 @@ bool IsForwardableHeader(std::string_view text) {
 
 }  // namespace
 
+// cppcheck-suppress invalidLifetime
 bool IsToken(std::string_view text) { return !text.empty() && std::all_of(text.begin(), text.end(), IsTokenByte); }
 
 const TextRule kNameRule = {IsName, "must be visible ASCII without blanks, \" and \\", "^[!#-\\[\\]-~]+$"};

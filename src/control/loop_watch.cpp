@@ -23,6 +23,7 @@ void LoopWatch::Tick(TimePoint now) {
         continue;
       }
       if (!beat.spoiled) {
+        // cppcheck-suppress constStatement
         beat.samples[beat.next] = {now, std::max(TimePoint{delivered} - beat.posted, Duration{})};
         beat.next = (beat.next + 1) % kSamples;
         beat.count = std::min(beat.count + 1, kSamples);

@@ -140,6 +140,7 @@ void ClusterQueue::Deliver(rt::Worker& worker) {
     lock.lock();
     waiters = &woken_[worker.index()].waiters;  // may have moved
   }
+  // cppcheck-suppress mismatchingContainerIterator
   waiters->erase(waiters->begin(), waiters->begin() + static_cast<std::ptrdiff_t>(end));
   for (std::size_t i = 0; i < waiters->size(); ++i) {
     if ((*waiters)[i] != nullptr) (*waiters)[i]->woken_at_ = i;

@@ -63,6 +63,7 @@ rt::Task<Trial> TryModel(RequestContext& context, Attempt& attempt) {
     }
     ++progress.attempts;
     admission.OnAttempt();
+    // cppcheck-suppress nullPointerRedundantCheck; it ends with co_return above
     attempt.Begin(*choice.pool, std::move(choice.lease), std::move(choice.permit), context.record.attempts + 1);
     co_await attempt.Done();
     const AttemptResult& result = attempt.result();
