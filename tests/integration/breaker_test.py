@@ -3,7 +3,6 @@
 breaker_test.py [--seconds N]: endpoints flap for so long, 6 without it."""
 
 import json
-import sys
 import threading
 import time
 
@@ -227,8 +226,5 @@ class Breakers(FaultCase):
 
 
 if __name__ == "__main__":
-    if "--seconds" in sys.argv:
-        at = sys.argv.index("--seconds")
-        SECONDS = int(sys.argv[at + 1])
-        del sys.argv[at:at + 2]
+    SECONDS = harness.number_option("--seconds", SECONDS)
     harness.main()

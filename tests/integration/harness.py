@@ -479,6 +479,16 @@ def _expect_failure(function, why):
     return run
 
 
+def number_option(name, otherwise):
+    """The number behind `name` on the command line, which unittest is not to see; without it `otherwise`."""
+    if name not in sys.argv:
+        return otherwise
+    at = sys.argv.index(name)
+    number = type(otherwise)(sys.argv[at + 1])
+    del sys.argv[at:at + 2]
+    return number
+
+
 def main():
     module = sys.modules["__main__"]
     file = Path(module.__file__).name

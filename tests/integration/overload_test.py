@@ -24,7 +24,7 @@ import harness
 from cache_test import CHAT, chat
 from harness import Gateway, Simulator, cluster, endpoint, until
 
-SECONDS = 3
+SECONDS = 3.0
 CALM = {"memory": {"limit": "64GiB"}, "cpu": {"warning": 0}, "loop_lag": {"warning": "0", "critical": "0"}, "fds": {"warning": 0, "critical": 0}}
 LEVELS = {"warning": 0.84, "critical": 0.92, "extreme": 0.97}  # within the defaults, with room for what the process grows meanwhile
 MIB = 1 << 20
@@ -379,8 +379,5 @@ class Abort(StallCase):
 
 
 if __name__ == "__main__":
-    if "--seconds" in sys.argv:
-        at = sys.argv.index("--seconds")
-        SECONDS = float(sys.argv[at + 1])
-        del sys.argv[at:at + 2]
+    SECONDS = harness.number_option("--seconds", SECONDS)
     harness.main()

@@ -122,8 +122,5 @@ class Overload(FaultCase):
 
 
 if __name__ == "__main__":
-    if "--seconds" in sys.argv:
-        at = sys.argv.index("--seconds")
-        SECONDS = int(sys.argv[at + 1])
-        del sys.argv[at:at + 2]
+    SECONDS = harness.number_option("--seconds", SECONDS)
     harness.main()
