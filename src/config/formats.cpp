@@ -238,6 +238,42 @@ Spelling HashKeyFormat::Spell(const Value& value) {
 
 namespace {
 
+constexpr std::string_view kP95Word = "p95";
+
+}  // namespace
+
+Facts HedgeAfterFormat::Describe() {
+  Facts facts = DurationFormat::Describe();
+  facts.words = {OffWord::kWord, kP95Word};
+  facts.open = true;
+  return facts;
+}
+std::string HedgeAfterFormat::Read(const Scalar& scalar, Value& value) {
+  using Kind = HedgeAfter::Kind;
+  value = {};
+  if (scalar.text == OffWord::kWord) return {};
+  if (scalar.text == kP95Word) {
+    value.kind = Kind::kP95;
+    return {};
+  }
+  const Parsed<Duration> time = ParseDuration(scalar.text);
+  if (!time.has_value() || *time < HedgeAfter::kTimeMin || *time > HedgeAfter::kTimeMax)
+    return "must be off, p95 or a duration of " + PrintDuration(HedgeAfter::kTimeMin) + " to " +
+           PrintDuration(HedgeAfter::kTimeMax);
+  value = {Kind::kTime, *time};
+  return {};
+}
+Spelling HedgeAfterFormat::Spell(const Value& value) {
+  switch (value.kind) {
+    case HedgeAfter::Kind::kOff: break;
+    case HedgeAfter::Kind::kP95: return {std::string(kP95Word)};
+    case HedgeAfter::Kind::kTime: return {PrintDuration(value.time)};
+  }
+  return {std::string(OffWord::kWord)};
+}
+
+namespace {
+
 constexpr EnumRow<RetryCondition> kRetryWords[] = {
     {"connect", RetryCondition::kConnect}, {"reset", RetryCondition::kReset}, {"timeout", RetryCondition::kTimeout}};
 

@@ -155,6 +155,14 @@ struct HashKeyFormat {
   static Spelling Spell(const Value& value);
 };
 
+/// off, p95 or a duration.
+struct HedgeAfterFormat {
+  using Value = HedgeAfter;
+  static Facts Describe();
+  static std::string Read(const Scalar& scalar, Value& value);
+  static Spelling Spell(const Value& value);
+};
+
 struct RetryConditionFormat {
   using Value = RetryCondition;
   static Facts Describe();
@@ -279,6 +287,10 @@ struct FormatOf<AccessLog> {
 template <>
 struct FormatOf<HashKey> {
   using type = HashKeyFormat;
+};
+template <>
+struct FormatOf<HedgeAfter> {
+  using type = HedgeAfterFormat;
 };
 template <>
 struct FormatOf<RetryCondition> {

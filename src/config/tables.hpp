@@ -54,6 +54,8 @@ const SectionType& SectionOf<ApiKey>();
 template <>
 const SectionType& SectionOf<Auth>();
 template <>
+const SectionType& SectionOf<Hedge>();
+template <>
 const SectionType& SectionOf<Variant>();
 template <>
 const SectionType& SectionOf<MemoryOverload>();

@@ -37,6 +37,15 @@ const SectionType& SectionOf<Variant>() {
 }
 
 template <>
+const SectionType& SectionOf<Hedge>() {
+  static const Field kFields[] = {
+      Key<&Hedge::after>("after", "without a first token for so long another endpoint is asked as well, and who begins first answers; off = never, p95 = as long as 95 % of the model's streams need"),
+      Key<&Hedge::budget>("budget", "such requests as a share of the model's requests over ten seconds; one is always allowed", Between(0, 1)),
+  };
+  return MakeSection<Hedge>(kFields);
+}
+
+template <>
 const SectionType& SectionOf<Model>() {
   static const Rules kName = Between(1, 256).Text(kNameRule);
   static const Field kFields[] = {
@@ -48,6 +57,7 @@ const SectionType& SectionOf<Model>() {
       Key<&Model::context_window_fallbacks>("context_window_fallbacks", "tried instead when a request is too long for it", kName.Count(0, 16)),
       Key<&Model::rescue>("rescue", "what becomes of a stream that breaks or stalls after its beginning was sent: off = an error event; restart = another endpoint answers anew, what the client has is left out; continue = an endpoint with assistant_prefill is asked for the rest"),
       Key<&Model::hold, OffFormat<CountFormat>>("hold", "tokens of a stream held back until it is committed; what breaks earlier is answered anew, unseen", Between(1, 1024)),
+      Key<&Model::hedge>("hedge", "a second request for a stream whose first token is late"),
       Key<&Model::variants>("variants", "cheaper equivalents, and the load at which new requests move to them", Rules{}.Count(0, 8)),
       Key<&Model::revision>("revision", "of what is served under this name; a change makes its stored answers unreachable", Between(0, 256).Text(kNameRule)),
       Key<&Model::cache>("cache", "where it differs from the cache section"),

@@ -183,6 +183,16 @@ class Builder {
     return std::make_shared<proxy::Breakers>(rules, cluster.endpoints.size());
   }
 
+  /// With what the running model of that name knows, when its rules and its cluster are the same.
+  std::shared_ptr<proxy::Hedging> TakeHedging(const config::Model& model) const {
+    const proxy::ModelRoute* const known = previous_ == nullptr ? nullptr : previous_->FindModel(model.name);
+    if (known != nullptr && known->name == model.name) {
+      const config::Model& was = previous_->config.models[static_cast<std::size_t>(known - previous_->models.data())];
+      if (was.hedge == model.hedge && was.cluster == model.cluster) return known->hedging;
+    }
+    return std::make_shared<proxy::Hedging>(model.hedge, static_cast<std::uint32_t>(workers()));
+  }
+
   /// The running endpoint of the same cluster with the same specification and trust, or a new one.
   std::shared_ptr<upstream::Endpoint> Take(const config::Cluster& cluster, const config::Endpoint& endpoint,
                                            const net::TlsClientContext* tls,
@@ -281,6 +291,7 @@ class Builder {
           std::find_if(clusters.begin(), clusters.end(), [&](const auto& each) { return each.name == model.cluster; });
       route.cluster = static_cast<std::size_t>(cluster - clusters.begin());
       route.breakers = TakeBreakers(model, snapshot_->clusters[route.cluster]);
+      if (model.hedge.enabled()) route.hedging = TakeHedging(model);
       const std::size_t index = snapshot_->models.size() - 1;
       snapshot_->by_name.emplace(model.name, index);
       for (const std::string& alias : model.aliases) snapshot_->by_name.emplace(alias, index);

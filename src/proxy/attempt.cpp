@@ -1,5 +1,8 @@
 #include "proxy/attempt.hpp"
 
+#include <algorithm>
+#include <utility>
+
 #include "penstock/base/assert.hpp"
 #include "penstock/proxy/error_reply.hpp"
 #include "proxy/header_rules.hpp"
@@ -10,24 +13,6 @@ namespace {
 constexpr std::size_t kWatermarkMax = 64 * 1024;            // a reader that keeps up may have this much under way
 constexpr std::size_t kSeamTextMax = std::size_t{1} << 20;  // of an answer, to be rescued; longer ones are not
 constexpr std::size_t kWatermarkCrowded = 4 * 1024;  // while all together hold more than buffered_bytes; HTTP/1.1
-
-/// Media types are compared without case (RFC 9110 8.3.1).
-bool HasMediaType(const http::Head& head, std::string_view lower) noexcept {
-  const std::string_view value = head.Find(http::HeaderId::kContentType);
-  if (value.size() < lower.size()) return false;
-  return std::equal(lower.begin(), lower.end(), value.begin(),
-                    [](char want, char c) { return want == (c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c); });
-}
-
-/// A lost client is noticed at once only while the answer streams (BACKENDS.md: llama-server).
-bool StreamsAlways(const upstream::Endpoint& endpoint) noexcept {
-  switch (endpoint.spec().stream_upstream) {
-    case config::StreamUpstream::kOn: return true;
-    case config::StreamUpstream::kOff: return false;
-    case config::StreamUpstream::kAuto: break;
-  }
-  return endpoint.kind() == config::EndpointKind::kLlamacpp;
-}
 
 telemetry::AttemptOutcome OutcomeOf(const AttemptResult& result) noexcept {
   using telemetry::AttemptOutcome;
@@ -40,15 +25,13 @@ telemetry::AttemptOutcome OutcomeOf(const AttemptResult& result) noexcept {
   }
   if (result.kind == AttemptResult::Kind::kInterrupted || result.kind == AttemptResult::Kind::kBroken)
     return AttemptOutcome::kTruncated;
-  switch (result.error.code) {
-    case ErrorCode::kUpstreamConnect:
-    case ErrorCode::kUpstreamTls:
-    case ErrorCode::kUpstreamDns: return AttemptOutcome::kConnect;
-    case ErrorCode::kUpstreamTimeout:
-    case ErrorCode::kDeadlineExceeded: return AttemptOutcome::kTimeout;
-    case ErrorCode::kUpstreamProtocol: return AttemptOutcome::kProtocol;
-    default: return AttemptOutcome::kReset;
-  }
+  return OutcomeOfError(result.error);
+}
+
+/// Not when it is we who end it.
+bool IsUpstreams(const Error& error) noexcept {
+  return error.code != ErrorCode::kDeadlineExceeded && error.code != ErrorCode::kDraining &&
+         error.code != ErrorCode::kOverloaded;
 }
 
 }  // namespace
@@ -56,8 +39,8 @@ telemetry::AttemptOutcome OutcomeOf(const AttemptResult& result) noexcept {
 Attempt::Attempt(RequestContext& context, Answer& answer)
     : context_(context),
       answer_(answer),
-      stream_(*this),
-      timer_(this, [](void* self) { static_cast<Attempt*>(self)->OnTimer(); }) {}
+      timer_(this, [](void* self) { static_cast<Attempt*>(self)->OnTimer(); }),
+      call_(std::make_unique<Call>(context, *this)) {}
 
 const std::string& Attempt::refusal_as_sent() const noexcept {
   if (const auto* refusal = std::get_if<RefusalRelay>(&relay_)) return refusal->body();
@@ -65,50 +48,32 @@ const std::string& Attempt::refusal_as_sent() const noexcept {
   return std::get<StreamRelay>(relay_).refusal();
 }
 
-void Attempt::Begin(EndpointPool& pool, policy::LoadLease lease, policy::BreakerPermit permit, std::uint32_t number,
-                    const Takeover* takeover) {
-  pool_ = &pool;
-  lease_ = std::move(lease);
-  permit_ = std::move(permit);
+void Attempt::Begin(Slot slot, const Takeover* takeover) {
+  const TimePoint now = context_.worker.worker.ReadClock();
+  RequestRecord& record = context_.record;
+  record.endpoint = &slot.pool->endpoint();
+  record.forwarded = now;
+  takes_over_ = takeover != nullptr;
+  Start();
+  PrepareSeam(takeover);
+  if (takes_over_) AwaitSilence();
+  call_->Begin(takes_over_ ? *takeover->request : *context_.request, std::move(slot), ++record.attempts, now);
+}
+
+/// As if nothing had come.
+void Attempt::Start() {
+  ++round_;
   result_ = {};
   done_.Reset();
-  cancelled_ = false;
   resting_ = false;
   paused_ = false;
   due_ = keepalive_due_ = TimePoint::Max();
   relay_.emplace<std::monostate>();
-  begun_ = context_.worker.worker.ReadClock();
-  among_ = pool.endpoint().load.in_flight();
   received_ = 0;
-  if (context_.cache.lead.has_value()) context_.cache.lead->OnAttempt();
-  watermark_ = context_.snapshot().config.server.limits.stream_buffer;
-
-  upstream::Endpoint& endpoint = pool.endpoint();
-  RequestRecord& record = context_.record;
-  record.endpoint = &endpoint;
-  record.attempts = number;
-  record.usage = {};
-  record.forwarded = begun_;
-  endpoint.metrics.inflight.Add(context_.worker.metrics.slab);
-
-  const llm::RequestView& request = takeover != nullptr ? *takeover->request : *context_.request;
-  takes_over_ = takeover != nullptr;
-  PrepareSeam(takeover);
-  aggregate_ = !request.stream && llm::HasDone(request.family) && StreamsAlways(endpoint);
-  streamed_ = aggregate_ || (request.stream && llm::CanStream(request.family));
   content_seen_ = false;
-  sampled_ = false;
-  llm::SpliceRules rules;
-  rules.force_stream = aggregate_;
-  if (request.model_token && request.model() != context_.model->upstream_name)
-    rules.model_json = context_.model->upstream_json;
-  rules.include_usage =
-      streamed_ && llm::HasDone(request.family) && !request.include_usage && pool.quirks().takes_stream_options;
-  body_.emplace(request, rules);
-  request_head_ = context_.worker.heads.Take();
-  BuildUpstreamHead(context_, endpoint, body_->size(), number, *request_head_);
-  if (takes_over_) AwaitSilence();
-  pool.Submit(stream_, {request_head_.get(), body_->segments(), body_->size()});
+  watermark_ = context_.snapshot().config.server.limits.stream_buffer;
+  context_.record.usage = {};
+  if (context_.cache.lead.has_value()) context_.cache.lead->OnAttempt();
 }
 
 /// What goes to the client is noted where the model is to be rescued, and an answer can be joined to it.
@@ -124,11 +89,11 @@ void Attempt::PrepareSeam(const Takeover* takeover) {
 }
 
 void Attempt::OnRequestSent() {
-  if (streamed_) Await(context_.cluster->route->config->timeouts.headers, "no response head in time");
+  if (call_->streamed()) Await(context_.cluster->route->config->timeouts.headers, "no response head in time");
 }
 
 void Attempt::OnHead(http::HeadPtr head) {
-  pool_->endpoint().load.NoteProgress(context_.now());
+  call_->endpoint().load.NoteProgress(context_.now());
   if (head->status >= 400) {
     refusal_head_ = std::move(head);
     relay_.emplace<RefusalRelay>();
@@ -138,7 +103,7 @@ void Attempt::OnHead(http::HeadPtr head) {
     Fail(UpstreamError(ErrorCode::kUpstreamProtocol, Retry::kUnproven, "the upstream's answer is none of this API's"));
     return;
   }
-  const bool events = HasMediaType(*head, "text/event-stream");
+  const bool events = IsEventStream(*head);
   if (takes_over_) {
     if (!events) return Fail(UpstreamError(ErrorCode::kUpstreamProtocol, Retry::kUnproven, "no stream to go on with"));
     relay_.emplace<StreamRelay>(context_, answer_, StreamJoin{&*seam_, true});
@@ -147,22 +112,22 @@ void Attempt::OnHead(http::HeadPtr head) {
   }
   if (context_.cache.lead.has_value()) {
     const bool wanted_events = context_.request->stream && llm::CanStream(context_.request->family);
-    const bool gives_events = events && !aggregate_;
+    const bool gives_events = events && !call_->aggregate();
     cache::CacheControl control = CacheControlOf(*head);
     // In another form than was asked for it is relayed, and no more than that (FAULTS U-16).
     if (gives_events != wanted_events) control.no_store = true;
     context_.cache.lead->OnHead(gives_events ? cache::Form::kEvents : cache::Form::kWhole, control);
   }
   answer_.Hold(std::move(head));
-  if (events && aggregate_) {
+  if (events && call_->aggregate()) {
     relay_.emplace<AggregateRelay>(context_, answer_);
   } else if (events) {
     relay_.emplace<StreamRelay>(context_, answer_, StreamJoin{seam_.has_value() ? &*seam_ : nullptr, false});
   } else {
     relay_.emplace<PlainRelay>(context_, answer_);
-    SampleLatency();
+    call_->SampleLatency();
   }
-  if (!streamed_) return;
+  if (!call_->streamed()) return;
   const config::Timeouts& timeouts = context_.cluster->route->config->timeouts;
   if (events) {
     Await(timeouts.first_token, "no first token in time");
@@ -173,7 +138,7 @@ void Attempt::OnHead(http::HeadPtr head) {
 
 void Attempt::OnBody(std::string_view bytes) {
   received_ += bytes.size();
-  pool_->endpoint().load.NoteProgress(context_.now());
+  call_->endpoint().load.NoteProgress(context_.now());
   if (auto* stream = std::get_if<StreamRelay>(&relay_)) {
     Handle(stream->OnBytes(bytes));
   } else if (auto* plain = std::get_if<PlainRelay>(&relay_)) {
@@ -206,7 +171,7 @@ void Attempt::Handle(const RelayStep& step) {
       Backpressure();
       return;
     case RelayStep::Kind::kComplete:
-      SampleLatency();
+      call_->SampleLatency();
       Finish(AttemptResult::Kind::kDelivered, {});
       return;
     case RelayStep::Kind::kFailed: Fail(step.error); return;
@@ -223,7 +188,7 @@ void Attempt::Handle(const RelayStep& step) {
 void Attempt::Refuse(std::uint16_t status) {
   refusal_ = ReadRefusal(context_, status, refusal_as_sent());
   result_.status = status;
-  resting_ = RestEndpoint();
+  resting_ = call_->Rest(*refusal_head_);
   context_.record.hopeless = refusal_.hopeless();
   Finish(AttemptResult::Kind::kRefused,
          UpstreamError(ErrorCode::kUpstreamStatus, context_.record.hopeless ? Retry::kNever : Retry::kSafe,
@@ -249,113 +214,127 @@ void Attempt::Fail(const Error& error) {
   Finish(AttemptResult::Kind::kInterrupted, error);
 }
 
-/// Not when it is we who end it.
 bool Attempt::MayBeRescued(const Error& error) const noexcept {
-  const bool upstreams = error.code != ErrorCode::kDeadlineExceeded && error.code != ErrorCode::kDraining &&
-                         error.code != ErrorCode::kOverloaded;
-  return upstreams && seam_.has_value() && seam_->joinable();
+  return IsUpstreams(error) && seam_.has_value() && seam_->joinable();
 }
 
 void Attempt::Finish(AttemptResult::Kind kind, const Error& error) {
   timer_.Cancel();
-  stream_.Cancel();
   result_.kind = kind;
   result_.error = error;
-  CountOutcome();
-  lease_.Release();
+  EndCall(EndOf(result_));
   if (kind == AttemptResult::Kind::kRefused && !answer_.committed()) answer_.Discard();
+  if (BackupStandsIn()) return TakeBackup();
+  DropBackup();
   done_.Set();
 }
 
-void Attempt::CountOutcome() {
+CallEnd Attempt::EndOf(const AttemptResult& result) const {
+  CallEnd end{.outcome = OutcomeOf(result), .resting = resting_};
+  // The drain and our own limits are not its fault, nor is the end of the request's time: unless it had as long as a
+  // first token may take, and there was none.
+  const ErrorCode code = result.error.code;
+  const Duration patience = context_.cluster->route->config->timeouts.first_token;
+  const bool short_of_time =
+      code == ErrorCode::kDeadlineExceeded && (content_seen_ || context_.now() - call_->begun() < patience);
+  end.hurried = code == ErrorCode::kDraining || code == ErrorCode::kOverloaded || short_of_time;
+  if (context_.record.usage.known) end.tokens = context_.record.usage.completion_tokens;
+  return end;
+}
+
+void Attempt::EndCall(const CallEnd& end) {
   // What a stream that did not end has told of its tokens (FAULTS C-01).
   if (const auto* stream = std::get_if<StreamRelay>(&relay_); stream != nullptr && !context_.record.usage.known)
     context_.record.usage = stream->usage();
-  telemetry::Slab& slab = context_.worker.metrics.slab;
-  const telemetry::EndpointMetrics& metrics = pool_->endpoint().metrics;
-  metrics.inflight.Sub(slab);
-  const auto outcome = cancelled_ ? telemetry::AttemptOutcome::kCancelled : OutcomeOf(result_);
-  metrics.attempts[static_cast<std::size_t>(outcome)].Add(slab);
-  TellBreaker(outcome);
-  TellLimit(outcome);
-  context_.record.upstream_time += std::max(context_.now() - begun_, Duration{});
+  call_->End(end);
+  context_.record.upstream_time += std::max(context_.now() - call_->begun(), Duration{});
   context_.record.forwarded = TimePoint{};
-}
-
-bool Attempt::RestEndpoint() {
-  if (result_.status != 429 && result_.status != 503) return false;
-  const auto wait = RetryAfterOf(*refusal_head_, context_.worker.worker.Wall());
-  if (!wait.has_value() || *wait <= Duration::zero()) return false;
-  pool_->endpoint().rest.RestFor(context_.now(), *wait);
-  return true;
-}
-
-/// What is the endpoint's fault, what is to its credit, and what says nothing about it.
-void Attempt::TellBreaker(telemetry::AttemptOutcome outcome) {
-  using telemetry::AttemptOutcome;
-  const bool theirs = outcome != AttemptOutcome::kOk && outcome != AttemptOutcome::kStatus4xx &&
-                      outcome != AttemptOutcome::kThrottled && outcome != AttemptOutcome::kCancelled;
-  // The drain and our own limits are not its fault, nor is the end of the request's time: unless it had as long as a
-  // first token may take, and there was none.
-  const ErrorCode code = result_.error.code;
-  const Duration patience = context_.cluster->route->config->timeouts.first_token;
-  const bool hurried = code == ErrorCode::kDraining || code == ErrorCode::kOverloaded ||
-                       (code == ErrorCode::kDeadlineExceeded && (content_seen_ || context_.now() - begun_ < patience));
-  if (outcome == AttemptOutcome::kTimeout && !hurried) SampleLatency();
-  if (outcome == AttemptOutcome::kOk) {
-    permit_.Success(context_.now());
-  } else if (theirs && !hurried && !resting_) {
-    permit_.Failure(context_.now(), context_.worker.worker.prng());
-  } else {
-    permit_.Ignored();
-  }
-}
-
-void Attempt::SampleLatency() {
-  if (sampled_) return;
-  sampled_ = true;
-  pool_->endpoint().load.latency().Observe(context_.now(), context_.now() - begun_);
-}
-
-/// For `max_concurrency: auto`: how long a whole answer took, and what speaks of too much load. A stream's first
-/// content was told when it came.
-void Attempt::TellLimit(telemetry::AttemptOutcome outcome) {
-  upstream::Endpoint& endpoint = pool_->endpoint();
-  if (!endpoint.finds_limit()) return;
-  using telemetry::AttemptOutcome;
-  if (outcome == AttemptOutcome::kThrottled || outcome == AttemptOutcome::kTimeout || resting_) {
-    endpoint.found_limit.OnOverload(context_.now());
-  } else if (outcome == AttemptOutcome::kOk && !streamed_) {
-    const std::uint64_t tokens = context_.record.usage.known ? context_.record.usage.completion_tokens : 0;
-    const Duration took = context_.now() - begun_;
-    endpoint.found_limit.OnLatency(tokens == 0 ? policy::LatencyKind::kWhole : policy::LatencyKind::kPerToken,
-                                   took / static_cast<std::int64_t>(std::max<std::uint64_t>(tokens, 1)), among_,
-                                   context_.now());
-  }
 }
 
 void Attempt::Cancel() {
   timer_.Cancel();
-  if (!lease_) return;
-  cancelled_ = true;
-  stream_.Cancel();
-  CountOutcome();
-  lease_.Release();
+  DropBackup();
+  if (running()) EndCall({});
 }
 
 void Attempt::Expire(const Error& error) {
-  if (lease_) Fail(error);
+  if (running()) Fail(error);
 }
 
 void Attempt::Reset() {
-  PENSTOCK_ASSERT(!lease_);
+  PENSTOCK_ASSERT(!running() && backup_ == nullptr);
   relay_.emplace<std::monostate>();
   seam_.reset();
   refusal_head_.reset();
   refusal_ = {};
-  request_head_.reset();
-  pool_.reset();
+  call_->Reset();
   done_.Reset();
+}
+
+// --- two endpoints ---
+
+bool Attempt::MayBeHedged() const noexcept {
+  return running() && backup_ == nullptr && call_->streamed() && !content_seen_ && !takes_over_;
+}
+
+void Attempt::Hedge(Slot slot) {
+  backup_ = std::make_unique<BackupCall>(context_, *this);
+  backup_->Begin(std::move(slot), ++context_.record.attempts);
+}
+
+/// The other call has begun to answer, and this one has not.
+void Attempt::OnBackupContent() {
+  NoteFirstToken();
+  call_->SampleLatency();  // it takes so long at least
+  timer_.Cancel();
+  answer_.Discard();
+  EndCall({});
+  TakeBackup();
+}
+
+void Attempt::OnBackupLost() { DropBackup(); }
+
+/// The call failed in a way in which the other one need not.
+bool Attempt::BackupStandsIn() const noexcept {
+  if (backup_ == nullptr || !IsUpstreams(result_.error) || result_.error.retry == Retry::kNever) return false;
+  if (result_.kind == AttemptResult::Kind::kFailed) return true;
+  return result_.kind == AttemptResult::Kind::kRefused &&
+         (result_.status >= 500 || result_.status == 429 || result_.status == 408);
+}
+
+/// The backup is the call from here on, and what it has goes the way of every answer.
+void Attempt::TakeBackup() {
+  BackupCall::Arrived arrived = backup_->Deliver();
+  BuryBackup(true);
+  call_ = std::move(arrived.call);
+  call_->HandOver(*this);
+  context_.record.endpoint = &call_->endpoint();
+  context_.record.forwarded = context_.now();
+  Start();
+  PrepareSeam(nullptr);
+  const std::uint32_t round = round_;
+  if (arrived.request_sent) OnRequestSent();
+  if (arrived.head) OnHead(std::move(arrived.head));
+  if (round == round_ && running() && !arrived.bytes.empty()) OnBody(arrived.bytes);
+  if (round == round_ && running() && arrived.ended) OnEnd();
+}
+
+void Attempt::DropBackup() {
+  if (backup_ == nullptr) return;
+  backup_->Cancel();
+  BuryBackup(false);
+}
+
+/// It may be the one that tells us.
+void Attempt::BuryBackup(bool answered) {
+  context_.worker.worker.Bury(std::move(backup_));
+  context_.worker.metrics.gateway.hedges[answered ? 1 : 0].Add(context_.worker.metrics.slab);
+}
+
+/// For `hedge.after: p95`: what the first token takes, or at least takes.
+void Attempt::NoteFirstToken() {
+  if (call_->streamed() && context_.model->hedging != nullptr)
+    context_.model->hedging->first_tokens.Observe(context_.now(), context_.now() - call_->begun());
 }
 
 // --- time ---
@@ -368,15 +347,13 @@ void Attempt::Await(Duration limit, const char* what) {
 
 /// An event came. The timer is left where it is and looks at due_ when it fires: no work per token.
 void Attempt::Progress(const RelayStep& step) {
-  if (step.content && !content_seen_ && streamed_ && pool_->endpoint().finds_limit()) {
-    pool_->endpoint().found_limit.OnLatency(policy::LatencyKind::kFirstToken, context_.now() - begun_, among_,
-                                            context_.now());
+  if (step.content && !content_seen_) {
+    content_seen_ = true;
+    call_->OnContent();
+    NoteFirstToken();
+    DropBackup();
   }
-  content_seen_ = content_seen_ || step.content;
-  if (step.content) SampleLatency();
-  // A probe that has content has proved the endpoint; its stream may last for minutes, and nobody else is let in.
-  if (step.content && permit_.probe()) permit_.Success(context_.now());
-  if (!streamed_ || !content_seen_) return;
+  if (!call_->streamed() || !content_seen_) return;
   Await(context_.cluster->route->config->timeouts.idle, "the stream stood still");
   AwaitSilence();
 }
@@ -414,7 +391,7 @@ void Attempt::OnTimer() {
 /// watermark; pausing costs nothing there, so it is done early and the sum stays well below.
 std::size_t Attempt::PauseAt() const noexcept {
   const bool crowded = context_.worker.crowded();
-  if (stream_.window() != 0) return crowded ? 1 : watermark_ / 8;
+  if (call_->stream().window() != 0) return crowded ? 1 : watermark_ / 8;
   return crowded ? kWatermarkCrowded : watermark_;
 }
 
@@ -428,7 +405,7 @@ void Attempt::Backpressure() {
   if (paused_ || !answer_.committed()) return;
   if (answer_.backlog() < HeldMax()) return;
   paused_ = true;
-  stream_.SetPaused(true);
+  call_->stream().SetPaused(true);
 }
 
 void Attempt::OnSent() {
@@ -437,7 +414,7 @@ void Attempt::OnSent() {
   if (backlog == 0 && received_ >= watermark_ / 2 && watermark_ < kWatermarkMax && !context_.worker.crowded()) {
     watermark_ = std::min(2 * watermark_, kWatermarkMax);
     received_ = 0;
-    stream_.GrowWindow(watermark_ / 2);
+    call_->stream().GrowWindow(watermark_ / 2);
   }
   if (paused_ && backlog <= HeldMax() / 2) Resume();
 }
@@ -448,9 +425,9 @@ void Attempt::OnFollowed() {
 
 void Attempt::Resume() {
   paused_ = false;
-  if (streamed_) Await(context_.cluster->route->config->timeouts.idle, "the stream stood still");
+  if (call_->streamed()) Await(context_.cluster->route->config->timeouts.idle, "the stream stood still");
   AwaitSilence();
-  stream_.SetPaused(false);
+  call_->stream().SetPaused(false);
 }
 
 }  // namespace penstock::proxy

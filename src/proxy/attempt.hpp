@@ -1,14 +1,12 @@
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <variant>
 
-#include "penstock/llm/splice.hpp"
-#include "penstock/policy/circuit_breaker.hpp"
-#include "penstock/policy/endpoint_load.hpp"
 #include "penstock/rt/task.hpp"
-#include "penstock/upstream/stream.hpp"
+#include "proxy/backup_call.hpp"
 #include "proxy/relay.hpp"
 #include "proxy/upstream_refusal.hpp"
 
@@ -34,21 +32,27 @@ struct Takeover {
   llm::StreamSeam::From from{};               ///< where in the client's text the answer to that begins
 };
 
-/// Owned by one Worker. One try at one endpoint: sends the request, runs the timeout ladder (headers, first token,
-/// idle; the deadline is the exchange's), feeds the answer to a relay. Reused for the next try.
-class Attempt final : public upstream::StreamHandler {
+/// Owned by one Worker. One try at one endpoint: makes the call, runs the timeout ladder (headers, first token, idle;
+/// the deadline is the exchange's), feeds the answer to a relay. Reused for the next try.
+///
+/// A try may be hedged: a second endpoint is asked as well, and from the first content that comes, or when the first
+/// call fails, there is only one call again.
+class Attempt final : public upstream::StreamHandler, public BackupListener {
  public:
   Attempt(RequestContext& context, Answer& answer);
 
   /// Begins. The result comes through Done().
-  void Begin(EndpointPool& pool, policy::LoadLease lease, policy::BreakerPermit permit, std::uint32_t number,
-             const Takeover* takeover = nullptr);
+  void Begin(Slot slot, const Takeover* takeover = nullptr);
+  /// A stream was asked for, of which nothing came yet, at one endpoint.
+  bool MayBeHedged() const noexcept;
+  /// Asks a second endpoint as well.
+  void Hedge(Slot slot);
   rt::Signal& Done() noexcept { return done_; }
   const AttemptResult& result() const noexcept { return result_; }
   /// What the client has of the stream; null: it was not noted.
   const llm::StreamSeam* seam() const noexcept { return seam_.has_value() ? &*seam_ : nullptr; }
-  const EndpointPool& pool() const noexcept { return *pool_; }
-  bool asked_twice() const noexcept { return stream_.replaced(); }
+  const EndpointPool& pool() const noexcept { return call_->pool(); }
+  bool asked_twice() const noexcept { return call_->stream().replaced(); }
   /// A refused attempt's answer, and its body as the upstream sent it.
   const http::Head& refusal_head() const noexcept { return *refusal_head_; }
   const UpstreamRefusal& refusal() const noexcept { return refusal_; }
@@ -62,7 +66,7 @@ class Attempt final : public upstream::StreamHandler {
   void OnSent();
   /// Others want the answer too, at their own pace.
   void OnFollowed();
-  bool running() const noexcept { return stream_.active(); }
+  bool running() const noexcept { return call_->running(); }
   /// Forgets the last try: before the exchange goes back to its pool.
   void Reset();
 
@@ -72,7 +76,15 @@ class Attempt final : public upstream::StreamHandler {
   void OnBody(std::string_view bytes) override;
   void OnEnd() override;
   void OnFailed(const Error& error) override;
+  void OnBackupContent() override;
+  void OnBackupLost() override;
 
+  void Start();
+  bool BackupStandsIn() const noexcept;
+  void TakeBackup();
+  void DropBackup();
+  void BuryBackup(bool answered);
+  void NoteFirstToken();
   void PrepareSeam(const Takeover* takeover);
   void Handle(const RelayStep& step);
   void Refuse(std::uint16_t status);
@@ -87,44 +99,30 @@ class Attempt final : public upstream::StreamHandler {
   void Backpressure();
   void Resume();
   std::size_t HeldMax() const noexcept;
-  void CountOutcome();
-  void TellBreaker(telemetry::AttemptOutcome outcome);
-  /// How long the endpoint took, or at least takes: once per attempt.
-  void SampleLatency();
-  void TellLimit(telemetry::AttemptOutcome outcome);
-  /// It asked for a pause: nobody asks it meanwhile.
-  bool RestEndpoint();
+  CallEnd EndOf(const AttemptResult& result) const;
+  void EndCall(const CallEnd& end);
 
   RequestContext& context_;
   Answer& answer_;
-  upstream::Stream stream_;
   rt::Timer timer_;
   rt::Signal done_;
-  EndpointPoolPtr pool_;
-  policy::LoadLease lease_;
-  policy::BreakerPermit permit_;
-  http::HeadPtr request_head_;
-  std::optional<llm::SplicedBody> body_;
+  std::unique_ptr<Call> call_;
+  std::unique_ptr<BackupCall> backup_;  ///< while two endpoints are asked
   std::variant<std::monostate, PlainRelay, StreamRelay, AggregateRelay, RefusalRelay> relay_;
   std::optional<llm::StreamSeam> seam_;
   http::HeadPtr refusal_head_;
   UpstreamRefusal refusal_;
   AttemptResult result_;
-  TimePoint begun_{};
-  std::uint32_t among_ = 0;           ///< in flight at the endpoint when it began, itself included
   TimePoint due_ = TimePoint::Max();  ///< when the current wait is over; the timer may fire earlier and look again
   const char* awaited_ = "";
   TimePoint keepalive_due_ = TimePoint::Max();
   std::size_t watermark_ = 0;  ///< what this answer may hold here, doubled for readers that keep up
   std::size_t received_ = 0;   ///< since the watermark was set
-  bool streamed_ = false;      ///< the upstream was asked for a stream
-  bool aggregate_ = false;     ///< although the client was not
   bool content_seen_ = false;
-  bool sampled_ = false;  ///< its latency
   bool paused_ = false;
-  bool cancelled_ = false;
   bool takes_over_ = false;
-  bool resting_ = false;  ///< refused with a word on when to come again
+  bool resting_ = false;     ///< refused with a word on when to come again
+  std::uint32_t round_ = 0;  ///< calls that were made or taken over: what a callback began with may be gone
 };
 
 }  // namespace penstock::proxy

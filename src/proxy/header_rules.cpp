@@ -28,6 +28,13 @@ bool IsForwardedToUpstream(std::string_view name) noexcept {
 
 }  // namespace
 
+bool HasMediaType(const http::Head& head, std::string_view lower) noexcept {
+  const std::string_view value = head.Find(http::HeaderId::kContentType);
+  if (value.size() < lower.size()) return false;
+  return std::equal(lower.begin(), lower.end(), value.begin(),
+                    [](char want, char c) { return want == (c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c); });
+}
+
 void CopyResponseFields(const http::Head& from, http::Head& to) {
   for (std::size_t i = 0; i < from.size(); ++i) {
     const http::Head::Field field = from.field(i);

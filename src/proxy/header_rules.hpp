@@ -9,6 +9,10 @@
 
 namespace penstock::proxy {
 
+/// `lower`: a media type; what follows it (parameters) does not count. Compared without case (RFC 9110 8.3.1).
+bool HasMediaType(const http::Head& head, std::string_view lower) noexcept;
+inline bool IsEventStream(const http::Head& head) noexcept { return HasMediaType(head, "text/event-stream"); }
+
 /// Copies what an upstream may tell the client: everything but what belongs to the connection or to us.
 void CopyResponseFields(const http::Head& from, http::Head& to);
 

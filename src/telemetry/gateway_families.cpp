@@ -81,6 +81,7 @@ constexpr Row kRows[] = {
     {Metric::kCancelLatency, {"penstock_cancel_latency_seconds", "From a client's departure to the cancellation of its upstream work.", kHistogram, {}, kCancelBounds}},
     {Metric::kStreamInterruptions, {"penstock_stream_interruptions_total", "Answers broken after their first content was sent.", kCounter, {"cause"}}},
     {Metric::kRescues, {"penstock_rescues_total", "Streams that broke after their first content, of models with rescue: completed by another endpoint, or failed.", kCounter, {"result"}}},
+    {Metric::kHedges, {"penstock_hedges_total", "Second requests for streams whose first token was late, of models with hedge: won = it gave the answer, lost = it was cancelled or failed.", kCounter, {"result"}}},
     {Metric::kSseMalformed, {"penstock_sse_malformed_total", "Malformed events relayed from upstream.", kCounter}},
     {Metric::kProtocolRejects, {"penstock_protocol_rejects_total", "Messages of clients refused as malformed or excessive.", kCounter, {"protocol", "reason"}}},
     {Metric::kConnectionsKilled, {"penstock_connections_killed_total", "Client connections ended for abuse or slowness.", kCounter, {"reason"}}},

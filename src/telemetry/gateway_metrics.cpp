@@ -72,6 +72,8 @@ GatewayMetrics::GatewayMetrics(MetricRegistry& registry, std::span<const std::st
   cancel_latency = registry.HistogramOf({Id(Metric::kCancelLatency)});
   rescues = {registry.CounterOf({Id(Metric::kRescues), {registry.Pin("failed")}}),
              registry.CounterOf({Id(Metric::kRescues), {registry.Pin("completed")}})};
+  hedges = {registry.CounterOf({Id(Metric::kHedges), {registry.Pin("lost")}}),
+            registry.CounterOf({Id(Metric::kHedges), {registry.Pin("won")}})};
   sse_malformed = registry.CounterOf({Id(Metric::kSseMalformed)});
   config_reloads = {registry.CounterOf({Id(Metric::kConfigReloads), {registry.Pin("ok")}}),
                     registry.CounterOf({Id(Metric::kConfigReloads), {registry.Pin("rejected")}})};

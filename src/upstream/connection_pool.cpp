@@ -196,7 +196,7 @@ void ConnectionPool::FailWaiting(std::size_t count, const Error& error) {
     Stream& stream = *first_waiting_;
     Unlink(stream);
     stream.Detach();
-    stream.handler_.OnFailed(error);
+    stream.handler_->OnFailed(error);
   }
 }
 

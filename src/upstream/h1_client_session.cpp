@@ -54,7 +54,7 @@ void H1ClientSession::Flush() {
   }
   if (body_written_ && !sent_ && transport.out().empty()) {
     sent_ = true;
-    if (stream_ != nullptr) stream_->handler_.OnRequestSent();
+    if (stream_ != nullptr) stream_->handler_->OnRequestSent();
   }
 }
 
@@ -99,11 +99,11 @@ void H1ClientSession::OnData(std::string_view bytes) {
 
 void H1ClientSession::OnResponse(http::HeadPtr head) {
   chunked_ = head->framing == http::Framing::kChunked;
-  if (stream_ != nullptr) stream_->handler_.OnHead(std::move(head));
+  if (stream_ != nullptr) stream_->handler_->OnHead(std::move(head));
 }
 
 void H1ClientSession::OnBody(std::string_view bytes) {
-  if (stream_ != nullptr) stream_->handler_.OnBody(bytes);
+  if (stream_ != nullptr) stream_->handler_->OnBody(bytes);
 }
 
 void H1ClientSession::OnEnd() {
@@ -113,7 +113,7 @@ void H1ClientSession::OnEnd() {
   if (stream_ == nullptr) return;
   Stream* stream = std::exchange(stream_, nullptr);
   stream->Detach();
-  stream->handler_.OnEnd();
+  stream->handler_->OnEnd();
 }
 
 void H1ClientSession::OnError(const Error& error, const char*) { Fail(error); }
@@ -170,7 +170,7 @@ void H1ClientSession::Fail(const Error& error) {
     return;
   }
   stream->Detach();
-  stream->handler_.OnFailed(error);
+  stream->handler_->OnFailed(error);
 }
 
 void H1ClientSession::OnTimer() {

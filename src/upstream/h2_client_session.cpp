@@ -63,7 +63,7 @@ void H2ClientSession::Start(Stream& stream) {
   stream.slot_ = static_cast<std::uint32_t>(streams_.size());
   streams_.push_back(&stream);
   connection_.FlushLater();
-  if (no_body) stream.handler_.OnRequestSent();
+  if (no_body) stream.handler_->OnRequestSent();
 }
 
 void H2ClientSession::Closed(Stream& stream) noexcept {
@@ -142,9 +142,9 @@ void H2ClientSession::OnLost(const Error& error) {
     }
     stream->Detach();
     if (stream->ended_) {
-      stream->handler_.OnEnd();
+      stream->handler_->OnEnd();
     } else {
-      stream->handler_.OnFailed(error);
+      stream->handler_->OnFailed(error);
     }
   }
 }

@@ -68,12 +68,12 @@ bool Stream::TakeBody(char* to, std::size_t capacity, std::size_t& size) noexcep
 
 void Stream::OnResponse(http::HeadPtr head, bool end) {
   if (!end) {
-    handler_.OnHead(std::move(head));
+    handler_->OnHead(std::move(head));
     return;
   }
   ended_ = true;
   const bool whole = part_ == request_.body.size();
-  const bool runs = static_cast<H2ClientSession*>(session_)->Deliver(*this, [&] { handler_.OnHead(std::move(head)); });
+  const bool runs = static_cast<H2ClientSession*>(session_)->Deliver(*this, [&] { handler_->OnHead(std::move(head)); });
   // A whole request is closed by the codec next.
   if (runs && !whole) OnEnd();
 }
@@ -81,7 +81,7 @@ void Stream::OnResponse(http::HeadPtr head, bool end) {
 void Stream::OnBody(std::string_view bytes) {
   uncredited_ += static_cast<std::uint32_t>(bytes.size());
   H2ClientSession& session = *static_cast<H2ClientSession*>(session_);
-  const bool runs = session.Deliver(*this, [&] { handler_.OnBody(bytes); });
+  const bool runs = session.Deliver(*this, [&] { handler_->OnBody(bytes); });
   // Only now: who pauses because of these bytes gets no more than the rest of the window.
   if (runs && !paused_) session.Credit(*this);
 }
@@ -92,13 +92,13 @@ void Stream::OnEnd() {
   // Answered before all of the request was sent: nobody wants the rest (RFC 9113 8.1, FAULTS U-32).
   static_cast<H2ClientSession*>(session_)->Abandon(*this, http::H2Error::kNoError);
   Detach();
-  handler_.OnEnd();
+  handler_->OnEnd();
 }
 
 http::BodyPiece Stream::PullBody(char* to, std::size_t capacity) {
   std::size_t size = 0;
   if (!TakeBody(to, capacity, size)) return {size, http::BodyState::kMore};
-  handler_.OnRequestSent();
+  handler_->OnRequestSent();
   return {size, http::BodyState::kEnd};
 }
 
@@ -108,18 +108,18 @@ void Stream::OnClosed(http::H2Error code, http::H2Fate fate) {
   static_cast<H2ClientSession*>(session_)->Closed(*this);
   Detach();
   if (ended_) {
-    handler_.OnEnd();
+    handler_->OnEnd();
     return;
   }
   const bool broken = fate == http::H2Fate::kMalformed || code == http::H2Error::kProtocolError ||
                       code == http::H2Error::kCompressionError;
   if (fate == http::H2Fate::kUnprocessed) {
-    handler_.OnFailed(
+    handler_->OnFailed(
         UpstreamError(ErrorCode::kUpstreamReset, Retry::kIfUnprocessed, "the upstream refused the stream"));
   } else if (broken) {
-    handler_.OnFailed(UpstreamError(ErrorCode::kUpstreamProtocol, Retry::kUnproven, "the upstream broke HTTP/2"));
+    handler_->OnFailed(UpstreamError(ErrorCode::kUpstreamProtocol, Retry::kUnproven, "the upstream broke HTTP/2"));
   } else {
-    handler_.OnFailed(UpstreamError(ErrorCode::kUpstreamReset, Retry::kUnproven, "the upstream reset the stream"));
+    handler_->OnFailed(UpstreamError(ErrorCode::kUpstreamReset, Retry::kUnproven, "the upstream reset the stream"));
   }
 }
 

@@ -15,6 +15,25 @@ namespace penstock::config {
 enum class Rescue : std::uint8_t { kOff, kRestart, kContinue };
 std::string_view Name(Rescue rescue) noexcept;
 
+/// When a stream whose first token is late is asked for a second time: never, after the time within which 95 % of the
+/// model's streams have begun, or after `time`.
+struct HedgeAfter {
+  enum class Kind : std::uint8_t { kOff, kP95, kTime };
+  Kind kind = Kind::kOff;
+  Duration time{};  ///< of kTime: kTimeMin to kTimeMax
+
+  static constexpr Duration kTimeMin = std::chrono::milliseconds(1);
+  static constexpr Duration kTimeMax = std::chrono::minutes(10);
+  friend bool operator==(const HedgeAfter&, const HedgeAfter&) = default;
+};
+
+struct Hedge {
+  HedgeAfter after;
+  double budget = 0.05;  ///< of the model's requests, beyond one in ten seconds
+  bool enabled() const noexcept { return after.kind != HedgeAfter::Kind::kOff; }
+  friend bool operator==(const Hedge&, const Hedge&) = default;
+};
+
 /// A cheaper model in place of one whose cluster is busy.
 struct Variant {
   std::string model;
@@ -36,8 +55,9 @@ struct Model {
   std::vector<std::string> context_window_fallbacks;  ///< tried instead when a request is too long for it
   Rescue rescue = Rescue::kOff;
   std::optional<std::uint32_t> hold;  ///< tokens of a stream that are held back before it is committed
-  std::string revision;               ///< part of the cache key: another one, and no earlier answer is served
-  std::vector<Variant> variants;      ///< where requests go while its cluster is busy
+  Hedge hedge;
+  std::string revision;           ///< part of the cache key: another one, and no earlier answer is served
+  std::vector<Variant> variants;  ///< where requests go while its cluster is busy
   ModelCache cache;
 };
 

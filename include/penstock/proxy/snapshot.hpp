@@ -17,6 +17,7 @@
 #include "penstock/policy/retry_rules.hpp"
 #include "penstock/proxy/breakers.hpp"
 #include "penstock/proxy/cluster_queue.hpp"
+#include "penstock/proxy/hedging.hpp"
 #include "penstock/proxy/tenants.hpp"
 #include "penstock/server/options.hpp"
 #include "penstock/telemetry/gateway_metrics.hpp"
@@ -49,6 +50,7 @@ struct ModelRoute {
   config::Rescue rescue{};
   std::uint32_t hold = 0;                ///< tokens of a stream that are held back before it is committed
   std::shared_ptr<Breakers> breakers{};  ///< of its cluster's endpoints
+  std::shared_ptr<Hedging> hedging{};    ///< null: off
 };
 
 /// Immutable. A cluster's endpoints and rules.

@@ -21,7 +21,7 @@ enum class Metric : FamilyId {
   kCacheLookups, kCacheBytes, kCacheEntries, kCacheEvictions, kCacheCorrupt, kCoalesced,
   kUpstreamAttempts, kUpstreamInflight, kUpstreamConnections, kUpstreamConnect, kEndpointHealthy, kEndpointWarming,
   kBreakerState, kEndpointLimit, kRetries, kQueueDepth, kQueueWait,
-  kCancelLatency, kStreamInterruptions, kRescues, kSseMalformed, kProtocolRejects, kConnectionsKilled,
+  kCancelLatency, kStreamInterruptions, kRescues, kHedges, kSseMalformed, kProtocolRejects, kConnectionsKilled,
   kConfigReloads, kConfigLastReloadOk, kLogDropped, kMetricsDropped, kBufferedBytes, kLoop,
   kOverloadPressure, kLoopLag, kOverloadLevel, kOverloadActive, kOverloadActions, kOverloadShed, kOverloadReset, kWorkerStalls,
   kVariantRequests, kBuild,
@@ -81,6 +81,7 @@ class GatewayMetrics {
   std::array<Counter, kRetryReasons> retries;  ///< by RetryReason
   Histogram cancel_latency;                    ///< client gone to upstream cancelled
   std::array<Counter, 2> rescues;              ///< broken streams that were not, that were completed
+  std::array<Counter, 2> hedges;               ///< second requests that did not answer, that did
   Counter sse_malformed;
   std::array<Counter, 2> config_reloads;  ///< by ReloadResult; the control thread's
   Gauge config_last_reload_ok;            ///< Set() by the control thread

@@ -40,7 +40,7 @@ struct Request {
 /// replaced once, silently (FAULTS U-05).
 class Stream final : public http::H2StreamHandler {
  public:
-  explicit Stream(StreamHandler& handler) noexcept : handler_(handler) {}
+  explicit Stream(StreamHandler& handler) noexcept : handler_(&handler) {}
   ~Stream() { Cancel(); }
   Stream(const Stream&) = delete;
   Stream& operator=(const Stream&) = delete;
@@ -48,6 +48,8 @@ class Stream final : public http::H2StreamHandler {
   /// Gives it up in whatever phase: unlinked from the queue, its connection closed or its stream reset at once. No call
   /// follows.
   void Cancel();
+  /// From here on `handler` is told; also from inside a call of the one before.
+  void HandOver(StreamHandler& handler) noexcept { handler_ = &handler; }
   /// Backpressure: no more body until resumed than window(); over HTTP/1.1 than one read.
   void SetPaused(bool paused);
   /// HTTP/2: bytes that the upstream may send beyond what was taken from it unpaused; at first
@@ -79,7 +81,7 @@ class Stream final : public http::H2StreamHandler {
   /// No session, no pool: the owner's call that follows is the last.
   void Detach() noexcept;
 
-  StreamHandler& handler_;
+  StreamHandler* handler_;
   ConnectionPool* pool_ = nullptr;
   ClientSession* session_ = nullptr;
   Request request_;

@@ -63,11 +63,12 @@ rt::Task<Choice> Admission::Wait() {
   const TimePoint patience =
       Earlier(context_.deadline, policy::Deadline::After(worker.Now(), retry.retry_after_max)).at;
   const bool has_queue = cluster_.route->config->queue.size != 0;
-  while (choice.pool == nullptr && !overtaken_ && seen_.rest_ends <= patience && !(has_queue && seen_.someone_usable)) {
+  while (choice.slot.pool == nullptr && !overtaken_ && seen_.rest_ends <= patience &&
+         !(has_queue && seen_.someone_usable)) {
     co_await Sleep(worker, seen_.rest_ends - worker.Now());
     choice = Renew();
   }
-  if (choice.pool == nullptr && MayQueue()) choice = co_await Queue();
+  if (choice.slot.pool == nullptr && MayQueue()) choice = co_await Queue();
   co_return choice;
 }
 
@@ -118,7 +119,7 @@ rt::Task<Choice> Admission::Queue() {
     candidates_.emplace(*cluster_.balancer, pick_);
     Choice choice = ChooseEndpoint(context_, *candidates_, barred_);
     const bool room_left = RoomLeft(context_);
-    if (choice.pool != nullptr) {
+    if (choice.slot.pool != nullptr) {
       place.Admitted();
       queued_ += place.waited();
       if (room_left && queue.waited_for()) queue.OnRoom();

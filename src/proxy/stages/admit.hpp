@@ -25,6 +25,7 @@ class Admission {
 
   /// Behind an attempt that is to be followed by another one: this endpoint not again for this request...
   void Bar(std::uint32_t index) noexcept { barred_.Insert(index); }
+  const policy::EndpointSet& barred() const noexcept { return barred_; }
   /// ... or whom it was asked of may be asked again, after a back-off.
   void MayAskAgain() noexcept { ask_again_ = true; }
   void OnAttempt() noexcept { ++attempts_; }

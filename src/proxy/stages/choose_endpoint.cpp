@@ -25,10 +25,10 @@ Choice ChooseEndpoint(const RequestContext& context, policy::Candidates& candida
     if (!lease.has_value()) continue;
     std::optional<policy::BreakerPermit> permit = breaker.Take(now);
     if (!permit.has_value()) continue;  // another request took the probe
-    choice.permit = std::move(*permit);
-    choice.pool = &pool;
+    choice.slot.permit = std::move(*permit);
+    choice.slot.pool = &pool;
     choice.index = *index;
-    choice.lease = std::move(*lease);
+    choice.slot.lease = std::move(*lease);
     return choice;
   }
   return choice;

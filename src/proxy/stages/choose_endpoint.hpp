@@ -1,16 +1,13 @@
 #pragma once
 
 #include "penstock/policy/balancer.hpp"
-#include "penstock/policy/circuit_breaker.hpp"
-#include "proxy/request_context.hpp"
+#include "proxy/call.hpp"
 
 namespace penstock::proxy {
 
 /// Owned by one Worker. A place to go: an endpoint that is usable and has room.
 struct Choice {
-  EndpointPool* pool = nullptr;
-  policy::LoadLease lease;
-  policy::BreakerPermit permit;
+  Slot slot;  ///< without a pool: there is none
   std::uint32_t index = 0;
   bool someone_usable = false;             ///< none was free, but somebody is alive
   TimePoint rest_ends = TimePoint::Max();  ///< when the first of those that asked for a pause is ready again

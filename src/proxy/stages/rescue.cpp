@@ -104,7 +104,7 @@ rt::Task<Rescuer::Outcome> Rescuer::TryPlace(const Place& place, From from) {
   while (tries_left_ > 0) {
     policy::Candidates candidates(*context_.cluster->balancer, PickFor(context_));
     Choice choice = ChooseEndpoint(context_, candidates, barred);
-    if (choice.pool == nullptr) co_return Outcome::kGoOn;
+    if (choice.slot.pool == nullptr) co_return Outcome::kGoOn;
     Continuation continuation;
     if (!Renew(from, continuation)) co_return Outcome::kUnable;
     // A step to another model is not charged to the budget (contract, section 7).
@@ -112,8 +112,7 @@ rt::Task<Rescuer::Outcome> Rescuer::TryPlace(const Place& place, From from) {
     barred.Insert(choice.index);
     --tries_left_;
     const Takeover takeover{from == From::kStart ? &*context_.request : &*continuation.request, from};
-    attempt_.Begin(*choice.pool, std::move(choice.lease), std::move(choice.permit), context_.record.attempts + 1,
-                   &takeover);
+    attempt_.Begin(std::move(choice.slot), &takeover);
     co_await attempt_.Done();
     const AttemptResult& result = attempt_.result();
     if (result.kind == AttemptResult::Kind::kDelivered || result.kind == AttemptResult::Kind::kInterrupted)

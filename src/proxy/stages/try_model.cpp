@@ -2,6 +2,7 @@
 
 #include "penstock/proxy/error_reply.hpp"
 #include "proxy/stages/admit.hpp"
+#include "proxy/stages/hedge.hpp"
 
 namespace penstock::proxy {
 namespace {
@@ -49,14 +50,15 @@ rt::Task<Trial> TryModel(RequestContext& context, Attempt& attempt) {
   const ClusterView& cluster = *context.cluster;
   const policy::RetryRules& rules = cluster.route->retry;
   Admission admission(context);
+  Hedge hedge(context, attempt, admission.barred());
   policy::RetryProgress progress;
   progress.attempts = 0;
   policy::RetryVerdict verdict;
   cluster.route->budget->OnRequest(worker.index(), worker.Now());
   while (true) {
     Choice choice = admission.TryNow();
-    if (choice.pool == nullptr) choice = co_await admission.Wait();
-    if (choice.pool == nullptr) co_return progress.attempts == 0 ? NobodyToAsk(admission) : Failed(attempt, true);
+    if (choice.slot.pool == nullptr) choice = co_await admission.Wait();
+    if (choice.slot.pool == nullptr) co_return progress.attempts == 0 ? NobodyToAsk(admission) : Failed(attempt, true);
     if (progress.attempts > 0) {
       if (!cluster.route->budget->TryRetry(worker.Now())) co_return Failed(attempt, true);
       context.worker.metrics.gateway.retries[static_cast<std::size_t>(verdict.reason)].Add(context.worker.metrics.slab);
@@ -64,8 +66,11 @@ rt::Task<Trial> TryModel(RequestContext& context, Attempt& attempt) {
     ++progress.attempts;
     admission.OnAttempt();
     // cppcheck-suppress nullPointerRedundantCheck; it ends with co_return above
-    attempt.Begin(*choice.pool, std::move(choice.lease), std::move(choice.permit), context.record.attempts + 1);
+    attempt.Begin(std::move(choice.slot));
+    hedge.Watch(choice.index);
     co_await attempt.Done();
+    const std::optional<std::uint32_t> hedged = hedge.Stop();
+    if (hedged.has_value()) ++progress.attempts;
     const AttemptResult& result = attempt.result();
     if (result.kind == AttemptResult::Kind::kBroken) co_return Trial{.end = Trial::End::kBroken};
     if (result.kind == AttemptResult::Kind::kInterrupted) NoteInterrupted(context, result.error);
@@ -81,6 +86,7 @@ rt::Task<Trial> TryModel(RequestContext& context, Attempt& attempt) {
       admission.MayAskAgain();  // who asked for a pause has it: Choose passes it over meanwhile
     } else {
       admission.Bar(choice.index);
+      if (hedged.has_value()) admission.Bar(*hedged);
     }
   }
 }
