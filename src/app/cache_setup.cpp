@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
-#include "app/memory_limit.hpp"
 #include "penstock/base/time.hpp"
+#include "penstock/control/resource_files.hpp"
 
 namespace penstock::app {
 namespace {
@@ -19,10 +19,15 @@ cache::RedisMode ModeOf(config::RedisMode mode) {
   return cache::RedisMode::kSingle;
 }
 
+/// A quarter of what the process may use, if that is known.
+std::uint64_t AutoMemory() {
+  const std::uint64_t usable = control::ResourceFiles().UsableBytes();
+  return usable == 0 ? kAutoMemoryMax : std::min(kAutoMemoryMax, usable / 4);
+}
+
 std::unique_ptr<cache::MemoryTier> MakeMemory(const config::Cache& config, unsigned workers) {
   cache::MemoryOptions options;
-  options.size_bytes =
-      config.memory.size.has_value() ? *config.memory.size : std::min(kAutoMemoryMax, UsableMemory() / 4);
+  options.size_bytes = config.memory.size.has_value() ? *config.memory.size : AutoMemory();
   if (options.size_bytes == 0) return nullptr;
   options.shards = config.memory.shards.value_or(
       cache::MemoryShardsFor(options.size_bytes, workers, static_cast<std::size_t>(config.max_entry)));

@@ -1,12 +1,13 @@
-#include "control/resource_files.hpp"
+#include "penstock/control/resource_files.hpp"
 
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <filesystem>
-#include <fstream>
 #include <sstream>
 #include <string_view>
 #include <system_error>
@@ -15,11 +16,19 @@
 namespace penstock::control {
 namespace {
 
+/// Several times a second: without streams and their locales.
 std::string ReadText(const std::string& path) {
-  std::ifstream file(path);
-  std::ostringstream text;
-  text << file.rdbuf();
-  return text.str();
+  std::string text;
+  const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (file < 0) return text;
+  std::array<char, 4096> piece;
+  while (true) {
+    const ssize_t size = ::read(file, piece.data(), piece.size());
+    if (size <= 0) break;
+    text.append(piece.data(), static_cast<std::size_t>(size));
+  }
+  ::close(file);
+  return text;
 }
 
 std::optional<std::uint64_t> Number(std::string_view text) {
@@ -90,22 +99,32 @@ std::optional<std::uint64_t> ResourceFiles::InstalledBytes() const {
   return *kilobytes * 1024;
 }
 
-std::optional<GroupMemory> ResourceFiles::TightestGroup() const {
+std::optional<MemoryGroup> ResourceFiles::TightestGroup() const {
   bool two = false;
-  std::optional<GroupMemory> tightest;
-  std::string folder;
-  for (const std::string& each : Groups(root_, "memory", two)) {
-    const auto limit = Number(ReadText(each + (two ? "/memory.max" : "/memory.limit_in_bytes")));
+  std::optional<MemoryGroup> tightest;
+  for (const std::string& folder : Groups(root_, "memory", two)) {
+    const auto limit = Number(ReadText(folder + (two ? "/memory.max" : "/memory.limit_in_bytes")));
     if (!limit.has_value() || (tightest.has_value() && tightest->limit <= *limit)) continue;
-    tightest = GroupMemory{.limit = *limit};
-    folder = each;
+    tightest = MemoryGroup{folder, *limit, two};
   }
-  if (!tightest.has_value()) return std::nullopt;
-  const auto used = Number(ReadText(folder + (two ? "/memory.current" : "/memory.usage_in_bytes")));
-  const auto files =
-      NumberAfter(ReadText(folder + "/memory.stat"), two ? "inactive_file " : "total_inactive_file ").value_or(0);
-  tightest->used = used.value_or(0) - std::min(used.value_or(0), files);
   return tightest;
+}
+
+std::optional<std::uint64_t> ResourceFiles::UsedBytes(const MemoryGroup& group) const {
+  return Number(ReadText(group.folder + (group.version_2 ? "/memory.current" : "/memory.usage_in_bytes")));
+}
+
+std::uint64_t ResourceFiles::FileBytes(const MemoryGroup& group) const {
+  return NumberAfter(ReadText(group.folder + "/memory.stat"),
+                     group.version_2 ? "inactive_file " : "total_inactive_file ")
+      .value_or(0);
+}
+
+std::uint64_t ResourceFiles::UsableBytes() const {
+  const std::uint64_t installed = InstalledBytes().value_or(0);
+  const auto group = TightestGroup();
+  if (!group.has_value()) return installed;
+  return installed == 0 ? group->limit : std::min(installed, group->limit);
 }
 
 std::optional<Duration> ResourceFiles::CpuTime() const {

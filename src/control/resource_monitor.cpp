@@ -63,6 +63,7 @@ policy::OverloadLevels::Rules RulesOf(const config::Overload& overload) {
 ResourceMonitor::ResourceMonitor(Parts parts, std::string root)
     : parts_(std::move(parts)),
       files_(std::move(root)),
+      memory_(files_),
       loops_(
           parts_.workers.size(),
           [this](std::size_t worker, LoopWatch::Letter letter) {
@@ -94,28 +95,12 @@ void ResourceMonitor::Tick() {
 
 policy::OverloadLevels::Sample ResourceMonitor::Read(const config::Overload& rules) {
   policy::OverloadLevels::Sample sample;
-  sample[IndexOf(Resource::kMemory)] = MemoryPressure(rules.memory);
+  sample[IndexOf(Resource::kMemory)] = memory_.Pressure(parts_.worker.Now(), rules.memory.limit, rules.memory.warning);
   sample[IndexOf(Resource::kCpu)] = CpuPressure();
   if (const auto lag = loops_.Lag(); lag.has_value() && !loops_.overslept())
     sample[IndexOf(Resource::kLoopLag)] = ToSeconds(*lag);
   if (ticks_ % kTicksPerSecond == 0) sample[IndexOf(Resource::kFds)] = FilesPressure();
   return sample;
-}
-
-/// With a limit of its own the process is held to that; else to its group's, with what else is in the group, because
-/// that is what the kernel kills by; else to what the machine has.
-std::optional<double> ResourceMonitor::MemoryPressure(const config::MemoryOverload& rules) const {
-  const auto resident = files_.ResidentBytes();
-  if (!resident.has_value()) return std::nullopt;
-  const auto share = [](std::uint64_t used, std::uint64_t of) {
-    return of == 0 ? 0 : static_cast<double>(used) / static_cast<double>(of);
-  };
-  if (rules.limit.has_value()) return share(*resident, *rules.limit);
-  const std::uint64_t installed = files_.InstalledBytes().value_or(0);
-  const auto group = files_.TightestGroup();
-  if (group.has_value() && (installed == 0 || group->limit < installed))
-    return share(std::max(*resident, group->used), group->limit);
-  return share(*resident, installed);
 }
 
 std::optional<double> ResourceMonitor::CpuPressure() {

@@ -3,7 +3,7 @@
 #include <functional>
 
 #include "control/loop_watch.hpp"
-#include "control/resource_files.hpp"
+#include "control/memory_gauge.hpp"
 #include "penstock/cache/memory_tier.hpp"
 #include "penstock/config/overload.hpp"
 #include "penstock/control/workers.hpp"
@@ -39,7 +39,6 @@ class ResourceMonitor {
   };
   void Tick();
   policy::OverloadLevels::Sample Read(const config::Overload& rules);
-  std::optional<double> MemoryPressure(const config::MemoryOverload& rules) const;
   std::optional<double> CpuPressure();
   std::optional<double> FilesPressure();
   void Show(const policy::OverloadLevels::Sample& sample);
@@ -51,6 +50,7 @@ class ResourceMonitor {
 
   Parts parts_;
   const ResourceFiles files_;
+  MemoryGauge memory_;
   LoopWatch loops_;
   rt::Timer timer_;
   policy::OverloadLevels levels_;

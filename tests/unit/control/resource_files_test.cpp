@@ -1,4 +1,4 @@
-#include "control/resource_files.hpp"
+#include "penstock/control/resource_files.hpp"
 
 #include <gtest/gtest.h>
 #include <unistd.h>
@@ -56,13 +56,14 @@ TEST_F(ResourceFilesTest, P_08_Version2TheTightestGroupOnTheWayUp) {
   auto group = files.TightestGroup();
   ASSERT_TRUE(group.has_value());
   EXPECT_EQ(group->limit, 1000u);
-  EXPECT_EQ(group->used, 550u) << "without the pages that would be taken back";
+  EXPECT_EQ(files.UsedBytes(*group), 700u);
+  EXPECT_EQ(files.FileBytes(*group), 150u);
   Write(top + "/memory.max", "900\n");
   Write(top + "/memory.current", "20\n");
   Write(top + "/memory.stat", "inactive_file 50\n");
   group = files.TightestGroup();
   EXPECT_EQ(group->limit, 900u);
-  EXPECT_EQ(group->used, 0u);
+  EXPECT_EQ(files.UsedBytes(*group), 20u);
 }
 
 TEST_F(ResourceFilesTest, P_08_AGroupThatIsNotMountedHereIsTheRootsAffair) {
@@ -81,13 +82,32 @@ TEST_F(ResourceFilesTest, P_08_Version1) {
   const auto group = files.TightestGroup();
   ASSERT_TRUE(group.has_value());
   EXPECT_EQ(group->limit, 2000u);
-  EXPECT_EQ(group->used, 1000u);
+  EXPECT_EQ(files.UsedBytes(*group), 1500u);
+  EXPECT_EQ(files.FileBytes(*group), 500u);
   EXPECT_EQ(files.CpuQuota(), std::nullopt);
   Write("sys/fs/cgroup/cpu/job/cpu.cfs_quota_us", "-1\n");
   Write("sys/fs/cgroup/cpu/job/cpu.cfs_period_us", "100000\n");
   EXPECT_EQ(files.CpuQuota(), std::nullopt);
   Write("sys/fs/cgroup/cpu/job/cpu.cfs_quota_us", "150000\n");
   EXPECT_EQ(files.CpuQuota(), 1.5);
+}
+
+TEST_F(ResourceFilesTest, WhatMayBeUsedIsTheMachinesOrTheGroups) {
+  EXPECT_EQ(files.UsableBytes(), 0u);
+  Write("proc/meminfo", "MemTotal:       1 kB\n");
+  EXPECT_EQ(files.UsableBytes(), 1024u);
+  for (const char* const nonsense : {"nonsense\n", "0::/\n", "5:cpu:/a\n"}) {
+    Write("proc/self/cgroup", nonsense);
+    EXPECT_EQ(files.UsableBytes(), 1024u) << nonsense;
+  }
+  Write("proc/self/cgroup", "0::/a\n");
+  Write("sys/fs/cgroup/a/memory.max", "9223372036854771712\n");
+  EXPECT_EQ(files.UsableBytes(), 1024u) << "a limit above the machine is none";
+  Write("sys/fs/cgroup/a/memory.max", "300\n");
+  EXPECT_EQ(files.UsableBytes(), 300u);
+  Write("proc/self/cgroup", "4:hugetlb,memory:/b\n0::/a\n");
+  Write("sys/fs/cgroup/memory/b/memory.limit_in_bytes", "400\n");
+  EXPECT_EQ(files.UsableBytes(), 400u) << "memory is in one hierarchy only";
 }
 
 TEST_F(ResourceFilesTest, CpuQuotaOfVersion2) {
