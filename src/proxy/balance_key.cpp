@@ -40,6 +40,7 @@ policy::PickContext PickFor(const RequestContext& context) {
   const std::string_view bytes = KeyBytes(context, context.cluster->route->config->balancer.key);
   if (!bytes.empty()) pick.hash = Xxh64(bytes, kSeed);
   pick.units = UnitsOf(context);
+  pick.breakers = context.model->breakers->open();
   return pick;
 }
 

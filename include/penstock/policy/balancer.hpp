@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <optional>
 #include <span>
@@ -9,6 +10,7 @@
 #include <vector>
 
 #include "penstock/base/prng.hpp"
+#include "penstock/policy/circuit_breaker.hpp"
 #include "penstock/policy/endpoint_load.hpp"
 #include "penstock/policy/slow_start.hpp"
 
@@ -62,6 +64,8 @@ struct PickContext {
   /// consistent_hash.
   std::optional<std::uint64_t> hash = std::nullopt;
   std::uint32_t units = 1;  ///< of load that the request will be: UnitsOfPrompt()
+  /// Of the request's model, one per endpoint: whom one of them leaves alone is unusable. Null: none is open.
+  const std::deque<CircuitBreaker>* breakers = nullptr;
 };
 
 /// Owned by one Worker. Each worker has its own object per cluster, only the load behind it is shared.

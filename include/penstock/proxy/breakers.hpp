@@ -22,6 +22,10 @@ class Breakers {
   }
 
   policy::CircuitBreaker& operator[](std::size_t endpoint) noexcept { return breakers_[endpoint]; }
+  /// All of them, while one is not closed; else null.
+  const std::deque<policy::CircuitBreaker>* open() const noexcept {
+    return limit_.ejected() == 0 ? nullptr : &breakers_;
+  }
   const Rules& rules() const noexcept { return rules_; }
 
  private:

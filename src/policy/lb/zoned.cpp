@@ -18,8 +18,8 @@ constexpr double kOverprovisioning = 1.4;
 /// begins in is drawn, from its hash where there is one, so that a key's requests overflow together.
 ///
 /// Room needs no rule: who is full is refused by the caller, and when nobody in the drawn rank is left the walk goes
-/// on with the next, nearest first. Unusable endpoints come last: a walk that had to get past them would draw again
-/// each time, and send more away than the rule says.
+/// on with the next, nearest first. Unusable endpoints, those among them that a breaker leaves alone, come last: a walk
+/// that had to get past them would draw again each time, and send more away than the rule says.
 ///
 /// Envoy's zone-aware routing, which also weighs how many gateways each zone has, is not done: this gateway does not
 /// know the others.
@@ -42,7 +42,8 @@ class Zoned final : public LoadBalancer {
     std::array<bool, kZoneRanksMax> open{};  // has one that is usable and was not named yet
     for (std::uint32_t i = 0; i < size(); ++i) {
       const EndpointView& endpoint = endpoints()[i];
-      if (!endpoint.load->usable()) {
+      const bool left_alone = context.breakers != nullptr && !(*context.breakers)[i].Admits(context.now);
+      if (left_alone || !endpoint.load->usable()) {
         passed.Insert(i);
         continue;
       }

@@ -96,6 +96,33 @@ TEST(Zoned, UnusableOnesComeLastButCome) {
   }
 }
 
+// Half of the near ones fail for this model: of its requests the far ones get what they would if those were down.
+TEST(Zoned, WhomABreakerLeavesAloneIsNotLeftOfARank) {
+  constexpr TimePoint kNow{1'000'000'000};
+  Fleet fleet(std::vector<std::uint32_t>(20, 1));
+  Fill(fleet, 10, {10, 10});
+  EjectionLimit limit(20);
+  std::deque<CircuitBreaker> breakers;
+  Prng prng(1);
+  for (std::uint32_t i = 0; i < 20; ++i) breakers.emplace_back(CircuitBreakerRules{.consecutive_failures = 1}, limit);
+  for (std::uint32_t i = 0; i < 5; ++i) breakers[i].Take(kNow)->Failure(kNow, prng);
+  for (const BalancerRow& row : Balancers()) {
+    const auto balancer = MakeZoned(row, fleet.views(), prng);
+    int near = 0;
+    for (int i = 0; i < 10'000; ++i) {
+      PickContext context{prng, kNow};
+      context.breakers = &breakers;
+      const std::uint32_t first = First(*balancer, context);
+      EXPECT_TRUE(breakers[first].Admits(kNow)) << row.name;
+      if (first < 10) ++near;
+    }
+    EXPECT_NEAR(near, 7'000, 150) << row.name;
+    PickContext context{prng, kNow};
+    context.breakers = &breakers;
+    EXPECT_EQ(Walk(*balancer, context).size(), 20u) << row.name << ": they come last, but come";
+  }
+}
+
 TEST(Zoned, AKeyOverflowsToOnePlace) {
   Fleet fleet(std::vector<std::uint32_t>(20, 1));
   Fill(fleet, 10, {5, 10});
