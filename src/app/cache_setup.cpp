@@ -47,7 +47,7 @@ std::optional<std::string> OpenDisk(const config::DiskCache& config, std::functi
   options.wall = ReadWallClock;
   options.report = std::move(report);
   auto opened = cache::DiskTier::Open(std::move(options));
-  if (!opened.has_value()) return "cache.disk.path: " + opened.error();
+  if (!opened.has_value()) return opened.error();
   cache.disk = std::move(*opened);
   for (const auto& [name, value] : cache.disk->Epochs()) cache.epochs.RaiseTo(name, value);
   // What others purge is to outlast this process too.

@@ -26,6 +26,13 @@ constexpr int kUsage = 2;
 
 void Print(std::FILE* to, const std::string& text) { std::fputs(text.c_str(), to); }
 
+/// What a full disk did not take must not look like the whole of it.
+int Printed() {
+  if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return kDone;
+  Print(stderr, std::string("penstock: cannot write to standard output: ") + std::strerror(errno) + "\n");
+  return kFailed;
+}
+
 /// The configuration; its errors are on stderr.
 config::LoadResult Load(const std::string& file) {
   config::LoadResult loaded = config::LoadFile(file);
@@ -66,7 +73,7 @@ int Dump(const std::string& file) {
   const config::LoadResult loaded = Load(file);
   if (!loaded.ok()) return kFailed;
   Print(stdout, config::Dump(*loaded.config));
-  return kDone;
+  return Printed();
 }
 
 int Serve(const std::string& file) {
@@ -80,7 +87,7 @@ int Serve(const std::string& file) {
 int RunCommandLine(int argc, char** argv) {
   CLI::App app("Penstock, an LLM inference gateway");
   app.name("penstock");
-  app.require_subcommand(1);
+  app.require_subcommand(0, 1);  // none at all is told below: CLI11 would speak of it before it names a mistyped one
   app.set_version_flag("--version", VersionText());
   std::string file;
   const auto with_config = [&](const char* name, const char* help) {
@@ -95,27 +102,29 @@ int RunCommandLine(int argc, char** argv) {
   CLI::App* dump = with_config("dump", "print the effective configuration, secrets as ***");
   CLI::App* schema = app.add_subcommand("schema", "print the JSON Schema of the configuration");
   CLI::App* key = app.add_subcommand("key", "API keys");
-  key->require_subcommand(1);
+  key->require_subcommand(0, 1);
   CLI::App* key_new = key->add_subcommand("new", "make a key and print it with its entry for auth.keys");
   CLI::App* key_hash = key->add_subcommand("hash", "print the SHA-256 of the key on standard input");
   CLI::App* version =
       app.add_subcommand("version", "print version, commit, build flags and the event loops available here");
   try {
     app.parse(argc, argv);
+    if (app.get_subcommands().empty()) throw CLI::RequiredError::Subcommand(1);
+    if (key->parsed() && key->get_subcommands().empty()) throw CLI::RequiredError::Subcommand(1);
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? kDone : kUsage;
   }
   if (serve->parsed()) return Serve(file);
   if (check->parsed()) return Check(file);
   if (dump->parsed()) return Dump(file);
-  if (key_new->parsed()) return NewKey();
-  if (key_hash->parsed()) return HashKey();
+  if (key_new->parsed()) return NewKey() == kDone ? Printed() : kFailed;
+  if (key_hash->parsed()) return HashKey() == kDone ? Printed() : kFailed;
   if (schema->parsed()) {
     Print(stdout, config::JsonSchema());
   } else if (version->parsed()) {
     Print(stdout, VersionText() + "\n");
   }
-  return kDone;
+  return Printed();
 }
 
 }  // namespace penstock::app

@@ -123,7 +123,7 @@ void Checker::CheckLimits() {
 }
 
 void Checker::CheckAdmin() {
-  if (config_.admin.address.is_loopback() || !config_.admin.key.empty()) return;
+  if (config_.admin.address.is_loopback() || !config_.admin.key.empty() || problems_.Knows("admin.key")) return;
   Error("admin.address", "is not a loopback address, so admin.key is required");
 }
 

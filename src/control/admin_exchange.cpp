@@ -27,7 +27,7 @@ std::string_view OfferedKey(const http::Head& head) {
 /// Immutable. A row of the admin API.
 struct AdminRoute {
   http::Method method;
-  std::string_view method_text;
+  std::string_view allow;
   std::string_view path;
   Door door;
   bool sampled;  ///< wants the workers' gauges fresh
@@ -37,13 +37,13 @@ struct AdminRoute {
     using http::Method;
     using X = AdminExchange;
     static constexpr AdminRoute kRows[] = {
-        {Method::kGet, "GET", "/metrics", Door::kOpen, true, &X::Metrics},
-        {Method::kGet, "GET", "/healthz", Door::kOpen, false, &X::Healthz},
-        {Method::kGet, "GET", "/readyz", Door::kOpen, false, &X::Readyz},
-        {Method::kGet, "GET", "/version", Door::kKey, false, &X::Version},
-        {Method::kGet, "GET", "/admin/config", Door::kKey, false, &X::ShowConfig},
-        {Method::kGet, "GET", "/admin/backends", Door::kKey, true, &X::Backends},
-        {Method::kGet, "GET", "/admin/cache", Door::kKey, true, &X::Cache},
+        {Method::kGet, "GET, HEAD", "/metrics", Door::kOpen, true, &X::Metrics},
+        {Method::kGet, "GET, HEAD", "/healthz", Door::kOpen, false, &X::Healthz},
+        {Method::kGet, "GET, HEAD", "/readyz", Door::kOpen, false, &X::Readyz},
+        {Method::kGet, "GET, HEAD", "/version", Door::kKey, false, &X::Version},
+        {Method::kGet, "GET, HEAD", "/admin/config", Door::kKey, false, &X::ShowConfig},
+        {Method::kGet, "GET, HEAD", "/admin/backends", Door::kKey, true, &X::Backends},
+        {Method::kGet, "GET, HEAD", "/admin/cache", Door::kKey, true, &X::Cache},
         {Method::kPost, "POST", "/admin/cache/purge", Door::kKey, false, &X::PurgeCache},
         {Method::kPost, "POST", "/admin/reload", Door::kKey, false, &X::Reload},
         {Method::kPost, "POST", "/admin/drain", Door::kKey, false, &X::BeginDrain},
@@ -80,9 +80,9 @@ void AdminExchange::Choose(const http::Head& head) {
                          "the admin API wants its key, as Authorization: Bearer or x-api-key"));
   } else if (row == rows.end()) {
     Fail(DownstreamError(ErrorCode::kNotFound, "the admin API has no such path"));
-  } else if (row->method != head.method) {
+  } else if (row->method != head.method && !(row->method == http::Method::kGet && head.method == http::Method::kHead)) {
     const Error error = DownstreamError(ErrorCode::kMethodNotAllowed, "the path is not served with this method");
-    Reply(proxy::RowOf(error).status, kJson, proxy::ErrorBody(llm::Family::kChat, error, {}), row->method_text);
+    Reply(proxy::RowOf(error).status, kJson, proxy::ErrorBody(llm::Family::kChat, error, {}), row->allow);
   } else {
     route_ = &*row;
   }

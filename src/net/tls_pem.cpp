@@ -1,5 +1,6 @@
 #include "net/tls_pem.hpp"
 
+#include <fcntl.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
 
@@ -14,7 +15,10 @@ constexpr std::size_t kPemBytesMax = 4 << 20;  // a whole system store is about 
 
 /// Empty when `text` holds the file.
 TlsError ReadFile(const std::string& path, std::string& text) {
-  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "rbe"), &std::fclose);
+  // O_NONBLOCK: to open a pipe to which nobody writes would take for ever, at a reload too.
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  if (fd < 0) return path + ": " + std::strerror(errno);
+  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(::fdopen(fd, "rb"), &std::fclose);
   if (file == nullptr) return path + ": " + std::strerror(errno);
   char buffer[16 * 1024];
   while (const std::size_t n = std::fread(buffer, 1, sizeof buffer, file.get())) {

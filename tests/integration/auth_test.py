@@ -78,8 +78,13 @@ class Tenants(FaultCase):
         hashed = subprocess.run([harness.BIN / "penstock", "key", "hash"], input=key + "\n", capture_output=True, text=True, check=True).stdout
         self.assertEqual(hashed.strip(), digest(key))
         self.assertIn(digest(key), made)
-        none = subprocess.run([harness.BIN / "penstock", "key", "hash"], input="", capture_output=True, text=True)
-        self.assertEqual((none.returncode, none.stdout), (1, ""))
+
+    def test_what_is_hashed_is_one_key(self):
+        for given, key in [(b"abc\r\n", "abc"), (b"abc", "abc"), (b"abc\ndef\n", "abc"), (b"a" * 4096 + b"\n", "a" * 4096), (b"", None), (b"\n", None),
+                           (b" abc\n", None), (b"abc \n", None), (b"\xc3\xa9\n", None), (b"a\0b\n", None), (b"a" * 4097 + b"\n", None)]:
+            with self.subTest(given=given[:20]):
+                hashed = subprocess.run([harness.BIN / "penstock", "key", "hash"], input=given, capture_output=True)
+                self.assertEqual((hashed.returncode, hashed.stdout.decode()), (0, digest(key) + "\n") if key else (1, ""))
 
 
 if __name__ == "__main__":

@@ -228,6 +228,9 @@ class AdminApi(DaemonTest):
                 self.assertEqual(set(answer.json()["error"]), {"message", "type", "param", "code"})
         self.assertEqual(ask(gateway.admin, "GET", "/admin/reload", headers=AUTH).headers["allow"], "POST")
         self.assertEqual(ask(gateway.admin, "GET", "/version", headers={"x-api-key": KEY}).status, 200)
+        self.assertEqual(ask(gateway.admin, "HEAD", "/version").status, 401)
+        self.assertEqual(ask(gateway.admin, "HEAD", "/version", headers=AUTH).status, 200)
+        self.assertEqual(ask(gateway.admin, "POST", "/metrics").headers["allow"], "GET, HEAD")
 
     def test_unix_socket(self):
         gateway = self.gateway(admin=f'"unix:{self.path("admin.sock")}"')

@@ -149,6 +149,11 @@ class Bodies(FaultCase):
             self.assertEqual((answer.status, answer.error()["code"]), (415, "unsupported_media"))
             self.assertLess(self.gateway.rss_bytes() - before, 5_000_000)
 
+    def test_a_body_that_is_not_encoded_may_say_so(self):
+        for coding in ("identity", "Identity"):
+            for client in ("h1", "h2"):
+                self.assertEqual(self.ask(client, CHAT, [("content-encoding", coding)]).status, 200)
+
     def test_J_17_one_byte_pieces(self):
         with h1_client.Connection(self.gateway.address) as connection:
             request = connection.request_bytes("POST", PATH, CHAT, [("x-request-id", self.request_id())])

@@ -11,6 +11,7 @@ import sys
 import time
 import unittest
 
+import harness
 from control_test import DaemonTest, Load, Stream, chat, post, sanitized
 from processes import ask, await_condition
 
@@ -45,6 +46,21 @@ class HinderedStart(DaemonTest):
         for path, why in [("/nowhere/access.log", "No such file"), (self.path("folder"), "Is a directory"), ("/proc/access.log", "")]:
             with self.subTest(path):
                 self.fails(self.config(access=path), f"access log {path}", why)
+
+    def test_the_command_line(self):
+        def run(*words):
+            return subprocess.run([harness.BIN / "penstock", *words], capture_output=True, text=True)
+
+        for words, told in [((), "A subcommand is required"), (("key",), "A subcommand is required"), (("start",), "start"), (("--foo",), "--foo"),
+                            (("key", "make"), "make"), (("schema", "all"), "all")]:
+            with self.subTest(words):
+                answer = run(*words)
+                self.assertEqual((answer.returncode, answer.stdout), (2, ""))
+                self.assertIn(told, answer.stderr)
+        with open("/dev/full", "w") as full:
+            for words in (("schema",), ("version",), ("key", "new")):
+                answer = subprocess.run([harness.BIN / "penstock", *words], stdout=full, stderr=subprocess.PIPE, text=True)
+                self.assertEqual((answer.returncode, len(answer.stderr.splitlines())), (1, 1), words)
 
     def test_P_13_disk_full_is_no_hindrance(self):
         gateway = self.gateway(access="/dev/full")

@@ -6,25 +6,26 @@
 namespace penstock::proxy {
 namespace {
 
+bool EqualsLower(std::string_view text, std::string_view lower) noexcept {
+  return std::equal(text.begin(), text.end(), lower.begin(), lower.end(),
+                    [](char x, char y) { return (x >= 'A' && x <= 'Z' ? static_cast<char>(x + 32) : x) == y; });
+}
+
 /// "application/json", with or without parameters; another charset than UTF-8 is not JSON (RFC 8259 8.1).
 bool IsJson(std::string_view content_type) noexcept {
-  const auto lower_equal = [](std::string_view a, std::string_view lower) {
-    return std::equal(a.begin(), a.end(), lower.begin(), lower.end(),
-                      [](char x, char y) { return (x >= 'A' && x <= 'Z' ? static_cast<char>(x + 32) : x) == y; });
-  };
   const std::size_t semicolon = content_type.find(';');
   std::string_view type = content_type.substr(0, semicolon);
   while (type.ends_with(' ')) type.remove_suffix(1);
-  if (!lower_equal(type, "application/json")) return false;
+  if (!EqualsLower(type, "application/json")) return false;
   if (semicolon == content_type.npos) return true;
   std::string_view parameter = content_type.substr(semicolon + 1);
   while (parameter.starts_with(' ')) parameter.remove_prefix(1);
   constexpr std::string_view kCharset = "charset=";
-  if (!lower_equal(parameter.substr(0, kCharset.size()), kCharset)) return true;
+  if (!EqualsLower(parameter.substr(0, kCharset.size()), kCharset)) return true;
   parameter.remove_prefix(kCharset.size());
   if (parameter.starts_with('"') && parameter.ends_with('"') && parameter.size() >= 2)
     parameter = parameter.substr(1, parameter.size() - 2);
-  return lower_equal(parameter, "utf-8") || lower_equal(parameter, "utf8") || lower_equal(parameter, "us-ascii");
+  return EqualsLower(parameter, "utf-8") || EqualsLower(parameter, "utf8") || EqualsLower(parameter, "us-ascii");
 }
 
 /// Without port and brackets. The codecs have seen to it that there is nothing else.
@@ -59,7 +60,7 @@ std::optional<Error> CheckHead(RequestContext& context) {
     return DownstreamError(ErrorCode::kBodyTooLarge, "the request body is larger than the gateway takes");
   }
   const std::string_view coding = head.Find(http::HeaderId::kContentEncoding);
-  if (!coding.empty() && coding != "identity") {
+  if (!coding.empty() && !EqualsLower(coding, "identity")) {
     return DownstreamError(ErrorCode::kUnsupportedMedia, "compressed request bodies are not taken");
   }
   if (head.Has(http::HeaderId::kContentType) && !IsJson(head.Find(http::HeaderId::kContentType))) {

@@ -154,6 +154,7 @@ INSTANTIATE_TEST_SUITE_P(Together, ConfigErrors, testing::Values(
     Case{"TlsWithoutCertificate", "server:\n  listeners:\n    - address: 127.0.0.1:80\n      tls: {private_key: k.pem}\n", "4:12: server.listeners[0].tls: certificate is missing beside private_key\n"},
     Case{"TlsClientCaAlone", "server:\n  listeners:\n    - address: 127.0.0.1:80\n      tls: {client_ca: a.pem}\n", "4:12: server.listeners[0].tls: client_ca needs certificate and private_key\n"},
     Case{"AdminNeedsKey", "admin:\n  address: 0.0.0.0:9901\n", "2:12: admin.address: is not a loopback address, so admin.key is required\n"},
+    Case{"AdminKeyCannotBeRead", "admin:\n  address: 0.0.0.0:9901\n  key: a b\n", "3:8: admin.key: holds a blank or a byte that is not visible ASCII\n"},
     Case{"AdminWithKey", "admin:\n  address: 0.0.0.0:9901\n  key: abc\n", ""},
     Case{"AdminOnUnixSocket", "admin:\n  address: unix:/run/admin.sock\n", ""},
     Case{"KeysForOtherHosts", "server: {listeners: [{address: \"0.0.0.0:80\"}]}\n", "1:32: server.listeners[0].address: is not a loopback address, so auth.keys or auth.allow_anonymous is required\n"},

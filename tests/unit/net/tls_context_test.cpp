@@ -1,4 +1,5 @@
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include <fstream>
 #include <iterator>
@@ -38,6 +39,8 @@ TEST_F(TlsContexts, ErrorsAreOneLineAndNameTheFile) {
   std::string cut = Read(good.certificate);
   cut.resize(cut.size() / 2);
   const std::string truncated = folder.Write("truncated.pem", cut);
+  const std::string pipe = folder.Path("pipe");  // that nobody writes to
+  ASSERT_EQ(mkfifo(pipe.c_str(), 0600), 0);
   const struct {
     TlsServerOptions options;
     std::string error;
@@ -47,6 +50,7 @@ TEST_F(TlsContexts, ErrorsAreOneLineAndNameTheFile) {
       {{good.certificate, good.private_key, missing}, missing + ": No such file or directory"},
       {{text, good.private_key, ""}, text + ": holds no PEM certificate"},
       {{good.private_key, good.private_key, ""}, good.private_key + ": holds no PEM certificate"},
+      {{pipe, good.private_key, ""}, pipe + ": holds no PEM certificate"},
       {{good.certificate, text, ""}, text + ": holds no PEM private key"},
       {{good.certificate, good.private_key, text}, text + ": holds no PEM certificate"},
       {{good.certificate, encrypted, ""}, encrypted + ": the key is encrypted; give one without a passphrase"},
