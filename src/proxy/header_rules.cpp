@@ -16,6 +16,7 @@ bool IsOfUpstreamOnly(std::string_view name) noexcept {
     case 'a': return name.starts_with("access-control-") || name == "alt-svc";
     case 's': return name == "strict-transport-security";
     case 'v': return name == "via";
+    case 'w': return name == "www-authenticate";  // of our credentials there
     case 'x': return name.starts_with("x-penstock-") || name == "x-should-retry";
     case 'p': return name.starts_with("proxy-");
     default: return false;
@@ -35,9 +36,45 @@ bool HasMediaType(const http::Head& head, std::string_view lower) noexcept {
                     [](char want, char c) { return want == (c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c); });
 }
 
+namespace {
+
+/// Nearly always Connection says only what becomes of the connection.
+bool NamesFields(const http::Head& head) noexcept {
+  for (std::size_t i = 0; i < head.size(); ++i) {
+    const http::Head::Field field = head.field(i);
+    if (field.id != HeaderId::kConnection) continue;
+    if (field.value != "keep-alive" && field.value != "close") return true;
+  }
+  return false;
+}
+
+/// A field that Connection names is for the next hop alone (RFC 9110 7.6.1). `name` is in lower case.
+bool IsNamedByConnection(const http::Head& head, std::string_view name) {
+  for (std::size_t i = 0; i < head.size(); ++i) {
+    const http::Head::Field field = head.field(i);
+    if (field.id != HeaderId::kConnection) continue;
+    std::string_view rest = field.value;
+    while (!rest.empty()) {
+      std::string_view token = rest.substr(0, rest.find(','));
+      rest.remove_prefix(std::min(token.size() + 1, rest.size()));
+      token.remove_prefix(std::min(token.find_first_not_of(" \t"), token.size()));
+      token = token.substr(0, token.find_last_not_of(" \t") + 1);
+      const bool same = std::equal(token.begin(), token.end(), name.begin(), name.end(), [](char t, char n) {
+        return (t >= 'A' && t <= 'Z' ? static_cast<char>(t + 32) : t) == n;
+      });
+      if (same) return true;
+    }
+  }
+  return false;
+}
+
+}  // namespace
+
 void CopyResponseFields(const http::Head& from, http::Head& to) {
+  const bool names_fields = NamesFields(from);
   for (std::size_t i = 0; i < from.size(); ++i) {
     const http::Head::Field field = from.field(i);
+    if (names_fields && IsNamedByConnection(from, field.name)) continue;
     switch (field.id) {
       case HeaderId::kConnection:
       case HeaderId::kServer:  // what runs behind is nobody's business (server.expose_upstream)

@@ -12,7 +12,7 @@ namespace penstock::proxy {
 //   ParseBody      before anything may depend on what the body says; one walk, every byte checked
 //   ChooseCluster  the model decides where; unknown models and those that the key may not use end here, and never reach
 //                  a cache or a backend
-//   LookUp         the memory tier: most of what is known is there, and nothing waits
+//   LookUp         the memory tier: most of what is known is there, and nothing waits but for the key of a large body
 //   Follow         an equal request is on its way: its answer is this one's too. Else this one leads
 //   LookBelow      Redis and disk, for one of all who ask the same
 //   Forward        attempts at endpoints; until the first content commits, everything may begin anew elsewhere
@@ -26,7 +26,7 @@ rt::Task<void> RunPipeline(RequestContext& context, Answer& answer, Attempt& att
   std::optional<Error> error = co_await ParseBody(context);
   if (!error) error = ChooseCluster(context);
   if (!error) {
-    if (LookUp(context, answer)) co_return;
+    if (co_await LookUp(context, answer)) co_return;
     if (co_await Follow(context, answer)) co_return;
     if (co_await LookBelow(context, answer)) co_return;
     error = co_await Forward(context, answer, attempt);

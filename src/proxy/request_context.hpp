@@ -90,7 +90,7 @@ struct RequestContext {
   void NoteAnswer(std::string_view bytes) { answer_start += bytes.substr(0, kToldBytes - answer_start.size()); }
 
   const Snapshot& snapshot() const noexcept { return *view->snapshot; }
-  llm::Family family() const noexcept { return route == nullptr ? llm::Family::kChat : route->family; }
+  llm::Family family() const noexcept { return route == nullptr ? FamilyOfPath(head->target()) : route->family; }
   TimePoint now() const noexcept { return worker.worker.Now(); }
 };
 

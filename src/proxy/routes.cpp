@@ -79,6 +79,14 @@ Result<std::size_t> FindRoute(http::Method method, std::string_view target, std:
   return DownstreamError(ErrorCode::kNotFound, "no such path");
 }
 
+llm::Family FamilyOfPath(std::string_view target) noexcept {
+  const std::string_view path = target.substr(0, target.find('?'));
+  for (const Route& route : kRoutes) {
+    if (Matches(route, path)) return route.family;
+  }
+  return Family::kChat;
+}
+
 std::string_view AllowedMethods(std::string_view target) noexcept {
   const std::string_view path = target.substr(0, target.find('?'));
   for (const Route& route : kRoutes) {

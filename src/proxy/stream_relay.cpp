@@ -52,7 +52,7 @@ RelayStep StreamRelay::Take(const llm::SseEvent& event, bool unfinished) {
   step.progress = true;
   if (sighting.malformed) {
     context_.worker.metrics.gateway.sse_malformed.Add(context_.worker.metrics.slab);
-    if (rescued) return Failed(ErrorCode::kUpstreamProtocol, "an event of the stream is malformed");
+    if (rescued) return Failed(ErrorCode::kUpstreamReset, "an event of the stream is malformed");  // broken, as if cut
     if (unfinished) return step;  // half an event: what comes behind it must be read as an event of its own
   }
   if (sighting.error && !answer_.committed()) {

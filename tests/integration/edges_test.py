@@ -75,6 +75,12 @@ class Busy:
                                   b"content-length: 2\r\nconnection: close\r\n\r\n{}" % self.wait_ms)
 
 
+def neighbourly(connection):
+    connection.sendall(b"HTTP/1.1 401 Unauthorized\r\ncontent-type: application/json\r\nconnection: close, X-Hop\r\nconnection: x-hop-too , Connection-Note\r\n"
+                       b"x-hop: 1\r\nX-Hop-Too: 2\r\nconnection-note: 3\r\nkeep-alive: timeout=5\r\nwww-authenticate: Basic realm=inside\r\nx-kept: yes\r\n"
+                       b"content-length: 2\r\n\r\n{}")
+
+
 def silent(connection):
     connection.recv(1)  # until the gateway has had enough
 
@@ -90,7 +96,7 @@ class Edges(FaultCase):
                         "late": Scripted(late_body), "silent": Scripted(silent), "resets": Scripted(lambda connection: None),
                         "no-blank-line": Scripted(events(chunk("a"), chunk("b"), end=b"")),
                         "error-then-done": Scripted(events(chunk("a"), chunk(finish="stop"), {"error": {"message": "late"}}, b"[DONE]")),
-                        "busy": Scripted(Busy(150)), "busier": Scripted(Busy(9000))}
+                        "busy": Scripted(Busy(150)), "busier": Scripted(Busy(9000)), "neighbour": Scripted(neighbourly)}
         refusing = socket.socket()
         refusing.bind(("127.0.0.1", 0))
         cls.refusing = refusing
@@ -188,6 +194,23 @@ class Edges(FaultCase):
         with h1_client.Connection(self.gateway.address) as connection:
             answer = connection.ask("GET", PATH)
             self.assertEqual((answer.status, answer.header("allow")), (405, "POST"))
+
+    def test_whoever_asks_for_messages_hears_of_errors_in_their_shape(self):
+        big = [("content-length", str(1 << 30))]
+        for status, method, headers in ((405, "GET", []), (413, "POST", big), (417, "POST", [("expect", "more"), ("content-length", "2")]),
+                                        (431, "POST", [("x-a", "b" * 40_000), ("content-length", "0")])):
+            with self.subTest(status), h1_client.Connection(self.gateway.address) as connection:
+                fields = "".join(f"{name}: {value}\r\n" for name, value in headers)
+                connection.send(f"{method} /v1/messages?beta=true HTTP/1.1\r\nhost: a\r\n{fields}\r\n".encode())
+                answer = connection.read_response()
+                self.assertEqual((answer.status, answer.json()["type"]), (status, "error"), answer.body)
+                self.assertIn("message", answer.json()["error"])
+
+    def test_what_an_upstream_says_to_its_neighbour_goes_no_further(self):
+        answer = self.ask("neighbour")
+        self.assertEqual((answer.status, answer.header("x-kept")), (401, "yes"))
+        for name in ("x-hop", "x-hop-too", "connection-note", "www-authenticate", "keep-alive"):
+            self.assertIsNone(answer.header(name), name)
 
     def test_the_gateways_share_is_measured(self):
         answer = self.ask("whole")

@@ -15,7 +15,7 @@ PROGRAMS = {  # of the first model: what its only endpoint does
     "throttled": "fault:status:429", "unavailable": "fault:status:503", "reset": "fault:reset", "silent": "fault:silence",
     "late": "fault:stall:after=role", "patient": "fault:status:429:retry-after=2:times=1", "away": "fault:status:429:retry-after=30",
     "broken": "fault:status:500", "forbidden": "fault:status:400", "twice": "fault:status:503", "barred": "fault:status:503",
-    "once": "fault:status:500:times=1",
+    "once": "fault:status:500:times=1", "malformed": "fault:html", "chunks": "fault:bad-chunk:size",
 }
 TOO_LONG = {"error": {"message": "This model's maximum context length is 16 tokens.", "type": "invalid_request_error", "param": "messages",
                       "code": "context_length_exceeded"}}
@@ -25,7 +25,8 @@ KEY = "a-key-of-the-tests"
 
 # number and name, model, how often the first one is asked, term
 FAILURES = [("2 429 for ever", "throttled", 3), ("4 503 for ever", "unavailable", 3), ("5 reset before the head", "reset", 2),
-            ("6 silence is asked once", "silent", 1), ("7 no first token in time", "late", 1), ("429 with a long Retry-After", "away", 1)]
+            ("6 silence is asked once", "silent", 1), ("7 no first token in time", "late", 1), ("429 with a long Retry-After", "away", 1),
+            ("an answer of another kind", "malformed", 1), ("an answer that is no HTTP", "chunks", 1)]
 
 
 @table("fails_over", [(f"fault {name}, {'stream' if s else 'plain'}", model, asked, s) for name, model, asked in FAILURES for s in (False, True)

@@ -46,6 +46,7 @@ class Rescues(FaultCase):
                       {"name": "another", "cluster": "alone", "rescue": "restart", "fallbacks": ["other-words"]},
                       {"name": "alone", "cluster": "alone", "rescue": "restart"},
                       {"name": "held", "cluster": "alone", "hold": 64, "fallbacks": ["stand-in"]},
+                      {"name": "held-restart", "cluster": "alone", "hold": 64, "rescue": "restart", "fallbacks": ["stand-in"]},
                       {"name": "stand-in", "cluster": "good"}, {"name": "no-prefill", "cluster": "refuser"},
                       {"name": "other-words", "cluster": "good", "upstream_name": "sim:0:60:1"}]
             for model in models:
@@ -127,6 +128,17 @@ class Rescues(FaultCase):
         answer = self.ask("held", temperature=None)
         self.assertEqual((answer.status, answer.complete, answer.events()[-1]), (200, True, "[DONE]"))
         self.assertEqual((text_of(answer), answer.header("x-penstock-model")), (whole, "stand-in"), "whoever it is: nothing was sent before")
+
+    def test_what_is_malformed_before_commit_is_answered_anew(self):
+        for program, model, who in (("fault:malformed:json:after=role", "restart", "restart"), ("fault:malformed:json:after=role", "restart-elsewhere", "stand-in"),
+                                    ("fault:malformed:json:after=10:tokens=60", "held-restart", "stand-in")):
+            with self.subTest(model):
+                whole = self.whole()
+                self.first.reset()
+                self.first.answer_all_with(program)
+                answer = self.ask(model)
+                self.assertEqual((answer.status, answer.complete, text_of(answer)), (200, True, whole))
+                self.assertEqual(answer.header("x-penstock-model"), who)
 
     def test_what_is_held_is_sent_when_there_is_more(self):
         self.first.answer_all_with("fault:stall:after=70:tokens=200")

@@ -34,6 +34,9 @@ std::span<const Route> Routes() noexcept;
 /// encoded slashes, "//", ";": FAULTS A-10). `argument`: the rest behind a trailing "/".
 Result<std::size_t> FindRoute(http::Method method, std::string_view target, std::string_view& argument) noexcept;
 
+/// Whose errors a request hears that matches no row, by its path alone: it may be refused before its method is known.
+llm::Family FamilyOfPath(std::string_view target) noexcept;
+
 /// For the Allow field of a 405 (RFC 9110 15.5.6); empty for a path that is not served.
 std::string_view AllowedMethods(std::string_view target) noexcept;
 

@@ -15,9 +15,9 @@ namespace {
 
 /// Taken before the first attempt, as the asked model's key is: what is purged meanwhile must not come back under a
 /// new epoch. Nothing: an answer of `context.model` is not kept.
-std::optional<cache::CacheKey> FallbackKey(RequestContext& context) {
-  if (context.model->ttl <= Duration::zero() || !AdmissionOf(context).store) return std::nullopt;
-  return KeyOf(context);
+rt::Task<std::optional<cache::CacheKey>> FallbackKey(RequestContext& context) {
+  if (context.model->ttl <= Duration::zero() || !AdmissionOf(context).store) co_return std::nullopt;
+  co_return co_await KeyOf(context);
 }
 
 /// Owned by one Worker. The models that one request may fall back to, each at most once: behind a variant the model
@@ -63,9 +63,11 @@ void MoveTo(RequestContext& context, const VariantRoute& variant) {
   if (context.cache.lead.has_value()) context.cache.lead->flight().SetAnsweredBy(context.model->name);
 }
 
-void FallBack(RequestContext& context, const ModelRoute& model) {
+rt::Task<void> FallBack(RequestContext& context, const ModelRoute& model) {
   context.UseModel(model);
-  context.cache.fallback_key = context.cache.lead.has_value() ? FallbackKey(context) : std::nullopt;
+  context.cache.fallback_key.reset();
+  if (!context.cache.lead.has_value()) co_return;
+  context.cache.fallback_key = co_await FallbackKey(context);
   if (context.cache.lead.has_value()) context.cache.lead->flight().SetAnsweredBy(model.name);
 }
 
@@ -81,7 +83,7 @@ rt::Task<std::optional<Error>> Forward(RequestContext& context, Answer& answer, 
     const ModelRoute* const next = fallbacks.Next(trial);
     if (next == nullptr) break;
     const std::uint32_t before = context.record.attempts;
-    FallBack(context, *next);
+    co_await FallBack(context, *next);
     const Trial other = co_await TryModel(context, attempt);
     if (context.record.attempts == before) continue;  // nobody there: what the other model said tells more
     trial = other;
@@ -89,7 +91,7 @@ rt::Task<std::optional<Error>> Forward(RequestContext& context, Answer& answer, 
   }
   if (trial.end == Trial::End::kBroken) co_await Rescue(context, answer, attempt);
   if (trial.committed()) co_return std::nullopt;
-  if (context.model != told) FallBack(context, *told);
+  if (context.model != told) co_await FallBack(context, *told);
   if (trial.end == Trial::End::kFailed) {
     if (trial.pause > Duration::zero()) context.record.retry_after = trial.pause;
     co_return trial.error;

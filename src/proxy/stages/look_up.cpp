@@ -4,20 +4,20 @@
 
 namespace penstock::proxy {
 
-bool LookUp(RequestContext& context, Answer& answer) {
+rt::Task<bool> LookUp(RequestContext& context, Answer& answer) {
   CachePart& part = context.cache;
   part.status = CacheStatus::kBypass;
-  if (!context.snapshot().config.cache.enabled || context.model->ttl <= Duration::zero()) return false;
+  if (!context.snapshot().config.cache.enabled || context.model->ttl <= Duration::zero()) co_return false;
   part.admission = AdmissionOf(context);
-  if (part.admission.bypass) return false;
-  part.key = KeyOf(context);
+  if (part.admission.bypass) co_return false;
+  part.key_purges = context.worker.tiers.shared().key_purges.load();
+  part.key = co_await KeyOf(context);
   if (!part.key.has_value()) {
     part.admission = {};
-    return false;
+    co_return false;
   }
   part.status = CacheStatus::kMiss;
-  part.key_purges = context.worker.tiers.shared().key_purges.load();
-  return part.admission.lookup && AnswerFromMemory(context, answer);
+  co_return part.admission.lookup && AnswerFromMemory(context, answer);
 }
 
 }  // namespace penstock::proxy

@@ -31,7 +31,7 @@ rt::Task<std::optional<Error>> ParseBody(RequestContext& context);
 /// The model names a cluster; the tenant may use it.
 std::optional<Error> ChooseCluster(RequestContext& context);
 /// What the cache may do for the request, its key, and a look into memory. True: answered.
-bool LookUp(RequestContext& context, Answer& answer);
+rt::Task<bool> LookUp(RequestContext& context, Answer& answer);
 /// Joins the call of an equal request that is under way, or becomes the one that makes it. True: answered.
 rt::Task<bool> Follow(RequestContext& context, Answer& answer);
 /// A look into Redis and onto the disk. True: answered.

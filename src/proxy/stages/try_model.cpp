@@ -33,9 +33,12 @@ Trial NobodyToAsk(const Admission& admission) {
   return {.end = Trial::End::kFailed, .error = why.error, .elsewhere = true, .pause = why.pause};
 }
 
-/// Whether another model may have a try at what the rules gave up here: not what they never try again.
-bool MayGoElsewhere(const policy::RetryRules& rules, policy::GiveUpReason reason) {
-  return reason == policy::GiveUpReason::kAttemptsUsed || (reason == policy::GiveUpReason::kUnproven && rules.unproven);
+/// Whether another model may have a try at what the rules gave up here: not what they never try again. A malformed
+/// answer is not asked for again, for this model's servers all speak like that; another model's may not.
+bool MayGoElsewhere(const policy::RetryRules& rules, policy::GiveUpReason reason, const Error& error) {
+  using Reason = policy::GiveUpReason;
+  const bool malformed = reason == Reason::kNotRetryable && error.code == ErrorCode::kUpstreamProtocol;
+  return reason == Reason::kAttemptsUsed || ((malformed || reason == Reason::kUnproven) && rules.unproven);
 }
 
 }  // namespace
@@ -80,7 +83,7 @@ rt::Task<Trial> TryModel(RequestContext& context, Attempt& attempt) {
     const policy::AttemptFailure failure = FailureOf(attempt);
     verdict = policy::DecideRetry(rules, progress, failure);
     if (verdict.action == policy::RetryAction::kGiveUp)
-      co_return Failed(attempt, MayGoElsewhere(rules, verdict.gave_up));
+      co_return Failed(attempt, MayGoElsewhere(rules, verdict.gave_up, failure.error));
     if (verdict.unproven) ++progress.unproven_retries;
     if (verdict.same_endpoint || failure.asked_to_wait) {
       admission.MayAskAgain();  // who asked for a pause has it: Choose passes it over meanwhile
