@@ -15,6 +15,7 @@
 #include "penstock/config/config.hpp"
 #include "penstock/config/load.hpp"
 #include "penstock/control/snapshot_builder.hpp"
+#include "penstock/mem/memory_reserve.hpp"
 #include "penstock/telemetry/gateway_metrics.hpp"
 
 namespace penstock::app {
@@ -78,6 +79,7 @@ int Serve(const std::string& file) {
 }  // namespace
 
 int RunCommandLine(int argc, char** argv) {
+  MemoryReserve::Install();
   CLI::App app("Penstock, an LLM inference gateway");
   app.name("penstock");
   app.require_subcommand(1);
