@@ -126,7 +126,8 @@ void PutStack(Line& line, std::uintptr_t failed) noexcept {
   std::array<void*, kFramesMax> frames;
   const int count = ::backtrace(frames.data(), kFramesMax);
   const auto end = frames.begin() + count;
-  auto from = std::find(frames.begin(), end, reinterpret_cast<void*>(failed));
+  auto from = std::find_if(frames.begin(), end,
+                           [failed](void* frame) { return reinterpret_cast<std::uintptr_t>(frame) == failed; });
   from = from == end ? frames.begin() : from + 1;
   // A caller's address is that of the instruction behind its call; one less is within the call.
   for (; from != end; ++from) PutModuleAddress(line, reinterpret_cast<std::uintptr_t>(*from) - 1);
@@ -137,12 +138,16 @@ void Die(int number) noexcept {
   ::syscall(SYS_tgkill, ::getpid(), ::gettid(), number);
 }
 
+[[noreturn]] void WaitForTheEnd() noexcept {
+  for (;;) ::pause();
+}
+
 void OnCrash(int number, siginfo_t* told, void* context) {
   const pid_t self = ::gettid();
   pid_t first = 0;
   if (!g_report.reporter.compare_exchange_strong(first, self)) {
     // Another thread's end is this one's too.
-    while (first != self) ::pause();
+    if (first != self) WaitForTheEnd();
     // The stack could not be followed. What is known is told.
     g_report.line.Write(STDERR_FILENO);
     Die(number);

@@ -113,13 +113,13 @@ void* realloc(void* old, std::size_t size) {
 }
 
 int posix_memalign(void** memory, std::size_t alignment, std::size_t size) {
-  static auto* const next = Next<int(void**, std::size_t, std::size_t)>("posix_memalign");
-  return Fails() ? ENOMEM : next(memory, alignment, size);
+  static auto* const kNext = Next<int(void**, std::size_t, std::size_t)>("posix_memalign");
+  return Fails() ? ENOMEM : kNext(memory, alignment, size);
 }
 
 void* aligned_alloc(std::size_t alignment, std::size_t size) {
-  static auto* const next = Next<void*(std::size_t, std::size_t)>("aligned_alloc");
-  return Fails() ? nullptr : next(alignment, size);
+  static auto* const kNext = Next<void*(std::size_t, std::size_t)>("aligned_alloc");
+  return Fails() ? nullptr : kNext(alignment, size);
 }
 
 void free(void* memory) {
@@ -132,16 +132,16 @@ void free(void* memory) {
 }
 
 void* operator new(std::size_t size) {
-  static auto* const next = Next<void*(std::size_t)>("_Znwm");
-  return New([&] { return next(size); });
+  static auto* const kNext = Next<void*(std::size_t)>("_Znwm");
+  return New([&] { return kNext(size); });
 }
 
 void* operator new[](std::size_t size) {
-  static auto* const next = Next<void*(std::size_t)>("_Znam");
-  return New([&] { return next(size); });
+  static auto* const kNext = Next<void*(std::size_t)>("_Znam");
+  return New([&] { return kNext(size); });
 }
 
 void* operator new(std::size_t size, std::align_val_t alignment) {
-  static auto* const next = Next<void*(std::size_t, std::align_val_t)>("_ZnwmSt11align_val_t");
-  return New([&] { return next(size, alignment); });
+  static auto* const kNext = Next<void*(std::size_t, std::align_val_t)>("_ZnwmSt11align_val_t");
+  return New([&] { return kNext(size, alignment); });
 }
