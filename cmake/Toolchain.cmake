@@ -28,6 +28,8 @@ add_library(penstock_options INTERFACE)
 target_link_libraries(penstock_options INTERFACE penstock_warnings)
 # Static libraries with PIC for executables only: nobody replaces a symbol at load time, so let the compiler inline.
 target_compile_options(penstock_options INTERFACE -fstack-protector-strong -fno-semantic-interposition)
+# A crash names what crashed (src/app/crash_report.hpp). Distributions' compilers do this by themselves, others do not.
+target_link_options(penstock_options INTERFACE -Wl,--build-id)
 if(CMAKE_BUILD_TYPE STREQUAL "Release" AND NOT PENSTOCK_SANITIZE)
   target_compile_definitions(penstock_options INTERFACE _FORTIFY_SOURCE=2)
   target_link_options(penstock_options INTERFACE -Wl,-z,relro,-z,now)

@@ -15,6 +15,7 @@
 #include "penstock/config/config.hpp"
 #include "penstock/config/load.hpp"
 #include "penstock/control/snapshot_builder.hpp"
+#include "penstock/mem/memory_reserve.hpp"
 #include "penstock/telemetry/gateway_metrics.hpp"
 
 namespace penstock::app {
@@ -85,6 +86,7 @@ int Serve(const std::string& file) {
 }  // namespace
 
 int RunCommandLine(int argc, char** argv) {
+  MemoryReserve::Install();
   CLI::App app("Penstock, an LLM inference gateway");
   app.name("penstock");
   app.require_subcommand(0, 1);  // none at all is told below: CLI11 would speak of it before it names a mistyped one

@@ -2,6 +2,7 @@
 
 #include <pthread.h>
 
+#include "app/crash_report.hpp"
 #include "penstock/base/prng.hpp"
 
 namespace penstock::app {
@@ -23,6 +24,7 @@ void ControlThread::Build(control::ControlParts parts, int admin_fd) {
 void ControlThread::Start() {
   thread_ = std::thread([this] {
     pthread_setname_np(pthread_self(), "control");
+    const CrashStack stack;
     worker_.Run();
     control_.reset();
   });

@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <cstring>
 
+#include "app/crash_report.hpp"
 #include "app/event_loops.hpp"
 #include "app/file_limit.hpp"
 #include "app/log_setup.hpp"
@@ -160,6 +161,8 @@ void Daemon::OnSignal(int signal) {
 }
 
 int RunDaemon(const std::string& config_file, const config::LoadResult& loaded) {
+  if (kCrashReports) InstallCrashReport(PENSTOCK_VERSION " (commit " PENSTOCK_COMMIT ")");
+  const CrashStack stack;
   Daemon daemon(config_file, loaded);
   if (const auto error = daemon.Prepare()) {
     std::fprintf(stderr, "penstock: %s\n", error->c_str());

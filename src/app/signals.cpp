@@ -33,7 +33,7 @@ int Signals::Next() {
   for (;;) {
     pollfd fds[] = {{stop_fd_, POLLIN, 0}, {signal_fd_, POLLIN, 0}};
     if (::poll(fds, 2, -1) < 0) {
-      PENSTOCK_ASSERT(errno == EINTR);
+      PENSTOCK_ASSERT(errno == EINTR || errno == ENOMEM);  // poll(2): no memory for the kernel's tables, now
       continue;
     }
     if (fds[0].revents != 0) return 0;

@@ -2,6 +2,7 @@
 
 #include <pthread.h>
 
+#include "app/crash_report.hpp"
 #include "penstock/base/prng.hpp"
 #include "penstock/base/time.hpp"
 
@@ -27,6 +28,7 @@ void WorkerThread::AddListener(int fd, bool shared, std::shared_ptr<const net::T
 void WorkerThread::Start(bool pin) {
   thread_ = std::thread([this, pin] {
     pthread_setname_np(pthread_self(), ("worker-" + std::to_string(worker_.index())).c_str());
+    const CrashStack stack;
     if (pin) rt::PinThread(worker_.index());
     Run();
     gateway_.reset();

@@ -9,6 +9,7 @@
 #include <cstdlib>
 
 #include "control/stall_stack.hpp"
+#include "penstock/mem/memory_reserve.hpp"
 
 #ifdef __SANITIZE_ADDRESS__
 extern "C" void __sanitizer_purge_allocator();  // its heap is not glibc's; sanitizer/allocator_interface.h
@@ -96,6 +97,12 @@ void ResourceMonitor::Tick() {
 policy::OverloadLevels::Sample ResourceMonitor::Read(const config::Overload& rules) {
   policy::OverloadLevels::Sample sample;
   sample[IndexOf(Resource::kMemory)] = memory_.Pressure(parts_.worker.Now(), rules.memory.limit, rules.memory.warning);
+  // Refused by the kernel, whatever its figures say.
+  if (const std::size_t taken = MemoryReserve::Refill(); taken != 0) {
+    const bool many = taken >= MemoryReserve::kParts / 4;
+    std::optional<double>& memory = sample[IndexOf(Resource::kMemory)];
+    memory = std::max(memory.value_or(0), many ? rules.memory.critical : rules.memory.warning);
+  }
   sample[IndexOf(Resource::kCpu)] = CpuPressure();
   if (const auto lag = loops_.Lag(); lag.has_value() && !loops_.overslept())
     sample[IndexOf(Resource::kLoopLag)] = ToSeconds(*lag);

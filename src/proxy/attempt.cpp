@@ -409,6 +409,7 @@ void Attempt::Backpressure() {
 }
 
 void Attempt::OnSent() {
+  if (!running()) return;  // it may have ended while paused; nothing is to be resumed, and no timer may be left behind
   const std::size_t backlog = answer_.backlog();
   // A reader that took all of a window keeps up: it may have more under way, as long as all together have not too much.
   if (backlog == 0 && received_ >= watermark_ / 2 && watermark_ < kWatermarkMax && !context_.worker.crowded()) {

@@ -1,8 +1,11 @@
 """Endpoints that fail are left alone (CONTRACT 7): circuit breakers, pauses that were asked for, the retry budget
 (FAULTS U-18, U-26, U-30, U-31, U-36).
-breaker_test.py [--seconds N]: endpoints flap for so long, 6 without it."""
+breaker_test.py [--seconds N]: endpoints flap, or all fail, for so long, 6 without it."""
 
+import asyncio
+import bisect
 import json
+import sys
 import threading
 import time
 
@@ -10,14 +13,18 @@ import h1_client
 import harness
 from cache_test import CHAT, chat
 from harness import FaultCase, World, cluster, endpoint, until
+from saturation_test import Client
 
 SECONDS = 6
 BREAKER = {"consecutive_failures": 5, "open": "700ms", "open_max": "1500ms"}
 QUICK = {"headers": "300ms", "first_token": "300ms", "idle": "1s", "total": "20s"}
+RATIO, RESERVE = 0.2, 3  # the budget's defaults
 BROKEN, SLOW = "fault:status:500", "sim:400:4:0"
 
 
-class Breakers(FaultCase):
+class BreakerCase(FaultCase):
+    log = {}
+
     @classmethod
     def make_world(cls):
         def config(world):
@@ -35,7 +42,8 @@ class Breakers(FaultCase):
             models = [{"name": c["name"], "upstream_name": "sim:0:4:0", "cluster": c["name"]} for c in clusters]
             models += [{"name": "slow", "upstream_name": SLOW, "cluster": "pair"},
                        {"name": "spared", "upstream_name": "sim:0:4:0", "cluster": "one", "fallbacks": ["spare"]}]
-            return {"server": {"listeners": [{"address": "127.0.0.1:0"}], "workers": 2}, "cache": {"enabled": False}, "models": models, "clusters": clusters}
+            return {"server": {"listeners": [{"address": "127.0.0.1:0"}], "workers": 2}, "cache": {"enabled": False}, "log": dict(cls.log),
+                    "models": models, "clusters": clusters}
         return World(config, sims=("faulty", "good", "third"))
 
     def setUp(self):
@@ -85,6 +93,8 @@ class Breakers(FaultCase):
             thread.join(harness.HANG)
         return answers
 
+
+class Breakers(BreakerCase):
     def test_U_30_failures_in_a_row_open_it(self):
         self.faulty.answer_all_with(BROKEN)
         self.assertEqual({self.ask("pair").status for _ in range(30)}, {200})
@@ -198,17 +208,31 @@ class Breakers(FaultCase):
         self.assertLess(time.monotonic() - began, 5, "not the 30 s")
         self.heal()
 
+
+class Flapping(BreakerCase):
+    log = {"access": "off"}  # a million lines in five minutes, which nobody would read
+
+    def request_id(self):
+        super().request_id()
+        return self.asked.pop()  # no line to look for
+
     def test_U_36_a_flapping_endpoint_hurts_nobody(self):
         over, failures, count = threading.Event(), [], [0]
 
-        def clients():
+        def client():
             with h1_client.Connection(self.gateway.address) as connection:
                 while not over.is_set():
                     answer = connection.ask("POST", CHAT, chat("flap", False, "trio"), [("content-type", "application/json")])
                     count[0] += 1
                     if answer.status != 200 or not answer.complete:
                         failures.append(answer)
-        threads = [threading.Thread(target=clients) for _ in range(4)]
+
+        def run():
+            try:
+                client()
+            except (OSError, AttributeError, h1_client.Malformed) as error:  # None: closed without an answer
+                failures.append(error)
+        threads = [threading.Thread(target=run) for _ in range(4)]
         for thread in threads:
             thread.start()
         try:
@@ -221,8 +245,73 @@ class Breakers(FaultCase):
             over.set()
             for thread in threads:
                 thread.join(harness.HANG)
+        print(json.dumps({"answers": count[0], "errors": len(failures), "reached the flapping one": self.received()}), file=sys.stderr)
         self.assertEqual(failures, [])
         self.assertGreater(count[0], 50)
+        self.assertGreater(self.received(), 0)
+
+
+class Failing(harness.Backend):
+    """Fails every request and keeps the time at which each came."""
+
+    def __init__(self, attempts):
+        self.attempts = attempts
+        super().__init__()
+
+    def serve(self, connection):
+        reader = h1_client.Connection.__new__(h1_client.Connection)
+        reader.socket, reader.buffer = connection, b""
+        with connection:
+            while (head := reader.read_until(b"\r\n\r\n")) is not None:
+                length = next((int(line.split(b":")[1]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")), 0)
+                while len(reader.buffer) < length and reader.receive():
+                    pass
+                reader.buffer = reader.buffer[length:]
+                if head.startswith(b"POST"):
+                    self.attempts.append(time.monotonic())
+                if not reader.send(b"HTTP/1.1 500 Internal Server Error\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}"):
+                    return
+
+
+class NothingWorks(FaultCase):
+    """A whole cluster fails for a minute, and is not asked much more often than if it worked."""
+
+    @classmethod
+    def make_world(cls):
+        cls.attempts, cls.window = [], min(10.0, SECONDS / 3)
+        cls.backends = [Failing(cls.attempts) for _ in range(3)]
+        for backend in cls.backends:
+            cls.addClassCleanup(backend.close)
+        retry = {"attempts": 3, "budget": {"ratio": RATIO, "min": RESERVE, "window": f"{int(cls.window * 1000)}ms"}}
+
+        def config(_):
+            endpoints = [endpoint(backend.address) for backend in cls.backends]
+            return {"server": {"listeners": [{"address": "127.0.0.1:0"}], "workers": 2}, "cache": {"enabled": False}, "log": {"access": "off"},
+                    "models": [{"name": "m", "cluster": "c"}], "clusters": [cluster("c", endpoints, retry=retry, circuit_breaker={})]}
+        return World(config, sims=())
+
+    def test_U_31_when_all_fail_attempts_stay_within_the_budget(self):
+        client = Client(self.gateway.address, "m")
+
+        async def load():
+            await asyncio.gather(*await client.at_rate(200, SECONDS))
+            client.close()
+        asyncio.run(load())
+        self.assertEqual({status for _, _, status, _ in client.answers}, {500})
+        attempts, asked = sorted(self.attempts), sorted(a[0] for a in client.answers)
+        answered = sorted(a[1] for a in client.answers)
+        worst = 0.0
+        for last, end in enumerate(attempts):
+            begin = end - self.window
+            tried = last + 1 - bisect.bisect_left(attempts, begin)
+            # Under way within the window: asked before its end and answered behind its begin.
+            requests = bisect.bisect_right(asked, end) - bisect.bisect_left(answered, begin)
+            worst = max(worst, (tried - RESERVE) / requests)
+        print(json.dumps({"requests": len(asked), "attempts": len(attempts), "attempts per request": round(len(attempts) / len(asked), 3),
+                          f"most in {self.window:g} s, without the reserve": round(worst, 3)}), file=sys.stderr)
+        self.assertGreater(len(asked), 150 * SECONDS, "the load was there")
+        self.assertLessEqual(worst, 1 + RATIO)
+        self.assertGreater(len(attempts), 1.1 * len(asked), "and the budget was used")
 
 
 if __name__ == "__main__":

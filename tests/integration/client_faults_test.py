@@ -307,6 +307,37 @@ class SlowReaders(FaultCase):
                     harness.until(lambda: self.world.sims["up"].stats()["in_flight"] == 0, "the upstream cancelled")
 
 
+class PausedToTheEnd(FaultCase):
+    sizes = range(1000, 40000, 1500)
+
+    @classmethod
+    def make_world(cls):
+        def config(world):
+            up = world.sims["up"].address
+            return {"server": {"listeners": [{"address": "127.0.0.1:0"}]}, "cache": {"enabled": False},
+                    "models": [{"name": f"{u}|{n}", "upstream_name": f"sim-bytes:{n}", "cluster": u} for u in UPSTREAMS for n in cls.sizes],
+                    "clusters": [cluster(u, [endpoint(up, p)], timeouts={"idle": "200ms"}) for u, p in (("h1", "http1"), ("h2", "h2"))]}
+        return World(config, sims=("up",))
+
+    def test_C_08_an_answer_that_ends_while_its_reader_is_waited_for(self):
+        """Its end comes with what it was paused for; the reader goes on behind that. Nothing waits for the upstream any more, also not as
+        long as an upstream may be silent."""
+        for upstream in UPSTREAMS:
+            readers = []
+            for size in self.sizes:  # beside each other: one exchange that the canary takes forgets its timer
+                connection = h2_client.Connection(self.gateway.address, initial_settings=((4, 100),))
+                self.addCleanup(connection.close)
+                readers.append((connection, connection.request(body_of(f"{upstream}|{size}"), [("x-request-id", self.request_id())])))
+            for connection, stream in readers:
+                harness.until(lambda: connection.stream(stream).body or connection.step() and None, "its first bytes")
+            harness.until(lambda: self.world.sims["up"].stats()["in_flight"] == 0, "the upstream has said all")
+            for connection, stream in readers:
+                connection.send(h2_client.frame(h2_client.WINDOW_UPDATE, 0, stream, struct.pack(">I", 1 << 20)))
+                self.assertTrue(connection.finish(stream).complete)
+        harness.pause(0.5)  # longer than an upstream may be silent
+        self.assertTrue(self.gateway.alive(), self.gateway.lines["stderr"][-3:])
+
+
 class HalfClose(FaultCase):
     @classmethod
     def make_world(cls):

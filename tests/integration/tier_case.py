@@ -40,7 +40,7 @@ class TierCase(unittest.TestCase):
         self.addCleanup(server.end)
         return server
 
-    def config(self, redis=None, timeout=PATIENT, disk=None, auth=None, workers=2, models=(), **cache):
+    def config(self, redis=None, timeout=PATIENT, disk=None, auth=None, workers=2, models=(), clusters=(), **cache):
         if redis is not None:
             cache["redis"] = {"urls": [redis.url], "timeout": timeout}
         if disk is not None:
@@ -48,14 +48,14 @@ class TierCase(unittest.TestCase):
         models = [{"name": "m", "upstream_name": WELL}, {"name": "other", "upstream_name": WELL},
                   {"name": "brief", "upstream_name": WELL, "cache": {"ttl": "3s"}}, {"name": "wide", "upstream_name": "sim-bytes:8000"}, *models]
         return {"server": {"listeners": [{"address": "127.0.0.1:0"}], "workers": workers, "drain": {"delay": "0s", "timeout": "2s"}},
-                "models": [{"cluster": "c", **model} for model in models], "clusters": [cluster("c", [endpoint(self.sim.address)])],
+                "models": [{"cluster": "c", **model} for model in models], "clusters": [cluster("c", [endpoint(self.sim.address)]), *clusters],
                 "cache": {"memory": {"size": "64MiB"}, **cache}, "auth": auth or {}}
 
-    def gateway(self, preexec=None, **config):
+    def gateway(self, preexec=None, env=None, **config):
         """Ends well at the latest behind the test, whatever was done to its tiers."""
         folder = self.folder / f"gateway-{next(self.numbers)}"
         folder.mkdir()
-        gateway = Gateway(folder, self.config(**config), preexec=preexec)
+        gateway = Gateway(folder, self.config(**config), env=env, preexec=preexec)
         self.addCleanup(self.end, gateway)
         until(lambda: gateway.admin, "the admin port's line")
         return gateway

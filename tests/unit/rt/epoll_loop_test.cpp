@@ -19,6 +19,9 @@
 namespace penstock::rt {
 namespace {
 
+constexpr int kFlood = 120;
+constexpr std::size_t kShareMax = 64;  // connections taken in one turn
+
 struct Recorder final : SocketHandler {
   void OnConnected() override { Note("connected"); }
   void OnRead(std::string_view bytes) override {
@@ -423,6 +426,27 @@ TEST_F(EpollLoops, AnAcceptorMayBeDestroyedOrPausedInsideOnAccept) {
   acceptor->Resume();
   ASSERT_TRUE(Until([&] { return acceptor == nullptr; }));
   EXPECT_EQ(accepted.size(), 2u);
+}
+
+TEST_F(EpollLoops, P_15_AFullAcceptQueueIsTakenInSharesAndOthersComeBetween) {
+  auto light = ConnectRaw();
+  Recorder& known = last();
+  ASSERT_EQ(::listen(listening.fd(), 2 * kFlood), 0);
+  std::vector<test::RawSocket> flood;
+  for (int i = 0; i < kFlood; ++i) flood.push_back(test::RawSocket::Connect(listening.LocalAddress()));
+  std::size_t accepted_when_served = 0;
+  known.on_event = [&](std::string_view) { accepted_when_served = accepted.size(); };
+  light.Send("y");
+  std::size_t largest_share = 0;
+  ASSERT_TRUE(Until([&] {
+    const std::size_t before = accepted.size();
+    worker.RunTurn();
+    largest_share = std::max(largest_share, accepted.size() - before);
+    return accepted.size() == 1 + std::size_t{kFlood};
+  }));
+  EXPECT_LE(largest_share, kShareMax);
+  EXPECT_EQ(known.received, "y");
+  EXPECT_LE(accepted_when_served, 1 + kShareMax) << "after one share at the latest";
 }
 
 TEST_F(EpollLoops, DrainingTakesWhatTheKernelHasAcceptedAlsoWhilePaused) {
