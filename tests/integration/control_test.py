@@ -15,6 +15,7 @@ import threading
 import time
 import unittest
 
+import h2_raw
 from processes import BIN, PATIENCE_S, Answer, Gateway, Program, Sim, ask, await_condition, connect
 
 KEY = "canary-admin-6f1d"
@@ -446,6 +447,29 @@ class DrainTest(DaemonTest):
         self.assertEqual((idle.sock.recv(1), silent.recv(1)), (b"", b""))
         idle.close()
         silent.close()
+
+    def test_P_01_who_waits_to_be_accepted_is_served(self):
+        """The kernel said yes to them while the gateway stood still: the end of its accepting must not reset them, at the limit of
+        connections neither."""
+        for workers, limits in [(1, ""), (2, ""), (1, "limits: {connections: 10}")]:
+            with self.subTest(workers=workers, limits=limits):
+                gateway = self.gateway(delay="0s", workers=workers, limits=limits)
+                gateway.signal(signal.SIGSTOP)
+                waiting = [connect(gateway.address) for _ in range(60)]
+                for connection in waiting:
+                    self.addCleanup(connection.close)
+                    connection.request("POST", "/v1/chat/completions", chat("fast"), {"content-type": "application/json"})
+                over_http2 = [h2_raw.RawH2(int(gateway.address.rsplit(":", 1)[1])) for _ in range(20)]
+                for connection in over_http2:
+                    self.addCleanup(connection.socket.close)
+                    connection.chat("fast", stream=False)
+                gateway.signal(signal.SIGTERM)
+                gateway.signal(signal.SIGCONT)
+                self.assertEqual([Answer(connection.getresponse()).status for connection in waiting], [200] * len(waiting))
+                for connection in over_http2:
+                    frames = connection.read_until(lambda frame: frame[0] == h2_raw.DATA and frame[1] & h2_raw.END_STREAM)
+                    self.assertIn(b'"choices"', b"".join(frame[3] for frame in frames if frame[0] == h2_raw.DATA))
+                self.assertEqual(gateway.wait(), 0)
 
     def test_P_02_second_signal(self):
         for first, second in [(signal.SIGTERM, signal.SIGTERM), (signal.SIGINT, signal.SIGINT)]:
