@@ -119,7 +119,7 @@ H2Session::H2Session(Connection& connection)
     : connection_(connection),
       codec_(http::H2Codec::Side::kServer, connection.server().h2_memory(), connection.server().heads(),
              connection.options().h2, *this) {
-  connection_.ArmTimer(connection_.options().idle_timeout_h2);
+  connection_.ArmTimer(connection_.options().header_timeout);
   connection_.FlushLater();  // our SETTINGS
 }
 
@@ -198,6 +198,12 @@ http::H2StreamHandler* H2Session::OnReject(std::int32_t id, http::HeadPtr head, 
   return stream;
 }
 
+/// The preface is whole with the first SETTINGS: a client that was given h2 by ALPN may leave it out or half.
+void H2Session::OnSettings() {
+  if (std::exchange(greeted_, true) || ticking_) return;
+  connection_.ArmTimer(connection_.options().idle_timeout_h2);
+}
+
 void H2Session::Flush() {
   net::Transport& transport = connection_.transport();
   while (phase_ != Phase::kClosed && !transport.stuck()) {
@@ -229,6 +235,12 @@ void H2Session::StartTicking() {
 void H2Session::OnTimer() {
   const TimePoint now = connection_.worker().Now();
   if (phase_ == Phase::kClosed) return;
+  if (!ticking_ && !greeted_) {
+    connection_.sink().OnConnectionKilled("handshake_timeout");
+    phase_ = Phase::kClosed;
+    connection_.Close();
+    return;
+  }
   if (!ticking_) {
     // Idle: say goodbye properly; the codec ends when the GOAWAY is out.
     phase_ = Phase::kGoingAway;

@@ -80,7 +80,7 @@ class H2Session final : public Session, private http::H2ConnectionHandler {
   http::H2StreamHandler* OnReject(std::int32_t stream, http::HeadPtr head, bool end, const Error& error,
                                   const char* reason) override;
   void OnGoaway(http::H2Error) override {}
-  void OnSettings() override {}
+  void OnSettings() override;
   void OnPingAck() override {}
 
   H2Stream* Open(std::int32_t id);
@@ -97,6 +97,7 @@ class H2Session final : public Session, private http::H2ConnectionHandler {
   H2Stream* first_ = nullptr;
   Phase phase_ = Phase::kOpen;
   bool ticking_ = false;
+  bool greeted_ = false;          ///< the client's preface came, to the end of its SETTINGS
   TimePoint drain_step_{};        ///< when the second GOAWAY is due
   bool watching_reader_ = false;  ///< the kernel's buffer is full
   ReaderWatch reader_;            ///< of the connection
