@@ -270,7 +270,7 @@ class Keepalive(FaultCase):
 
         def config(world):
             programs = ("fault:stall", "fault:silence", "sim:0:20:1000")
-            rules = {"retry": {"attempts": 1}, "timeouts": {"headers": "500ms", "first_token": "500ms", "idle": "500ms"}}
+            rules = {"retry": {"attempts": 1}, "timeouts": {"headers": "500ms", "first_token": "500ms", "idle": "500ms", "total": "5s"}}
             return {"server": {"listeners": [{"address": "127.0.0.1:0"}], "sse_keepalive": "50ms"},
                     "models": [{"name": program, "cluster": "up"} for program in programs] + [{"name": "comments", "cluster": "comments"}],
                     "clusters": [cluster("up", [endpoint(world.sims["up"].wire)], **rules),
@@ -286,6 +286,8 @@ class Keepalive(FaultCase):
         return h2_client.ask(client, self.gateway.address, PATH, body_of(model, True), [("x-request-id", self.request_id())])
 
     def test_U_12_comments_while_it_stalls(self):
+        timeouts = 'penstock_stream_interruptions_total{cause="upstream_timeout"}'
+        before = harness.settled(lambda: self.gateway.metrics().get(timeouts, 0))
         for client in ("h1", "h2"):
             with self.subTest(client):
                 answer = self.ask(client, "fault:stall")
@@ -294,6 +296,7 @@ class Keepalive(FaultCase):
                 self.assertEqual(set(comments), {b""}, "nothing between them")
                 self.assertIn(b'"content"', content)
                 self.assertEqual(json.loads(error.removeprefix(b"data: "))["error"]["code"], "stream_interrupted", "they are no progress")
+        until(lambda: self.gateway.metrics().get(timeouts, 0) == before + 2, "ended by the idle time, not by the total")
 
     def test_U_13_comments_are_no_progress(self):
         answer = self.ask("h1", "comments")
