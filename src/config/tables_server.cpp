@@ -67,7 +67,7 @@ const SectionType& SectionOf<Limits>() {
       Key<&Limits::header_timeout>("header_timeout", "from the first byte to the end of the head; TLS handshake and HTTP/2 preface likewise", kWait),
       Key<&Limits::body_timeout>("body_timeout", "for the whole request body; beyond: 408", kWait),
       Key<&Limits::body_min_rate, RateFormat>("body_min_rate", "slowest request body over 10 s; 0 = off", Bytes(0, kGiB)),
-      Key<&Limits::slow_reader_timeout>("slow_reader_timeout", "a client that takes no byte of its answer for this long is cut", kWait),
+      Key<&Limits::slow_reader_timeout>("slow_reader_timeout", "a client that takes no byte of its answer for this long, or less than 1KiB a second for twice as long, is cut", kWait),
       Key<&Limits::idle_timeout>("idle_timeout", "idle connections are closed; HTTP/2: 180s while this has its default", kWait),
       Key<&Limits::connections>("connections", "client connections in all", Between(1, 1'000'000)),
       Key<&Limits::connections_per_ip>("connections_per_ip", "client connections per address; 0 = off", Between(0, 1'000'000)),

@@ -111,8 +111,13 @@ int H2State::CountProvokedReset(H2Stream* stream) noexcept {
 }
 
 void H2State::OnGoawaySent(std::uint32_t code) noexcept {
-  // The shutdown notice of a graceful end ends nothing yet.
-  if (code == NGHTTP2_NO_ERROR && !goaway_finished && !terminated) return;
+  if (code == NGHTTP2_NO_ERROR && !goaway_finished && !terminated) {
+    // The shutdown notice of a graceful end: it ends nothing yet. The answer to a PING behind it says that it was read;
+    // submitted together, nghttp2 would send the PING first.
+    Note(nghttp2_submit_ping(session, NGHTTP2_FLAG_NONE, kGoawayPing.data()));
+    ++pings_unanswered;
+    return;
+  }
   goaway_sent = true;
   if (code != NGHTTP2_NO_ERROR && !terminated && killed == nullptr) {
     killed = ReasonOf(code);
@@ -164,8 +169,6 @@ void H2State::BeginGoaway() {
   streams_at_goaway = budget.streams_opened();
   if (!server()) return FinishGoaway();  // nothing can be on its way to a client
   Note(nghttp2_submit_shutdown_notice(session));
-  Note(nghttp2_submit_ping(session, NGHTTP2_FLAG_NONE, kGoawayPing.data()));
-  ++pings_unanswered;
 }
 
 void H2State::FinishGoaway() {

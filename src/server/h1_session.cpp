@@ -11,7 +11,6 @@ constexpr std::size_t kPipelinedBytes = 64 * 1024;  // FAULTS H1-21
 constexpr std::size_t kLingerBytes = 64 * 1024;     // FAULTS 1.2: discarded after an early answer, then close
 constexpr Duration kLingerTime = std::chrono::seconds(1);
 constexpr Duration kBodyWindow = std::chrono::seconds(10);  // body_min_rate is measured over this
-constexpr std::uint64_t kReaderMinRate = 1024;              // FAULTS 2.1: below it for two windows = slow reader
 
 }  // namespace
 
@@ -202,15 +201,12 @@ void H1Session::BodyTimer() {
   connection_.ArmTimer(std::min(body_deadline_ - now, kBodyWindow));
 }
 
-/// Armed while the kernel's buffer is full: no byte taken in one window, or too few in two, is a slow reader.
+/// Armed while the kernel's buffer is full. When it has room now, what is unsent has just come, not waited.
 void H1Session::ReaderTimer() {
   watching_reader_ = false;
-  if (unsent() == 0) return;
+  if (unsent() == 0 || !connection_.transport().stuck()) return;
   window_bytes_ += Progress();
-  const Options& options = connection_.options();
-  const auto expected = kReaderMinRate * static_cast<std::uint64_t>(ToSeconds(options.slow_reader_timeout));
-  slow_windows_ = window_bytes_ < expected ? static_cast<std::uint8_t>(slow_windows_ + 1) : 0;
-  if (window_bytes_ == 0 || slow_windows_ >= 2) {
+  if (reader_.TooSlow(window_bytes_, connection_.options().slow_reader_timeout)) {
     connection_.sink().OnConnectionKilled("slow_reader");
     connection_.Abort();
     Gone(Departure::kSlowReader);
@@ -314,7 +310,7 @@ void H1Session::Flush() {
       return;
     }
   } else if (transport.stuck() && !watching_reader_ && (request_complete_ || answer_ != Answer::kNone)) {
-    slow_windows_ = 0;
+    reader_.Begin();
     WatchReader();
   }
   if (progress != 0 && answer_ == Answer::kHeadSent && handler_ != nullptr) handler_->OnSent();

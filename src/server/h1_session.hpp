@@ -2,6 +2,7 @@
 
 #include "penstock/http/h1_server_codec.hpp"
 #include "server/connection.hpp"
+#include "server/reader_watch.hpp"
 #include "server/session.hpp"
 
 namespace penstock::server {
@@ -76,7 +77,7 @@ class H1Session final : public Session, public ResponseStream, private http::H1S
   std::uint32_t requests_ = 0;
   std::uint64_t sent_seen_ = 0;     ///< of the transport's sent()
   std::uint64_t window_bytes_ = 0;  ///< body bytes received, or answer bytes sent, in the current timer window
-  std::uint8_t slow_windows_ = 0;
+  ReaderWatch reader_;
   TimePoint body_deadline_{};
   std::size_t lingered_ = 0;
 };

@@ -1,5 +1,7 @@
 #include "server/h2_session.hpp"
 
+#include <utility>
+
 #include "penstock/base/assert.hpp"
 #include "penstock/rt/task.hpp"
 
@@ -10,7 +12,6 @@ constexpr std::size_t kPullBytes = 32 * 1024;               // frames gathered p
 constexpr Duration kTick = std::chrono::seconds(1);         // how often streams are looked at while there are any
 constexpr Duration kGoawayGap = std::chrono::seconds(1);    // between the two steps of a graceful GOAWAY: a round trip
 constexpr Duration kBodyWindow = std::chrono::seconds(10);  // body_min_rate is measured over this
-constexpr std::uint64_t kReaderMinRate = 1024;              // FAULTS 2.1: below it for two windows = slow reader
 constexpr std::uint32_t kWindowMax = 64 * 1024;             // of a request body that outgrows the first window
 
 }  // namespace
@@ -118,7 +119,7 @@ H2Session::H2Session(Connection& connection)
     : connection_(connection),
       codec_(http::H2Codec::Side::kServer, connection.server().h2_memory(), connection.server().heads(),
              connection.options().h2, *this) {
-  connection_.ArmTimer(connection_.options().idle_timeout_h2);
+  connection_.ArmTimer(connection_.options().header_timeout);
   connection_.FlushLater();  // our SETTINGS
 }
 
@@ -197,6 +198,12 @@ http::H2StreamHandler* H2Session::OnReject(std::int32_t id, http::HeadPtr head, 
   return stream;
 }
 
+/// The preface is whole with the first SETTINGS: a client that was given h2 by ALPN may leave it out or half.
+void H2Session::OnSettings() {
+  if (std::exchange(greeted_, true) || ticking_) return;
+  connection_.ArmTimer(connection_.options().idle_timeout_h2);
+}
+
 void H2Session::Flush() {
   net::Transport& transport = connection_.transport();
   while (phase_ != Phase::kClosed && !transport.stuck()) {
@@ -207,8 +214,11 @@ void H2Session::Flush() {
   }
   if (phase_ == Phase::kClosed) return;
   if (!transport.out().empty()) {
-    StartTicking();
-  } else if (phase_ == Phase::kDead) {
+    WatchReader();
+    return;
+  }
+  watching_reader_ = false;
+  if (phase_ == Phase::kDead) {
     phase_ = Phase::kClosed;
     connection_.Close();
   }
@@ -225,6 +235,12 @@ void H2Session::StartTicking() {
 void H2Session::OnTimer() {
   const TimePoint now = connection_.worker().Now();
   if (phase_ == Phase::kClosed) return;
+  if (!ticking_ && !greeted_) {
+    connection_.sink().OnConnectionKilled("handshake_timeout");
+    phase_ = Phase::kClosed;
+    connection_.Close();
+    return;
+  }
   if (!ticking_) {
     // Idle: say goodbye properly; the codec ends when the GOAWAY is out.
     phase_ = Phase::kGoingAway;
@@ -234,32 +250,46 @@ void H2Session::OnTimer() {
     return;
   }
   ticking_ = false;
-  for (H2Stream* stream = first_; stream != nullptr;) {
-    H2Stream* next = stream->next_;
-    Look(*stream, now);
-    stream = next;
-  }
-  const std::size_t pending = connection_.transport().out().size();
-  if (pending == 0 || pending != stuck_bytes_) {
-    stuck_since_ = now;
-    stuck_bytes_ = pending;
-  } else if (now - stuck_since_ >= connection_.options().slow_reader_timeout) {
+  if (ReaderTooSlow(now)) {
     connection_.sink().OnConnectionKilled("slow_reader");
     phase_ = Phase::kClosed;
     connection_.Abort();
     CloseStreams(Departure::kSlowReader);
     return;
   }
+  for (H2Stream* stream = first_; stream != nullptr;) {
+    H2Stream* next = stream->next_;
+    Look(*stream, now);
+    stream = next;
+  }
   if (phase_ == Phase::kGoingAway && now >= drain_step_) {
     drain_step_ = TimePoint::Max();
     codec_.FinishGoaway();
     connection_.FlushLater();
   }
-  if (first_ != nullptr || pending != 0 || (phase_ == Phase::kGoingAway && drain_step_ != TimePoint::Max())) {
+  if (first_ != nullptr || watching_reader_ || (phase_ == Phase::kGoingAway && drain_step_ != TimePoint::Max())) {
     StartTicking();
   } else {
     connection_.ArmTimer(connection_.options().idle_timeout_h2);
   }
+}
+
+void H2Session::WatchReader() {
+  StartTicking();
+  if (std::exchange(watching_reader_, true)) return;
+  reader_.Begin();
+  reader_since_ = connection_.worker().Now();
+  reader_had_ = connection_.transport().sent();
+}
+
+/// The connection's turn. Its streams may all have been answered: their last bytes are waiting here.
+bool H2Session::ReaderTooSlow(TimePoint now) {
+  const Duration window = connection_.options().slow_reader_timeout;
+  if (!watching_reader_ || now - reader_since_ < window) return false;
+  const std::uint64_t sent = connection_.transport().sent();
+  const std::uint64_t taken = sent - std::exchange(reader_had_, sent);
+  reader_since_ = now;
+  return reader_.TooSlow(taken, window);
 }
 
 /// A stream's turn under the eye of the clock: bodies that come too slowly, answers that nobody takes.
@@ -284,13 +314,11 @@ void H2Session::Look(H2Stream& stream, TimePoint now) {
   if (stream.body_.empty()) {
     stream.looked_at_ = now;
     stream.window_bytes_ = 0;
-    stream.slow_windows_ = 0;
+    stream.reader_.Begin();
     return;
   }
   if (now - stream.looked_at_ < options.slow_reader_timeout) return;
-  const auto expected = kReaderMinRate * static_cast<std::uint64_t>(ToSeconds(options.slow_reader_timeout));
-  stream.slow_windows_ = stream.window_bytes_ < expected ? static_cast<std::uint8_t>(stream.slow_windows_ + 1) : 0;
-  if (stream.window_bytes_ == 0 || stream.slow_windows_ >= 2) {
+  if (stream.reader_.TooSlow(stream.window_bytes_, options.slow_reader_timeout)) {
     connection_.sink().OnConnectionKilled("slow_reader");
     stream.departure_ = Departure::kSlowReader;
     stream.answer_ = H2Stream::Answer::kHeadSent;

@@ -2,6 +2,7 @@
 
 #include "penstock/http/h2_codec.hpp"
 #include "server/connection.hpp"
+#include "server/reader_watch.hpp"
 #include "server/session.hpp"
 
 namespace penstock::server {
@@ -47,7 +48,7 @@ class H2Stream final : public ResponseStream, public http::H2StreamHandler {
   bool head_request_ = false;  ///< the answer has no body, whatever is written
   bool failed_ = false;        ///< the handler knows already that the rest of the request will not come
   Departure departure_ = Departure::kClosed;
-  std::uint8_t slow_windows_ = 0;
+  ReaderWatch reader_;
   std::uint64_t received_ = 0;  ///< of the question, until its window has grown
   bool window_grown_ = false;
   std::uint64_t window_bytes_ = 0;  ///< received or sent since the last look
@@ -79,7 +80,7 @@ class H2Session final : public Session, private http::H2ConnectionHandler {
   http::H2StreamHandler* OnReject(std::int32_t stream, http::HeadPtr head, bool end, const Error& error,
                                   const char* reason) override;
   void OnGoaway(http::H2Error) override {}
-  void OnSettings() override {}
+  void OnSettings() override;
   void OnPingAck() override {}
 
   H2Stream* Open(std::int32_t id);
@@ -87,6 +88,8 @@ class H2Session final : public Session, private http::H2ConnectionHandler {
   void CloseStreams(Departure departure);
   void Look(H2Stream& stream, TimePoint now);
   void StartTicking();
+  void WatchReader();
+  bool ReaderTooSlow(TimePoint now);
   void Die();
 
   Connection& connection_;
@@ -94,9 +97,12 @@ class H2Session final : public Session, private http::H2ConnectionHandler {
   H2Stream* first_ = nullptr;
   Phase phase_ = Phase::kOpen;
   bool ticking_ = false;
-  TimePoint drain_step_{};  ///< when the second GOAWAY is due
-  TimePoint stuck_since_{};
-  std::size_t stuck_bytes_ = 0;
+  bool greeted_ = false;          ///< the client's preface came, to the end of its SETTINGS
+  TimePoint drain_step_{};        ///< when the second GOAWAY is due
+  bool watching_reader_ = false;  ///< the kernel's buffer is full
+  ReaderWatch reader_;            ///< of the connection
+  TimePoint reader_since_{};
+  std::uint64_t reader_had_ = 0;  ///< of the transport's sent()
 };
 
 }  // namespace penstock::server

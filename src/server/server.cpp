@@ -136,12 +136,12 @@ void Server::BeginDrain() {
 
 void Server::StopAccepting() {
   if (!accepting_) return;
+  accepting_ = false;  // before the queues are emptied: who is in them is past the limit on connections
   for (auto& port : ports_) {
     port->acceptor().DrainBacklog(kBacklogDrained);
     port->acceptor().Refuse();
     port->acceptor().DrainBacklog(kBacklogDrained);  // of a Unix socket, whose queue outlives the refusal
   }
-  accepting_ = false;
   room_timer_.Cancel();
   for (auto& port : ports_) port->Stop();
 }

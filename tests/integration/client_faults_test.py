@@ -8,6 +8,7 @@ import re
 import ssl
 import struct
 import sys
+import threading
 import time
 
 import h1_client
@@ -305,6 +306,29 @@ class SlowReaders(FaultCase):
                     self.addCleanup(connection.close)
                     self.assertEqual(self.term_of(), "DT")
                     harness.until(lambda: self.world.sims["up"].stats()["in_flight"] == 0, "the upstream cancelled")
+
+    def test_C_07_a_client_that_takes_a_few_bytes_is_cut(self):
+        """200 bytes a second; over HTTP/1.1 the kernel's buffers hide such a pace (tests/sim/slow_reader_test.cpp has it)."""
+        for upstream in UPSTREAMS:
+            with self.subTest(upstream=upstream), h2_client.Connection(self.gateway.address, windows=False) as connection:
+                stream = connection.request(body_of(f"{upstream}|{BIG}", stream=False), [("x-request-id", self.request_id())])
+                connection.send(h2_client.frame(h2_client.WINDOW_UPDATE, 0, 0, struct.pack(">I", 1 << 20)))  # its stream's window alone is small
+                cut = threading.Event()
+
+                def dribble():
+                    while not cut.wait(0.05):
+                        connection.send(h2_client.frame(h2_client.WINDOW_UPDATE, 0, stream, struct.pack(">I", 10)))
+                dribbling = threading.Thread(target=dribble)
+                dribbling.start()
+                try:
+                    self.assertEqual(self.term_of(), "DT")
+                finally:
+                    cut.set()
+                    dribbling.join()
+                self.assertEqual(connection.finish(stream).reset, h2_client.CANCEL)
+                harness.until(lambda: self.world.sims["up"].stats()["in_flight"] == 0, "the upstream cancelled")
+                connection.send(h2_client.frame(h2_client.PING, 0, 0, b"go on..."))
+                harness.until(lambda: connection.step() and (h2_client.PING, h2_client.ACK, 0, 8) in connection.frames, "its connection goes on")
 
 
 class PausedToTheEnd(FaultCase):

@@ -1,5 +1,7 @@
 """A shared upstream call does not depend on the client that began it: it may leave, have less time, or read nothing (FAULTS K-14)."""
 
+import json
+import time
 from pathlib import Path
 
 import h1_client
@@ -10,6 +12,7 @@ from harness import table, until
 from scripted_backend import chunk
 
 LARGE = [chunk("x" * 10_000) for _ in range(700)]  # more than the sockets of a client that does not read hold, less than max_entry
+BOULDERS = [chunk("x" * 800_000) for _ in range(9)]  # larger than what is held for a client: it holds part of one
 FORMS = [("waits", "whole", False), ("waits", "whole", True), ("follows", "halves", True)]
 
 
@@ -27,7 +30,7 @@ def is_open(gateway, client_port):
                 for client in ("FIN", "RST_STREAM") for what, m, s in FORMS])
 @table("impatient", [(f"K-14 leader has less time, everybody {what}, {'stream' if s else 'plain'}", m, s) for what, m, s in FORMS])
 class Departures(CoalescingCase):
-    models = {"whole": good, "halves": in_two, "large": [b"", events(*LARGE, *LAST)], "asked-to-wait": first_time(status(429, "retry-after: 4"))}
+    models = {"whole": good, "halves": in_two, "large": [b"", events(*LARGE, *LAST)], "boulders": [b"", events(*BOULDERS, *LAST)], "asked-to-wait": first_time(status(429, "retry-after: 4"))}
     in_cluster = {"asked-to-wait": "patient"}
 
     def everybody_else(self, crowd, heads, model, stream):
@@ -110,6 +113,23 @@ class Departures(CoalescingCase):
         self.assertEqual([line for line in self.gateway.access_lines() if line["request_id"] in slow.ids], [])
         self.assertEqual({answer.body for answer in slow.answers()}, bodies)
         self.outcomes(done=4)
+
+    def test_U_08_a_follower_whose_time_ends_inside_an_event(self):
+        """What it is told must be an event of its own."""
+        leader = Crowd(self, 1, self.body("boulders", True))
+        until(lambda: self.backend.received.get("boulders", 0) == 1, "the leader's call")
+        began = time.monotonic()
+        slow = Crowd(self, 1, self.body("boulders", True), [("x-penstock-timeout-ms", "2500")], receive_buffer=4096)
+        self.under_way(2)
+        self.backend.let("boulders", 2)
+        self.assertTrue(leader.answers()[0].complete)
+        until(lambda: self.gateway.metrics()["penstock_inflight_requests"] <= 1, "the leader's end")
+        until(lambda: time.monotonic() > began + 3.5, "the deadline's end")
+        answer = slow.answers()[0]
+        self.assertEqual((answer.status, answer.complete), (200, False))
+        self.assertTrue(answer.body.endswith(b"\n\n"))
+        last = answer.body.rstrip(b"\n").rpartition(b"\n\n")[2]
+        self.assertIn("error", json.loads(last.removeprefix(b"data: ")), "half an event stands before it, and a blank line between them")
 
     def test_K_14_leader_leaves_between_two_attempts(self):
         """No call is under way then: it is begun anew, by one of the others."""

@@ -9,12 +9,14 @@ import shutil
 import signal
 import socket
 import ssl
+import struct
 import subprocess
 import tempfile
 import threading
 import time
 import unittest
 
+import h2_raw
 from processes import BIN, PATIENCE_S, Answer, Gateway, Program, Sim, ask, await_condition, connect
 
 KEY = "canary-admin-6f1d"
@@ -67,6 +69,10 @@ def sanitized():
 def unprivileged_ports_begin():
     with open("/proc/sys/net/ipv4/ip_unprivileged_port_start") as file:
         return int(file.read())
+
+
+def last_stream_and_code(goaway):
+    return struct.unpack(">II", goaway[3][:8])
 
 
 class Stream:
@@ -450,6 +456,29 @@ class DrainTest(DaemonTest):
         idle.close()
         silent.close()
 
+    def test_P_01_who_waits_to_be_accepted_is_served(self):
+        """The kernel said yes to them while the gateway stood still: the end of its accepting must not reset them, at the limit of
+        connections neither."""
+        for workers, limits in [(1, ""), (2, ""), (1, "limits: {connections: 10}")]:
+            with self.subTest(workers=workers, limits=limits):
+                gateway = self.gateway(delay="0s", workers=workers, limits=limits)
+                gateway.signal(signal.SIGSTOP)
+                waiting = [connect(gateway.address) for _ in range(60)]
+                for connection in waiting:
+                    self.addCleanup(connection.close)
+                    connection.request("POST", "/v1/chat/completions", chat("fast"), {"content-type": "application/json"})
+                over_http2 = [h2_raw.RawH2(int(gateway.address.rsplit(":", 1)[1])) for _ in range(20)]
+                for connection in over_http2:
+                    self.addCleanup(connection.socket.close)
+                    connection.chat("fast", stream=False)
+                gateway.signal(signal.SIGTERM)
+                gateway.signal(signal.SIGCONT)
+                self.assertEqual([Answer(connection.getresponse()).status for connection in waiting], [200] * len(waiting))
+                for connection in over_http2:
+                    frames = connection.read_until(lambda frame: frame[0] == h2_raw.DATA and frame[1] & h2_raw.END_STREAM)
+                    self.assertIn(b'"choices"', b"".join(frame[3] for frame in frames if frame[0] == h2_raw.DATA))
+                self.assertEqual(gateway.wait(), 0)
+
     def test_P_02_second_signal(self):
         for first, second in [(signal.SIGTERM, signal.SIGTERM), (signal.SIGINT, signal.SIGINT)]:
             with self.subTest(second=second):
@@ -482,6 +511,30 @@ class DrainTest(DaemonTest):
         self.assertEqual(http2.stdout, "200 2")
         self.assertEqual(ask(gateway.admin, "POST", "/admin/drain", headers=AUTH).status, 202)
         gateway.signal(signal.SIGINT)
+        self.assertEqual(gateway.wait(), 0)
+
+    def test_P_03_two_goaways(self):
+        """RFC 9113 6.8: the first one refuses nothing, the second names the last stream that is served; both before the end."""
+        gateway = self.gateway(delay="20s", timeout="60s")
+        with h2_raw.RawH2(int(gateway.address.rsplit(":", 1)[1])) as client:
+            client.chat("stream")
+            client.read_until(lambda frame: frame[0] == h2_raw.DATA)
+            gateway.signal(signal.SIGTERM)
+            goaway = lambda frame: frame[0] == h2_raw.GOAWAY
+            frames = client.read_until(goaway)
+            self.assertEqual(last_stream_and_code(frames[-1]), (2**31 - 1, 0))
+            late = client.chat("stream")
+            frames += client.read_until(goaway)
+            self.assertEqual(last_stream_and_code(frames[-1]), (late, 0), "what was under way is among those that are served")
+            client.chat("stream")  # behind the last one: a client would ask again elsewhere
+            frames += client.read_until(lambda frame: False)
+        self.assertEqual(len([frame for frame in frames if goaway(frame)]), 2)
+        self.assertEqual([frame for frame in frames if frame[0] == h2_raw.RST_STREAM], [])
+        for stream in (1, late):
+            own = [frame for frame in frames if frame[2] == stream and frame[0] == h2_raw.DATA]
+            self.assertTrue(own[-1][1] & h2_raw.END_STREAM and b"[DONE]" in b"".join(frame[3] for frame in own), own[-1:])
+        self.assertEqual({frame[2] for frame in frames}, {0, 1, late}, "nothing for the third")
+        gateway.signal(signal.SIGTERM)
         self.assertEqual(gateway.wait(), 0)
 
 

@@ -9,6 +9,7 @@ import time
 import unittest
 
 import h1_client
+import h2_client
 import harness
 from harness import FaultCase, Gateway, World, cluster, endpoint, until
 
@@ -16,6 +17,8 @@ PATH = "/v1/chat/completions"
 LARGE = json.dumps({"object": "list", "data": [{"x": "y" * 300_000, "note": "\"usage\": {}"}], "usage": {"prompt_tokens": 7, "completion_tokens": 5}}).encode()
 WHOLE = json.dumps({"id": "x", "object": "chat.completion", "choices": [
     {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": "an answer"}}]}).encode()
+
+COMMENT = b": keep-alive\n\n"
 
 
 class Scripted(harness.Backend):
@@ -79,6 +82,20 @@ def neighbourly(connection):
     connection.sendall(b"HTTP/1.1 401 Unauthorized\r\ncontent-type: application/json\r\nconnection: close, X-Hop\r\nconnection: x-hop-too , Connection-Note\r\n"
                        b"x-hop: 1\r\nX-Hop-Too: 2\r\nconnection-note: 3\r\nkeep-alive: timeout=5\r\nwww-authenticate: Basic realm=inside\r\nx-kept: yes\r\n"
                        b"content-length: 2\r\n\r\n{}")
+
+
+def comments(connection):
+    """Begins, says for two seconds that it is there, and ends well."""
+    connection.sendall(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\ndata: "
+                       + json.dumps(chunk("a")).encode() + b"\n\n")
+    gone = threading.Event()
+    try:
+        for _ in range(40):
+            connection.sendall(b": here\n\n")
+            gone.wait(0.05)
+        connection.sendall(b"data: " + json.dumps(chunk(finish="stop")).encode() + b"\n\ndata: [DONE]\n\n")
+    except OSError:
+        pass  # the gateway has had enough
 
 
 def silent(connection):
@@ -265,6 +282,56 @@ class Connections(unittest.TestCase):
             with socket.create_connection(where) as one:
                 return self.answers(gateway.address, [one]) == 1
         until(again, "a new connection is served")
+
+
+class Keepalive(FaultCase):
+    """Comments while there is nothing to say: sse_keepalive's, behind the first content, and those of the upstream."""
+
+    @classmethod
+    def make_world(cls):
+        cls.commenting = Scripted(comments)
+
+        def config(world):
+            programs = ("fault:stall", "fault:silence", "sim:0:20:1000")
+            rules = {"retry": {"attempts": 1}, "timeouts": {"headers": "500ms", "first_token": "500ms", "idle": "500ms", "total": "5s"}}
+            return {"server": {"listeners": [{"address": "127.0.0.1:0"}], "sse_keepalive": "50ms"},
+                    "models": [{"name": program, "cluster": "up"} for program in programs] + [{"name": "comments", "cluster": "comments"}],
+                    "clusters": [cluster("up", [endpoint(world.sims["up"].wire)], **rules),
+                                 cluster("comments", [endpoint(cls.commenting.address)], **rules)]}
+        return World(config, sims=("up",))
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.commenting.close()
+        super().tearDownClass()
+
+    def ask(self, client, model):
+        return h2_client.ask(client, self.gateway.address, PATH, body_of(model, True), [("x-request-id", self.request_id())])
+
+    def test_U_12_comments_while_it_stalls(self):
+        timeouts = 'penstock_stream_interruptions_total{cause="upstream_timeout"}'
+        before = harness.settled(lambda: self.gateway.metrics().get(timeouts, 0))
+        for client in ("h1", "h2"):
+            with self.subTest(client):
+                answer = self.ask(client, "fault:stall")
+                content, *comments, error = answer.body.split(COMMENT)
+                self.assertGreaterEqual(len(comments), 1, answer)
+                self.assertEqual(set(comments), {b""}, "nothing between them")
+                self.assertIn(b'"content"', content)
+                self.assertEqual(json.loads(error.removeprefix(b"data: "))["error"]["code"], "stream_interrupted", "they are no progress")
+        until(lambda: self.gateway.metrics().get(timeouts, 0) == before + 2, "ended by the idle time, not by the total")
+
+    def test_U_13_comments_are_no_progress(self):
+        answer = self.ask("h1", "comments")
+        self.assertFalse(answer.complete)
+        self.assertIn(b": here\n\n", answer.body)
+        self.assertEqual(json.loads(answer.events()[-1])["error"]["code"], "stream_interrupted")
+
+    def test_U_12_no_comment_before_content_or_between_tokens(self):
+        answer = self.ask("h1", "fault:silence")
+        self.assertEqual((answer.status, answer.error()["code"]), (504, "upstream_timeout"))
+        answer = self.ask("h1", "sim:0:20:1000")
+        self.assertEqual((answer.complete, answer.events()[-1]), (True, "[DONE]"))
 
 
 if __name__ == "__main__":

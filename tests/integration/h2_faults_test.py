@@ -21,6 +21,11 @@ def request(*more, fields=None, body=True):
     return h2.headers_frame(1, (FIELDS if fields is None else fields) + list(more), end_stream=not body) + (DATA if body else b"")
 
 
+def until_its_end(connection):
+    while connection.socket.recv(65536):
+        pass
+
+
 def without(*names):
     return [field for field in FIELDS if field[0] not in names]
 
@@ -198,11 +203,26 @@ class ClientFrames(FaultCase):
         self.assertEqual(connection.ask("POST", PATH, CHAT).status, 200)
 
     def test_H2_32_half_a_preface(self):
-        for data in (h2.PREFACE[:10], h2.PREFACE):
-            connection = h2.Connection(self.gateway.address, hello=False)
-            self.addCleanup(connection.close)
-            connection.send(data)
-            connection.drain() if data != h2.PREFACE else None
+        """Its last part is a SETTINGS frame. Without TLS, nothing at all is an idle connection of no protocol yet."""
+        killed = 'penstock_connections_killed_total{reason="handshake_timeout"}'
+        for data in (b"", b"P", h2.PREFACE[:10], h2.PREFACE, h2.PREFACE + h2.settings((4, 1))[:12]):
+            for address, tls in (self.gateway.address, None), (self.gateway.addresses[1], h1_client.trusting("h2")):
+                if not data and tls is None:
+                    continue
+                with self.subTest(data=data, tls=tls is not None):
+                    before = harness.settled(lambda: self.gateway.metrics().get(killed, 0))
+                    with h1_client.Connection(address, tls) as connection:  # which acknowledges no SETTINGS
+                        connection.send(data) if data else None
+                        until_its_end(connection)
+                    harness.until(lambda b=before: self.gateway.metrics().get(killed, 0) == b + 1, "counted")
+
+    def test_H2_32_a_whole_preface_is_no_hurry(self):
+        """The idle time is for a connection that said hello, however slowly it asks."""
+        for address, tls in (self.gateway.address, None), (self.gateway.addresses[1], h1_client.trusting("h2")):
+            with h1_client.Connection(address, tls) as hurried, h2.Connection(address, tls) as calm:
+                hurried.send(h2.PREFACE[:10])
+                until_its_end(hurried)
+                self.assertEqual(calm.ask("POST", PATH, CHAT).status, 200)
 
     def test_H2_32_garbage(self):
         with h1_client.Connection(self.gateway.address) as connection:

@@ -39,7 +39,7 @@ class RawH2:
         """Sends a chat request; its stream id."""
         number = self.next_stream
         self.next_stream += 2
-        body = json.dumps({"model": model, "stream": stream, "messages": []}).encode()
+        body = json.dumps({"model": model, "stream": stream, "messages": [{"role": "user", "content": "hi"}]}).encode()
         block = b"".join(literal(*pair) for pair in [(":method", "POST"), (":scheme", "http"), (":authority", "localhost"),
                                                      (":path", "/v1/chat/completions")])
         self.socket.sendall(frame(HEADERS, END_HEADERS, number, block) + frame(DATA, END_STREAM, number, body))

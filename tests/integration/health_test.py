@@ -1,11 +1,12 @@
 """Health checks of the real daemon against penstock-sim: endpoints that die, load and come back, what kind of server they
-are, and names instead of addresses (FAULTS U-27, U-37)."""
+are, names instead of addresses, and other checks after a reload (FAULTS U-27, U-37, G-06)."""
 
 import json
 import socket
 import tempfile
 import unittest
 
+import harness
 from processes import Gateway, Sim, ask, await_condition
 
 KINDS = ["vllm", "sglang", "tgi", "llamacpp", "ollama", "openai"]  # those that `auto` can tell
@@ -29,11 +30,43 @@ clusters:
 """ + rows
 
 
+class Probed(harness.Backend):
+    """Is well, and keeps the paths of the checks."""
+
+    def __init__(self):
+        self.paths = []
+        super().__init__()
+
+    def serve(self, connection):
+        with connection:
+            request = b""
+            while b"\r\n\r\n" not in request:
+                more = connection.recv(4096)
+                if not more:
+                    return
+                request += more
+            self.paths.append(request.split()[1].decode())
+            connection.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
+
+
+def checked(**clusters):
+    """A configuration of one endpoint per cluster: (backend, path of its checks, their interval)."""
+    rows = "".join(f"""
+  - name: {name}
+    health_check: {{path: {path}, interval: {interval}, timeout: {"1s" if interval == "1h" else interval}}}
+    endpoints: [{{url: "http://{backend.address}", name: {name}, kind: openai}}]""" for name, (backend, path, interval) in clusters.items())
+    head, _ = config_text({}).split("models:")
+    return f"{head}models: [{{name: m, cluster: {next(iter(clusters))}}}]\nclusters:{rows}\n"
+
+
 class HealthTest(unittest.TestCase):
     def start(self, endpoints):
+        return self.launch(config_text(endpoints))
+
+    def launch(self, config):
         folder = tempfile.TemporaryDirectory(prefix="penstock-")
         self.addCleanup(folder.cleanup)
-        gateway = Gateway(config_text(endpoints), folder.name)
+        gateway = Gateway(config, folder.name)
         self.addCleanup(gateway.kill)
         return gateway.started()
 
@@ -102,6 +135,47 @@ class HealthTest(unittest.TestCase):
         await_condition(lambda: self.healthy(gateway, "a") == 1, "localhost is healthy")
         for _ in range(5):
             self.assertEqual(self.post(gateway).status, 200)
+
+    def probed(self):
+        backend = Probed()
+        self.addCleanup(backend.close)
+        return backend
+
+    def reloaded(self, gateway, **clusters):
+        gateway.write(checked(**clusters))
+        self.assertIn('"reloaded"', gateway.hang_up())
+
+    def rounds(self, clock, count=10):
+        """So many more checks of an endpoint that is checked often: time for what must not happen elsewhere."""
+        before = len(clock.paths)
+        await_condition(lambda: len(clock.paths) >= before + count, "checks")
+
+    def test_G_06_another_set_is_checked(self):
+        old, kept, new = self.probed(), self.probed(), self.probed()
+        gateway = self.launch(checked(old=(old, "/old", "50ms"), kept=(kept, "/kept", "50ms")))
+        self.rounds(old)
+        self.rounds(kept)
+        self.reloaded(gateway, new=(new, "/new", "50ms"), kept=(kept, "/kept", "50ms"))
+        self.rounds(new)
+        self.rounds(kept, 2)  # a check that was under way is over
+        last = len(old.paths)
+        self.rounds(kept)
+        self.assertEqual(len(old.paths), last, "who was removed is left alone")
+        self.assertEqual((set(old.paths), set(kept.paths), set(new.paths)), ({"/old"}, {"/kept"}, {"/new"}))
+
+    def test_G_06_other_rules_of_the_same_checks(self):
+        clock, changed = self.probed(), self.probed()
+        gateway = self.launch(checked(clock=(clock, "/clock", "50ms"), changed=(changed, "/seldom", "1h")))
+        await_condition(lambda: changed.paths, "the first check")
+        self.reloaded(gateway, clock=(clock, "/clock", "50ms"), changed=(changed, "/often", "50ms"))
+        self.rounds(changed)
+        self.assertEqual(set(changed.paths), {"/seldom", "/often"}, "another path, and not in an hour")
+        self.reloaded(gateway, clock=(clock, "/clock", "50ms"), changed=(changed, "/seldom", "1h"))
+        await_condition(lambda: "/seldom" in changed.paths[1:], "the last path")
+        self.rounds(clock, 2)  # a check that was under way is over
+        last = len(changed.paths)
+        self.rounds(clock)
+        self.assertEqual(changed.paths[last:], [], "the next one comes in an hour")
 
 
 if __name__ == "__main__":

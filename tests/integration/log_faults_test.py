@@ -151,6 +151,22 @@ class LogFaults(DaemonTest):
         self.assertLess(time.monotonic() - began, 5)
         os.close(reader)
 
+    def test_P_10_an_end_with_a_blocked_stderr(self):
+        """Access lines and the daemon's own words go the same way."""
+        reader, writer = os.pipe()
+        self.addCleanup(os.close, reader)
+        gateway = self.launch(self.config(access="stderr", workers=1, delay="0s"), lines_of="stdout", stderr=writer)
+        os.close(writer)
+        text = b""
+        while b'"admin_address"' not in text:
+            text += os.read(reader, 4096)
+        address = next(json.loads(line)["address"] for line in text.splitlines() if b'"address"' in line)
+        self.assertEqual(blast(address, 5000), 5000)
+        began = time.monotonic()
+        gateway.signal(signal.SIGTERM)
+        self.assertEqual(gateway.wait(), 0)
+        self.assertLess(time.monotonic() - began, 5)
+
     def test_P_10_deleted(self):
         gateway = self.gateway(access=self.log)
         self.assertEqual(blast(gateway.address, 10), 10)

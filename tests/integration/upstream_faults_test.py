@@ -260,6 +260,8 @@ class Upstream(FaultCase):
                 self.assertEqual((line["attempts"], line["term"]), (1, "-"), "no failure of an attempt")
 
     def test_U_11_error_event_behind_content(self):
+        told = 'penstock_stream_interruptions_total{cause="stream_interrupted"}'
+        before = harness.settled(lambda: self.metric(told))
         for client in ("h1", "h2"):
             for upstream in ("h1", "h2"):
                 with self.subTest(client=client, upstream=upstream):
@@ -269,6 +271,7 @@ class Upstream(FaultCase):
                     self.assertNotIn("[DONE]", answer.events())
                     self.assertIn("error", json.loads(answer.events()[-1]))
                     self.assertNotEqual(self.term_of(), "-")
+        harness.until(lambda: self.metric(told) == before + 4, "its cause is the error that was told, not the end behind it")
 
     def test_U_12_deadline_of_the_request(self):
         for stream in (True, False):

@@ -17,7 +17,7 @@ struct Options {
       std::chrono::seconds(10);  ///< from the first byte; TLS handshake and HTTP/2 preface likewise
   Duration body_timeout = std::chrono::seconds(60);
   std::uint64_t body_min_rate = 1024;                       ///< bytes per second, measured over 10 s
-  Duration slow_reader_timeout = std::chrono::seconds(30);  ///< no byte taken
+  Duration slow_reader_timeout = std::chrono::seconds(30);  ///< no byte taken; twice that: below 1 KiB/s
   Duration idle_timeout = std::chrono::seconds(75);
   Duration idle_timeout_h2 = std::chrono::seconds(180);
   std::uint32_t requests_per_connection = 0;  ///< 0 = no limit
