@@ -64,6 +64,11 @@ class CacheCase(FaultCase):
     def caches(self, body, times=2, **more):
         return [self.ask(body, **more).cache for _ in range(times)]
 
+    def replayed(self, answer):
+        """What every answer says that is another request's, whose ever it was (FAULTS K-12)."""
+        self.assertEqual((answer.header("cache-control"), answer.header("vary")), ("private, no-store", "Authorization"))
+        self.assertEqual(answer.header("x-request-id"), self.asked[-1])
+
     def received(self):
         return self.sim.stats()["received"]
 
@@ -89,9 +94,7 @@ class Hits(CacheCase):
         self.assertEqual((miss.cache, hit.cache), ("miss", "hit-memory"))
         self.assertEqual(hit.body, miss.body)
         self.assertEqual(self.received(), received)
-        self.assertEqual(hit.header("cache-control"), "private, no-store")
-        self.assertEqual(hit.header("vary"), "Authorization")
-        self.assertEqual(hit.header("x-request-id"), self.asked[-1])
+        self.replayed(hit)
         self.assertEqual(hit.header("x-penstock-model"), "m")
         self.assertEqual(int(hit.header("content-length")), len(miss.body))
         self.assertLess(int(hit.header("age")), 60)
@@ -106,6 +109,8 @@ class Hits(CacheCase):
         self.assertEqual(hit.body, miss.body)
         self.assertTrue(hit.body.endswith(b"data: [DONE]\n\n"))
         self.assertTrue(hit.header("content-type").startswith("text/event-stream"))
+        self.replayed(hit)
+        self.replayed(self.ask(chat("stream it")))
 
     def test_K_06_usage_is_for_those_who_ask(self):
         asked = {"stream_options": {"include_usage": True}}
@@ -253,6 +258,29 @@ class Exposed(CacheCase):
         self.assertEqual(self.purge({"key": key})["removed_from_memory"], 1)
         self.assertEqual([self.ask(chat(prompt)).cache for prompt in ("one", "two")], ["miss", "hit-memory"])
 
+    def test_K_18_what_is_under_way_is_not_kept(self):
+        """Nor does anybody join it: who asks when the purge has returned has a call of its own."""
+        purges = {"model": lambda key: {"model": "slow"}, "tenant": lambda key: {"tenant": "anonymous"}, "all": lambda key: {"all": True},
+                  "key": lambda key: {"key": key}}
+        for name, what in purges.items():
+            for headers, ends_first in (((), False), ((), True), ([("x-penstock-cache", "refresh")], True)):
+                with self.subTest(name, headers=headers, ends_first=ends_first):
+                    body = chat("under way", model="slow")
+                    key = self.ask(body).header("x-penstock-cache-key")
+                    self.purge({"key": key})
+                    received = self.received()
+                    with h1_client.Connection(self.gateway.address) as connection:
+                        connection.send(connection.request_bytes("POST", CHAT, body, headers))
+                        until(lambda: self.received() == received + 1, "the call")
+                        self.purge(what(key))
+                        if ends_first:
+                            self.assertEqual(connection.read_response().status, 200)
+                            self.assertEqual(self.ask(body).cache, "miss")
+                        else:
+                            self.assertEqual(self.ask(body).cache, "miss")
+                            self.assertEqual(connection.read_response().status, 200)
+                    self.assertEqual(self.received(), received + 2)
+
 
 class Tenants(CacheCase):
     auth = {"allow_anonymous": True, "keys": [{"name": "a", "key_sha256": digest("key-a")}, {"name": "b", "key_sha256": digest("key-b")}]}
@@ -352,6 +380,7 @@ class Together(CacheCase):
         late = self.ask(body)
         first.read_body(head)
         self.assertEqual(late.cache, "coalesced")
+        self.replayed(late)
         self.assertEqual(late.body, head.body)
         self.assertEqual(self.received(), received)
 

@@ -1,5 +1,5 @@
 """The tiers together, through the real daemon: what one instance keeps another has from Redis, what was kept is there after a restart,
-what was purged or revoked is nowhere, and a disk that fails costs nothing but its entries (FAULTS K-01, K-05, K-11, K-16 to K-18, R-11)."""
+what was purged or revoked is nowhere, and a disk that fails costs nothing but its entries (FAULTS K-01, K-05, K-11, K-12, K-16 to K-18, R-11)."""
 
 import hashlib
 import json
@@ -23,6 +23,9 @@ def key_of(name):
 
 
 class Tiers(TierCase):
+    def replayed(self, answer):
+        self.assertEqual((answer.header("cache-control"), answer.header("vary")), ("private, no-store", "Authorization"))
+
     def test_K_12_each_tier_in_its_turn(self):
         redis = self.redis_server()
         one, two = (self.gateway(redis=redis, disk=disk) for disk in ("one", "two"))
@@ -35,6 +38,7 @@ class Tiers(TierCase):
             asked += [self.ask(two, prompt, stream=stream), self.ask(two, prompt, stream=stream)]
             self.assertEqual([answer.cache for answer in asked], ["miss", "hit-memory", "hit-redis", "hit-memory"])
             self.assertEqual({answer.body for answer in asked}, {asked[0].body})
+            self.replayed(asked[2])
             answers[prompt] = (asked[0].body, stream)
         until(lambda: self.page(one)["disk"]["entries"] == self.page(one)["memory"]["entries"], "what is in its memory is on its disk")
         redis.kill()
@@ -44,6 +48,7 @@ class Tiers(TierCase):
             hits = [self.ask(again, prompt, stream=stream) for _ in range(2)]
             self.assertEqual([hit.cache for hit in hits], ["hit-disk", "hit-memory"])
             self.assertEqual({hit.body for hit in hits}, {body})
+            self.replayed(hits[0])
 
     def test_a_disk_hit_fills_redis(self):
         one = self.gateway(disk="one")
@@ -109,6 +114,22 @@ class Tiers(TierCase):
         again = self.gateway(disk="one", auth=KEYS)
         self.assertEqual([self.ask(again, prompt, headers=key_of("a")).cache for prompt in prompts], ["miss"] * 3)
 
+    def test_K_18_purged_from_the_disk(self):
+        one = self.gateway(disk="one", auth=KEYS)
+        purged, other = self.fresh(), self.fresh()
+        key = self.kept(one, purged).header("x-penstock-cache-key")
+        self.kept(one, other)
+        self.kept(one, other, headers=key_of("a"))
+        self.on_disk(one, 3)
+        self.assertEqual(self.purge(one, {"key": key})["disk"], "written")
+        self.assertEqual(self.page(one)["disk"]["entries"], 2, "one is gone when the purge says so")
+        self.assertEqual(self.ask(one, purged, headers=NO_STORE).cache, "miss")
+        self.purge(one, {"tenant": "a"})
+        until(lambda: self.page(one)["disk"]["entries"] == 1, "the tenant's takes no room any more")
+        self.end(one)
+        again = self.gateway(disk="one", auth=KEYS)
+        self.assertEqual([self.ask(again, prompt).cache for prompt in (purged, other)], ["miss", "hit-disk"])
+
     def test_K_18_who_was_away_obeys_before_it_uses_redis_again(self):
         redis = self.redis_server()
         one, two = self.gateway(redis=redis), self.gateway(redis=redis)
@@ -147,6 +168,18 @@ class Tiers(TierCase):
         self.end(one)
         one = self.gateway(disk="one")
         self.assertEqual(self.ask(one, prompts[1], "brief").cache, "miss")
+
+    def test_K_11_a_shorter_time_holds_for_what_is_kept(self):
+        one = self.gateway(disk="one")
+        prompt = self.fresh()
+        self.kept(one, prompt)
+        self.on_disk(one, 1)
+        config = json.loads(one.config_file.read_text())
+        for model in config["models"]:
+            model["cache"] = {"ttl": "1s"}
+        one.config_file.write_text(json.dumps(config))
+        one.signal(signal.SIGHUP)
+        until(lambda: {self.ask(one, prompt, headers=NO_STORE).cache for _ in range(8)} == {"miss"}, "in every worker, in memory and on disk")
 
     def test_K_05_a_revoked_key_has_no_hits(self):
         one = self.gateway(disk="one", auth=KEYS)

@@ -10,7 +10,17 @@ from scripted_backend import chunk, events, message, plain
 WAITERS_MAX = 1000  # CONTRACT 6: at most so many wait for one call
 BROKEN_WHOLE = {"error-object": plain({"error": {"message": "no", "code": 500}}), "half-a-document": plain(b'{"choices":[{"message":')}
 BEGUN = CUT_HEAD + bytes_of(*FIRST)
+
+
+def cut_at_first(number, request):
+    """The first time nothing of it is for the client yet: the call is made once more."""
+    if number > 1:
+        return good(number, request)
+    return CUT_HEAD + bytes_of(chunk(role="assistant")) if request.get("stream") else plain(message("another"))[:-20]
+
+
 ANSWERS = {
+    "cut-at-first": cut_at_first,
     "stampede": good, "crowd": good, "cut-by-length": plain(message(finish="length")), "no-store": plain(message(), "cache-control: no-store"),
     "no-store-stream": events(*FIRST, *LAST, fields=("cache-control: no-store",)), "stalls": first_time([CUT_HEAD, b""]),
     "stalls-late": first_time([BEGUN, b""]), "breaks-late": first_time([BEGUN, bytes_of(chunk(" for water"))[:30]]),
@@ -27,7 +37,7 @@ ANSWERS = {
 @table("alone", [(f"K-14 {m}", m, s) for m, s in (("no-store", False), ("no-store-stream", True))])
 class Coalescing(CoalescingCase):
     models = ANSWERS
-    in_cluster = {"stalls": "quick", "stalls-late": "quick"}
+    in_cluster = {"stalls": "quick", "stalls-late": "quick", "cut-at-first": "patient"}
 
     def stampede(self, label, stream):
         crowd = Crowd(self, 1000, self.body("stampede", stream))
@@ -81,6 +91,22 @@ class Coalescing(CoalescingCase):
         self.backend.let(model)
         self.assertEqual(leader.answers()[0].status, 200)
         self.one_new_leader(model, crowd)
+
+    def test_K_14_what_an_attempt_that_failed_sent_is_nobodys(self):
+        for stream in (False, True):
+            with self.subTest(stream=stream):
+                self.backend.forget()
+                self.before = self.counts()
+                leader, crowd = self.together("cut-at-first", stream)
+                self.backend.let("cut-at-first")
+                until(lambda: self.backend.received["cut-at-first"] == 2, "the second attempt")
+                self.backend.let("cut-at-first")
+                answers = [*leader.answers(), *crowd.answers(), self.ask(self.body("cut-at-first", stream))]
+                self.assertEqual([answer.cache for answer in answers], ["miss"] + ["coalesced"] * FOLLOWERS + ["hit-memory"])
+                self.assertEqual({(answer.status, answer.complete, answer.body) for answer in answers}, {(200, True, answers[0].body)})
+                self.assertEqual(self.backend.received["cut-at-first"], 2)
+                self.outcomes(done=FOLLOWERS)
+                self.purge({"all": True})
 
     def refused(self, label, code, stream):
         model = f"always{code}"

@@ -35,7 +35,6 @@ class ClusterCase(TierCase):
 
     def config(self, nodes=(), timeout=PATIENT, login="", workers=1, **more):
         config = super().config(workers=workers, **more)
-        config["server"]["expose_upstream"] = True  # answers name their keys
         config["cache"]["redis"] = self.cluster.settings(*nodes, timeout=timeout)
         if login:
             config["cache"]["redis"]["urls"] = [url.replace("//", f"//{login}@") for url in config["cache"]["redis"]["urls"]]

@@ -1,7 +1,11 @@
 """Redis that dies, hangs, forgets or lies under the running daemon: no request fails, hardly any is delayed, nothing false is served
-(FAULTS R-01, R-02, R-06 to R-09)."""
+(FAULTS R-01, R-02, R-06 to R-10)."""
 
+import json
+
+import h1_client
 import harness
+from cache_test import CHAT, chat
 from harness import table, until
 from redis_server import RedisError
 from tier_case import Load, TierCase, delayed, wall
@@ -89,8 +93,9 @@ class Dies(TierCase):
         redis.go_on()
         self.await_redis(gateway, limit=2 + 2)  # the rule has 2 s; the rest is for 16 requests and two looks at the metrics
         self.assertEqual(load.stop(), [])
-        lines = [line for line in gateway.lines["stderr"] if "Redis" in line]
-        self.assertLessEqual(len(lines), 8, lines)
+        said = [json.loads(line).get("reason", "used") for line in gateway.lines["stderr"] if "Redis" in line]
+        self.assertLessEqual(len(said), 8, said)
+        self.assertTrue(all(one != next for one, next in zip(said, said[1:])), f"changes, whoever has seen them: {said}")
 
     def test_R_08_flushed_under_load(self):
         redis = self.redis_server()
@@ -152,6 +157,25 @@ class Dies(TierCase):
         redis.start()
         self.await_redis(*gateways)
         self.shared(*gateways, redis)
+
+    def test_R_10_pipeline_full(self):
+        redis = self.redis_server()
+        gateway = self.gateway(redis=redis, timeout="1s", in_flight_max=4, workers=1)
+        self.await_redis(gateway)
+        connections = [h1_client.Connection(gateway.address) for _ in range(100)]
+        for connection in connections:
+            self.addCleanup(connection.close)
+        before = self.lookups(gateway)
+        redis.stop()
+        for connection in connections:
+            connection.send(connection.request_bytes("POST", CHAT, chat(self.fresh())))
+        answers = [connection.read_response() for connection in connections]
+        self.assertEqual({(answer.status, answer.header("x-penstock-cache")) for answer in answers}, {(200, "miss")})
+        after = self.lookups(gateway)
+        self.assertGreater(after["refused"], before["refused"], "the fifth is told to go on without")
+        self.assertLessEqual(after["failed"] - before["failed"], 4, "and four have waited")
+        redis.go_on()
+        self.await_redis(gateway)
 
 
 @table("lie", [(f"R-06 {name}", name) for name in LIES])

@@ -63,7 +63,6 @@ class SentinelCase(TierCase):
 
     def config(self, urls=(), master=NAME, **more):
         config = super().config(**more)
-        config["server"]["expose_upstream"] = True  # answers name their keys
         config["cache"]["redis"] = {"urls": list(urls) or [self.sentinel.url], "mode": "sentinel", "master": master, "timeout": PATIENT}
         return config
 

@@ -40,14 +40,15 @@ class TierCase(unittest.TestCase):
         self.addCleanup(server.end)
         return server
 
-    def config(self, redis=None, timeout=PATIENT, disk=None, auth=None, workers=2, models=(), clusters=(), **cache):
+    def config(self, redis=None, timeout=PATIENT, in_flight_max=4096, disk=None, auth=None, workers=2, models=(), clusters=(), **cache):
         if redis is not None:
-            cache["redis"] = {"urls": [redis.url], "timeout": timeout}
+            cache["redis"] = {"urls": [redis.url], "timeout": timeout, "in_flight_max": in_flight_max}
         if disk is not None:
             cache["disk"] = {"path": str(self.folder / disk), "size": "64MiB"}
         models = [{"name": "m", "upstream_name": WELL}, {"name": "other", "upstream_name": WELL},
                   {"name": "brief", "upstream_name": WELL, "cache": {"ttl": "3s"}}, {"name": "wide", "upstream_name": "sim-bytes:8000"}, *models]
-        return {"server": {"listeners": [{"address": "127.0.0.1:0"}], "workers": workers, "drain": {"delay": "0s", "timeout": "2s"}},
+        return {"server": {"listeners": [{"address": "127.0.0.1:0"}], "workers": workers, "drain": {"delay": "0s", "timeout": "2s"},
+                           "expose_upstream": True},  # answers name their keys
                 "models": [{"cluster": "c", **model} for model in models], "clusters": [cluster("c", [endpoint(self.sim.address)]), *clusters],
                 "cache": {"memory": {"size": "64MiB"}, **cache}, "auth": auth or {}}
 

@@ -9,12 +9,15 @@
 #include <fstream>
 
 #include "unit/cache/disk_world.hpp"
+#include "unit/cache/faulty_disk.hpp"
 
 namespace penstock::cache {
 namespace {
 
 namespace fs = std::filesystem;
+using test::DeviceFault;
 using test::DiskWorld;
+using test::FaultyDisk;
 using test::KeyOf;
 using test::kSecondUs;
 using testing::Test;
@@ -365,6 +368,61 @@ TEST_F(DiskFaults, R_11_AFullDiskTurnsWritesOffForThirtySecondsAndReadsGoOn) {
   EXPECT_TRUE(Right(4, 300'000, Find(4)));
   EXPECT_TRUE(Find(4));
   EXPECT_TRUE(Find(1));
+}
+
+TEST_F(DiskFaults, R_11_AnEntryThatCannotBeReadIsAMissAndStays) {
+  FaultyDisk disk;
+  for (const bool opened : {false, true}) {
+    ASSERT_EQ(Open(), "");
+    Store(1, 30'000);
+    Store(2, 10);
+    tier->Drain();
+    ASSERT_EQ(Open(), "");
+    if (opened) {
+      EXPECT_TRUE(Find(2));
+    }
+    disk.Set(DeviceFault::kReadError);
+    EXPECT_FALSE(Find(1)) << opened;
+    EXPECT_EQ(tier->Stats().read_errors, 1u);
+    EXPECT_EQ(tier->Stats().misses, 1u);
+    disk.Set(DeviceFault::kNone);
+    tier->Drain();
+    EXPECT_TRUE(Right(1, 30'000, Find(1)));
+    EXPECT_TRUE(Find(1)) << "an error is no damage";
+    EXPECT_EQ(tier->Stats().corrupt + tier->Stats().begun_anew, 0u);
+  }
+}
+
+TEST_F(DiskFaults, R_11_WhatCannotBeWrittenTurnsWritesOff) {
+  FaultyDisk disk;
+  for (const DeviceFault fault : {DeviceFault::kWriteError, DeviceFault::kNoRoom, DeviceFault::kSyncError}) {
+    SCOPED_TRACE(static_cast<int>(fault));
+    fs::remove_all(Home());
+    ASSERT_EQ(Open(), "");
+    Store(1, 1000);
+    tier->Drain();
+    ASSERT_TRUE(Find(1));
+    disk.Set(fault);
+    std::optional<std::uint64_t> raised = 7;
+    tier->RaiseEpoch("all", 7, [&](std::optional<std::uint64_t> value) { raised = value; });
+    tier->Drain();
+    EXPECT_EQ(raised, std::nullopt) << "what is not on the disk is not said to be";
+    EXPECT_FALSE(tier->Stats().writes_on);
+    EXPECT_GE(tier->Stats().write_errors, 1u);
+    EXPECT_FALSE(Store(2, 1000));
+    EXPECT_TRUE(Find(1)) << "it is read on";
+    disk.Set(DeviceFault::kNone);
+    now_ns += 30'000'000'000 - 1;
+    EXPECT_FALSE(Store(2, 1000));
+    now_ns += 1;
+    EXPECT_TRUE(Store(2, 1000));
+    tier->Drain();
+    EXPECT_TRUE(tier->Stats().writes_on);
+    EXPECT_TRUE(Find(1));
+    EXPECT_TRUE(Find(2));
+    EXPECT_EQ(tier->Stats().begun_anew, 0u);
+    tier.reset();
+  }
 }
 
 TEST_F(DiskFaults, R_11_ManyEntriesCostTheStartNothing) {

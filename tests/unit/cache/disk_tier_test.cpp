@@ -62,7 +62,7 @@ TEST_F(DiskTiers, TheNewestOfAKeyIsFoundAndCountsOnce) {
   EXPECT_EQ(tier->Stats().entries, 1u);
 }
 
-TEST_F(DiskTiers, AnotherTenantsOrModelsScopeIsAMiss) {
+TEST_F(DiskTiers, K_01_AnotherTenantsOrModelsScopeIsAMiss) {
   Store(12, 100);
   for (int i = 0; i < 2; ++i) {
     EXPECT_TRUE(Find(12, {2, 5}, Wall()));

@@ -224,6 +224,7 @@ TEST_F(Flights, K_10_WhatGrowsTooLargeIsHeldForNobody) {
   lead->OnBytes("x");
   EXPECT_FALSE(lead->Taken().has_value());
   EXPECT_TRUE(lead->flight().bytes().empty());
+  EXPECT_LE(table.held_bytes(), sizeof(std::string)) << "its memory is free";
   EXPECT_TRUE(table.Join(DigestOf("q")).leader) << "nobody joins a call whose beginning is gone";
   lead->OnComplete(true, llm::Bit(llm::FinishReason::kStop));
   EXPECT_EQ(lead->Judged(), Verdict::kTooLarge);
@@ -250,6 +251,37 @@ TEST_F(Flights, ASlowFollowerStopsBehindAnEvent) {
   EXPECT_EQ(reader->follower.Take(reader->chain, 15, true), 0u);
 }
 
+TEST_F(Flights, K_07_K_08_OnlyWhatIsCompleteAndFitsIsKept) {
+  const struct {
+    bool ended, fit;
+    int usage_events;
+    Verdict verdict;
+  } rows[] = {{true, true, 0, Verdict::kStore},
+              {true, true, 1, Verdict::kStore},
+              {true, false, 0, Verdict::kIncomplete},
+              {false, false, 0, Verdict::kIncomplete},
+              {true, true, 2, Verdict::kIncomplete}};  // in two places: it could not be left out (FAULTS K-06)
+  for (const auto& row : rows) {
+    const auto lead = Begin();
+    lead->OnAttempt();
+    lead->OnHead(Form::kEvents, {});
+    llm::SseEvent event;
+    event.has_data = true;
+    for (int i = 0; i < row.usage_events; ++i) {
+      event.raw = "usage;";
+      llm::Sighting usage;
+      usage.usage_only = true;
+      lead->OnEvent(event, usage);
+      event.raw = "content;";
+      lead->OnEvent(event, {});
+    }
+    if (row.ended) lead->OnComplete(row.fit, llm::Bit(llm::FinishReason::kStop));
+    EXPECT_EQ(lead->Judged(), row.verdict) << &row - rows;
+    lead->OnAttempt();
+    EXPECT_EQ(lead->Judged(), Verdict::kIncomplete) << "what an earlier attempt was says nothing";
+  }
+}
+
 TEST_F(Flights, K_10_WhoFollowsAlreadyGetsAllOfALargeAnswer) {
   const auto lead = Begin();
   const auto reader = Join(two);
@@ -264,7 +296,7 @@ TEST_F(Flights, K_10_WhoFollowsAlreadyGetsAllOfALargeAnswer) {
   EXPECT_FALSE(reader->follower.entry().has_value());
 }
 
-TEST_F(Flights, AnAnswerThatMayNotBeStoredIsNotShared) {
+TEST_F(Flights, K_14_AnAnswerThatMayNotBeStoredIsNotShared) {
   const auto lead = Begin();
   const auto reader = Join(two);
   lead->OnAttempt();
