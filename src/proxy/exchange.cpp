@@ -183,11 +183,17 @@ void Exchange::Expire(const Error& error) {
 
 void Exchange::End() { Expire(InternalError(ErrorCode::kDraining, "the gateway is shutting down")); }
 
+/// All of the answer is there, and on its way to the client.
+bool Exchange::WaitsForReader() const noexcept {
+  return answer_.committed() && !attempt_.running() && context_.cache.follower == nullptr && context_.client != nullptr;
+}
+
 bool Exchange::MayShed() const noexcept {
-  return attempt_.running() || (!answer_.committed() && !headless_) || context_.cache.follower != nullptr;
+  return WaitsForReader() || attempt_.running() || (!answer_.committed() && !headless_) || context_.cache.follower != nullptr;
 }
 
 void Exchange::Shed() {
+  if (WaitsForReader()) return context_.client->Drop();
   context_.record.retry_after = OverloadPause(context_);
   Expire(InternalError(ErrorCode::kOverloaded, "the gateway runs out of memory"));
 }
@@ -279,6 +285,10 @@ void Exchange::OnGone(server::Departure departure) {
 }
 
 void Exchange::NoteDeparture(server::Departure departure) {
+  if (departure == server::Departure::kDropped) {
+    context_.record.term = telemetry::Term::kOverload;
+    return;
+  }
   context_.record.status = 499;
   context_.record.term = departure == server::Departure::kSlowReader      ? telemetry::Term::kClientSlow
                          : departure == server::Departure::kProtocolError ? telemetry::Term::kConnectionKilled

@@ -22,7 +22,7 @@ class Exchange final : public rt::Mortal, public server::RequestHandler {
              const Error* reject);
   /// The drain's time is over: what runs ends now, in-band where it is committed.
   void End();
-  /// For want of memory: as End(), of an exchange that is not only waiting for its client to read.
+  /// For want of memory: as End(); an answer that only waits for its client to read is cut.
   void Shed();
   bool MayShed() const noexcept;
   std::size_t held_bytes() const noexcept {
@@ -48,6 +48,7 @@ class Exchange final : public rt::Mortal, public server::RequestHandler {
   void OnDeadline();
   /// Everything that waits ends: `error` to the client, as long as that is free.
   void Expire(const Error& error);
+  bool WaitsForReader() const noexcept;
   bool LeaveToFollowers();
   void OnFollowersChanged();
   void FinishHeadless();

@@ -263,6 +263,13 @@ void H1Session::CutBody() {
   connection_.FlushLater();
 }
 
+void H1Session::Drop() {
+  if (phase_ != Phase::kExchange) return;
+  connection_.sink().OnConnectionKilled("memory");
+  connection_.Abort();
+  Gone(Departure::kDropped);
+}
+
 /// Frames what has gathered since the last turn as one piece.
 void H1Session::WriteBody() {
   Chain& out = connection_.transport().out();

@@ -31,6 +31,7 @@ class H1Session final : public Session, public ResponseStream, private http::H1S
   void BodyReady() override { connection_.FlushLater(); }
   void EndBody() override;
   void CutBody() override;
+  void Drop() override;
   std::size_t unsent() const noexcept override { return body_.size() + connection_.transport().out().size(); }
   void CloseAfter() override { close_after_ = true; }
 

@@ -60,6 +60,13 @@ void H2Stream::CutBody() {
   BodyReady();
 }
 
+void H2Stream::Drop() {
+  departure_ = Departure::kDropped;
+  answer_ = Answer::kHeadSent;  // not finished, whatever was said
+  session_.codec_.Reset(id_, http::H2Error::kInternalError);
+  session_.connection_.FlushLater();
+}
+
 void H2Stream::OnResponse(http::HeadPtr, bool) { PENSTOCK_UNREACHABLE("a server's stream gets no response"); }
 
 void H2Stream::OnBody(std::string_view bytes) {

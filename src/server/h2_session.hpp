@@ -26,6 +26,7 @@ class H2Stream final : public ResponseStream, public http::H2StreamHandler {
   void BodyReady() override;
   void EndBody() override;
   void CutBody() override;
+  void Drop() override;
   std::size_t unsent() const noexcept override { return body_.size(); }
   void CloseAfter() override {}  // a stream is not the connection
 

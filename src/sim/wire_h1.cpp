@@ -39,6 +39,7 @@ class WireH1 final : public WireSession, public server::ResponseStream, public W
     EndBy(Ending::kWhole);
   }
   void CutBody() override { EndBy(Ending::kClose); }
+  void Drop() override { CutBody(); }
   std::size_t unsent() const noexcept override { return body_.size() + connection_.transport().out().size(); }
   void CloseAfter() override { close_after_ = true; }
 

@@ -29,6 +29,7 @@ class WireStream final : public server::ResponseStream, public Wire, public http
   void BodyReady() override;
   void EndBody() override;
   void CutBody() override;
+  void Drop() override { CutBody(); }
   std::size_t unsent() const noexcept override { return body_.size(); }
   void CloseAfter() override {}
 

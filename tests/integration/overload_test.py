@@ -8,6 +8,7 @@ import json
 import os
 import resource
 import signal
+import struct
 import subprocess
 import sys
 import tempfile
@@ -20,6 +21,7 @@ from pathlib import Path
 os.environ["ASAN_OPTIONS"] = os.environ.get("ASAN_OPTIONS", "") + ":quarantine_size_mb=1:allocator_release_to_os_interval_ms=50"
 
 import h1_client
+import h2_client
 import harness
 from cache_test import CHAT, chat
 from harness import Gateway, Simulator, cluster, endpoint, until
@@ -49,6 +51,7 @@ class OverloadCase(unittest.TestCase):
                                   {"name": "slow", "upstream_name": "sim:0:100000:20000", "cluster": "c"},
                                   {"name": "steady", "upstream_name": "sim:0:100000:200000", "cluster": "c"},
                                   {"name": "soon", "upstream_name": "sim:300:4:0", "cluster": "c"},
+                                  {"name": "large", "upstream_name": "sim-bytes:900000", "cluster": "c"},
                                   {"name": "late", "upstream_name": "sim:60000:4:0", "cluster": "c"}],
                        "clusters": [cluster("c", [endpoint(self.sim.address, max_concurrency=10000)], **self.more.get("cluster", {}))],
                        "overload": self.overload}
@@ -195,6 +198,35 @@ class Memory(OverloadCase):
         waiting.socket.settimeout(h1_client.LIMIT)
         self.relieve()
         self.assertEqual(waiting.read_response().status, 200, "it was only not accepted")
+
+    def test_P_08_an_answer_that_is_all_here_does_not_wait_for_its_reader(self):
+        """As long as memory is short: it is larger than the kernel takes, and the client does not read."""
+        reader = h1_client.Connection(self.gateway.address, receive_buffer=4096, segment=536)
+        self.addCleanup(reader.close)
+        reader.send(reader.request_bytes("POST", CHAT, chat(self.id(), model="large")))
+        until(lambda: self.sim.stats()["completed"] == 1, "the backend has given all of it")
+        self.assertEqual(reader.read_head().status, 200)
+        self.press("extreme")
+        until(lambda: self.metric("reset_total") == 1, "it is ended")
+        lines = until(lambda: self.gateway.access_lines(), "an access line")
+        self.assertEqual([(line["status"], line["term"]) for line in lines], [(200, "OM")])
+        answer = until(lambda: None if reader.receive() else reader.buffer, "the end of the connection")
+        self.assertLess(len(answer), 900_000, "cut")
+        self.relieve()
+
+    def test_P_08_nor_one_over_HTTP2_whose_neighbours_go_on(self):
+        with h2_client.Connection(self.gateway.address, windows=False) as connection:
+            stream = connection.request(chat(self.id(), model="large"))
+            until(lambda: self.sim.stats()["completed"] == 1, "the backend has given all of it")
+            self.press("extreme")
+            connection.finish(stream)
+            self.assertEqual((connection.stream(stream).status, connection.stream(stream).reset), (200, h2_client.INTERNAL_ERROR))
+            lines = until(lambda: self.gateway.access_lines(), "an access line")
+            self.assertEqual([(line["status"], line["term"]) for line in lines], [(200, "OM")])
+            self.relieve()
+            connection.send(h2_client.frame(h2_client.WINDOW_UPDATE, 0, 0, struct.pack(">I", 1 << 20)))
+            connection.finish(other := connection.request(chat("another")))
+            self.assertEqual(connection.stream(other).status, 200)
 
     def test_P_08_nothing_of_it_where_it_is_off(self):
         self.reload({**CALM, "enabled": False, "memory": {"limit": f"{int(self.gateway.rss_bytes() / 2)}B"}})

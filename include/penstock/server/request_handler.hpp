@@ -17,6 +17,7 @@ enum class Departure : std::uint8_t {
   kClosed,         ///< it left: FIN, RST, RST_STREAM, connection closed
   kSlowReader,     ///< it took no byte for slow_reader_timeout, or too few
   kProtocolError,  ///< it broke the protocol; the connection was killed
+  kDropped,        ///< we gave it up: Drop()
 };
 
 /// Owned by one Worker. Where one request's answer goes; a stream of an HTTP/1.1 or HTTP/2 session. Valid until the
@@ -40,6 +41,9 @@ class ResponseStream {
   /// The answer cannot be completed: what body() holds is sent, then the framing is broken (HTTP/1.1: close before the
   /// end; HTTP/2: RST_STREAM INTERNAL_ERROR). OnFinished follows.
   virtual void CutBody() = 0;
+  /// At once, with what body() holds: nobody waits for the client to read. Cuts the framing as CutBody() does. OnGone
+  /// follows, at the latest at the end of the turn.
+  virtual void Drop() = 0;
   /// Body bytes not yet given to the kernel (HTTP/1.1) or framed (HTTP/2).
   virtual std::size_t unsent() const noexcept = 0;
   /// This connection carries no further request after this answer.
