@@ -13,6 +13,7 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <bit>
 #include <cstdint>
 #include <cstring>
 
@@ -164,7 +165,7 @@ void PutBuildId(Line& line, const dl_phdr_info& program) noexcept {
   for (int i = 0; i < program.dlpi_phnum; ++i) {
     const ElfW(Phdr)& segment = program.dlpi_phdr[i];
     if (segment.p_type != PT_NOTE) continue;
-    const auto* at = reinterpret_cast<const unsigned char*>(program.dlpi_addr + segment.p_vaddr);
+    const auto* at = std::bit_cast<const unsigned char*>(program.dlpi_addr + segment.p_vaddr);
     const auto* const end = at + segment.p_memsz;
     while (at + sizeof(ElfW(Nhdr)) <= end) {
       ElfW(Nhdr) note;

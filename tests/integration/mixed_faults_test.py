@@ -22,6 +22,8 @@ SANITIZED = b"__asan_init" in (harness.BIN / "penstock").read_bytes()
 GROWTH_MAX = 0.05  # of the memory at the half, until the end; only where that half is long enough to mean something
 LONG_S = 120
 CACHE_BYTES = 16 << 20
+# Nothing is refused because something else keeps the machine busy.
+CALM = {"memory": {"limit": "64GiB"}, "cpu": {"warning": 0}, "loop_lag": {"warning": "0", "critical": "0"}}
 WELL = ("sim:0:6:0", "sim:5:40:500", "sim-bytes:20000")
 FAULTS = ("fault:status:500", "fault:status:429:retry-after=0", "fault:status:400", "fault:html", "fault:silence", "fault:silence:after=head",
           "fault:stall:after=3", "fault:cut:after=3", "fault:reset:after=1", "fault:reset", "fault:close:after=role", "fault:refuse", "fault:error:after=3",
@@ -36,7 +38,7 @@ class Mixed(FaultCase):
         def config(world):
             clusters = [cluster(p, [endpoint(world.sims[sim].wire, p) for sim in ("faulty", "good")], retry={"attempts": 2}, timeouts=QUICK) for p in UPSTREAM]
             models = [{"name": f"{p}|{program}", "upstream_name": program, "cluster": p} for p in UPSTREAM for program in WELL + FAULTS]
-            return {"server": {"listeners": [{"address": "127.0.0.1:0"}], "workers": 2}, "models": models, "clusters": clusters,
+            return {"server": {"listeners": [{"address": "127.0.0.1:0"}], "workers": 2}, "models": models, "clusters": clusters, "overload": CALM,
                     "cache": {"memory": {"size": f"{CACHE_BYTES}B", "shards": 4}, "disk": {"path": str(world.folder / "disk"), "size": "64MiB"}}}
         world = World(config, sim_arguments={name: ["--record", "0"] for name in ("faulty", "good", "canary")})
         world.files_at_start += 8  # the disk tier opens its readers' files when they are first asked
