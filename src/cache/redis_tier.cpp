@@ -1,5 +1,6 @@
 #include "penstock/cache/redis_tier.hpp"
 
+#include <algorithm>
 #include <utility>
 
 #include "cache/redis/key.hpp"
@@ -7,7 +8,9 @@
 #include "cache/redis/lookup.hpp"
 #include "cache/redis/topology.hpp"
 #include "cache/redis/writes.hpp"
+#include "penstock/cache/envelope.hpp"
 #include "penstock/redis/command.hpp"
+#include "penstock/redis/reply_reader.hpp"
 
 namespace penstock::cache {
 
@@ -40,9 +43,19 @@ std::string_view RedisTroubleName(RedisTrouble trouble) noexcept {
   return "";
 }
 
+namespace {
+
+/// No instance may keep what none can read.
+RedisOptions Readable(RedisOptions options) {
+  options.entry_max = std::min(options.entry_max, redis::ReplyReader::kBulkMax - kEnvelopeHeaderBytes);
+  return options;
+}
+
+}  // namespace
+
 RedisTier::RedisTier(rt::Worker& worker, net::Resolver& resolver, RedisOptions options, RedisPurges& purges,
                      RedisEvents& events)
-    : options_(std::move(options)),
+    : options_(Readable(std::move(options))),
       purges_(purges),
       parts_(std::make_unique<Parts>(RedisContext{worker, resolver, options_, events, stats_}, purges)) {}
 

@@ -37,7 +37,7 @@ std::optional<Entry> Tiers::FindTwin(const Digest& digest, const Entry& entry, b
 }
 
 void Tiers::KeepTwin(const Digest& digest, const Entry& twin, bool with_usage, WallTime now) {
-  FillMemory(DigestOfTwin(digest, with_usage), twin, now);
+  FillMemory(DigestOfTwin(digest, with_usage), twin, now, shared_.key_purges.load());
 }
 
 rt::Task<std::optional<Found>> Tiers::FindBelow(CacheKey key, WallTime now) {
@@ -45,14 +45,14 @@ rt::Task<std::optional<Found>> Tiers::FindBelow(CacheKey key, WallTime now) {
   if (redis_ != nullptr) {
     if (std::optional<Entry> entry = co_await redis_->Find(key.digest, key.scope, now)) {
       if (purges != shared_.key_purges.load()) co_return std::nullopt;
-      FillMemory(key.digest, *entry, now);
+      FillMemory(key.digest, *entry, now, purges);
       co_return Found{std::move(*entry), TierName::kRedis};
     }
   }
   if (shared_.disk != nullptr) {
     if (std::optional<Entry> entry = co_await FindOnDisk(key, now)) {
       if (purges != shared_.key_purges.load()) co_return std::nullopt;
-      FillMemory(key.digest, *entry, now);
+      FillMemory(key.digest, *entry, now, purges);
       if (redis_ != nullptr) redis_->Store(key.digest, *entry, now);
       co_return Found{std::move(*entry), TierName::kDisk};
     }
@@ -80,22 +80,24 @@ rt::Task<std::optional<Entry>> Tiers::FindOnDisk(CacheKey key, WallTime now) {
   co_return std::move(wait->entry);
 }
 
-void Tiers::FillMemory(const Digest& digest, const Entry& entry, WallTime now) {
+void Tiers::FillMemory(const Digest& digest, const Entry& entry, WallTime now, std::uint64_t purges) {
   if (shared_.memory == nullptr) return;
-  if (entry.bytes.size() > kInsertHereMax) {
-    const bool queued = offload_.Submit([&shared = shared_, digest, entry, now, purges = shared_.key_purges.load()] {
-      shared.memory->Insert(digest, entry, now);
-      if (purges != shared.key_purges.load()) shared.memory->Erase(digest);
-    });
-    if (queued) return;
-  }
-  shared_.memory->Insert(digest, entry, now);
+  auto fill = [&shared = shared_, digest, entry, now, purges] {
+    shared.memory->Insert(digest, entry, now);
+    // A purge is counted before it erases: one that could not yet find the entry is seen here.
+    if (purges != shared.key_purges.load()) shared.memory->Erase(digest);
+  };
+  if (entry.bytes.size() <= kInsertHereMax || !offload_.Submit(fill)) fill();
 }
 
-void Tiers::Store(const CacheKey& key, const Entry& entry, WallTime now) {
-  FillMemory(key.digest, entry, now);
+void Tiers::Store(const CacheKey& key, const Entry& entry, WallTime now, std::uint64_t purges) {
+  if (purges != shared_.key_purges.load()) return;
+  FillMemory(key.digest, entry, now, purges);
   if (redis_ != nullptr) redis_->Store(key.digest, entry, now);
   if (shared_.disk != nullptr) shared_.disk->Store(key.digest, entry);
+  if (purges == shared_.key_purges.load()) return;
+  if (redis_ != nullptr) redis_->Remove(key.digest);
+  if (shared_.disk != nullptr) shared_.disk->Remove(key.digest, nullptr);
 }
 
 }  // namespace penstock::cache

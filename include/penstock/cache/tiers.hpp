@@ -42,15 +42,16 @@ class Tiers {
   void KeepTwin(const Digest& digest, const Entry& twin, bool with_usage, WallTime now);
   /// Redis, then disk. Destroying the task abandons the look-up.
   rt::Task<std::optional<Found>> FindBelow(CacheKey key, WallTime now);
-  /// Writes behind: returns at once; what a tier cannot take now is dropped and counted there.
-  void Store(const CacheKey& key, const Entry& entry, WallTime now);
+  /// Writes behind: returns at once; what a tier cannot take now is dropped and counted there. `purges`: the count of
+  /// SharedCache::key_purges when the request was looked up; nothing is kept when a key was purged since.
+  void Store(const CacheKey& key, const Entry& entry, WallTime now, std::uint64_t purges);
 
   SharedCache& shared() noexcept { return shared_; }
   const RedisTier* redis() const noexcept { return redis_; }
 
  private:
   struct DiskWait;
-  void FillMemory(const Digest& digest, const Entry& entry, WallTime now);
+  void FillMemory(const Digest& digest, const Entry& entry, WallTime now, std::uint64_t purges);
   rt::Task<std::optional<Entry>> FindOnDisk(CacheKey key, WallTime now);
 
   rt::Worker& worker_;

@@ -4,7 +4,6 @@
 #include <utility>
 
 #include "penstock/base/assert.hpp"
-#include "penstock/cache/envelope.hpp"
 #include "penstock/redis/command.hpp"
 
 namespace penstock::cache {
@@ -26,7 +25,7 @@ RedisLink::RedisLink(rt::Worker& worker, const RedisOptions& options, const redi
       database_(database),
       events_(&events),
       transport_(worker, *this),
-      reader_(options.entry_max + kEnvelopeHeaderBytes),
+      reader_(redis::ReplyReader::kBulkMax),  // another instance's `cache.max_entry` may be larger than ours
       greeting_(*this),
       timer_(this, [](void* self) { static_cast<RedisLink*>(self)->OnTimer(); }),
       calls_(kCallsAtFirst) {}

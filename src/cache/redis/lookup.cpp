@@ -41,6 +41,10 @@ void RedisLookup::OnNoAnswer() {
 
 void RedisLookup::Take(std::string_view bytes) {
   RedisStats& stats = topology().stats();
+  if (bytes.size() > kEnvelopeHeaderBytes + topology().options().entry_max) {
+    ++stats.misses;
+    return;
+  }
   Result<Entry, EnvelopeFault> read = DecodeEnvelope(bytes, digest_, scope_);
   if (!read.has_value()) {
     ++stats.corrupt;

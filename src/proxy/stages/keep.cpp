@@ -30,13 +30,12 @@ std::optional<cache::CacheKey> KeyToKeep(const RequestContext& context, const ca
 void KeepWhole(RequestContext& context, cache::Lead& lead) {
   std::optional<cache::Entry> entry;
   const std::optional<cache::CacheKey> key = KeyToKeep(context, lead);
-  const bool keep = key.has_value() && lead.Judged() == cache::Verdict::kStore &&
-                    context.cache.key_purges == context.worker.tiers.shared().key_purges.load();
+  const bool keep = key.has_value() && lead.Judged() == cache::Verdict::kStore;
   const WallTime now = context.worker.worker.Wall();
   if ((keep || lead.followed()) && lead.Taken().has_value()) entry = lead.MakeEntry(now, context.model->ttl);
   if (keep && entry.has_value()) {
     entry->scope = key->scope;
-    context.worker.tiers.Store(*key, *entry, now);
+    context.worker.tiers.Store(*key, *entry, now, context.cache.key_purges);
   }
   lead.Land(Landing::kWhole, std::move(entry));
 }

@@ -29,7 +29,7 @@ inline std::string Bulk(std::string_view text) {
 /// A server with a keyspace, a password if wanted, and a script for everything else.
 class FakeRedis final : rt::AcceptHandler {
  public:
-  FakeRedis(test::SimNetwork& network, rt::Worker& worker, int host)
+  FakeRedis(penstock::test::SimNetwork& network, rt::Worker& worker, int host)
       : network_(network),
         worker_(worker),
         host_("10.1.0." + std::to_string(host)),
@@ -54,6 +54,10 @@ class FakeRedis final : rt::AcceptHandler {
     network_.CloseListener(fd_);
     network_.ResetConnections(address_);
     due_.clear();
+  }
+  /// As by CLIENT KILL: everybody's connection ends.
+  void HangUp() {
+    for (const auto& connection : connections_) connection->socket->Close();
   }
   /// As by SIGSTOP and SIGCONT: the kernel accepts and takes bytes, nobody reads them.
   void Stop() { stopped_ = true; }
@@ -242,7 +246,7 @@ class FakeRedis final : rt::AcceptHandler {
     if (!due_.empty()) worker_.timers().Arm(timer_, std::max(due_.front().at, worker_.Now() + 1ms));
   }
 
-  test::SimNetwork& network_;
+  penstock::test::SimNetwork& network_;
   rt::Worker& worker_;
   const std::string host_;
   const rt::Address address_;

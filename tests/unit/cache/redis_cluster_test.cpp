@@ -60,7 +60,12 @@ TEST_F(RedisCluster, R_07_MovedIsFollowedAndRemembered) {
     if (words[0] != "GET") return plain(words);
     return "-MOVED " + std::to_string(redis::KeySlot(words[1])) + " 10.1.0.2:6379\r\n";
   };
-  for (unsigned i = 0; i < 20; ++i) EXPECT_EQ(Found(i), TextOf(i));
+  for (unsigned i = 0; i < 20; ++i) {
+    EXPECT_EQ(Found(i), TextOf(i));
+    const std::uint64_t redirects = tier->stats().redirects;
+    EXPECT_EQ(Found(i), TextOf(i));
+    EXPECT_EQ(tier->stats().redirects, redirects) << "its slot is known, whether or not the others' are";
+  }
   EXPECT_GT(tier->stats().redirects, 0u);
   Pass(1s);  // the slots were asked for anew
   const std::uint64_t redirects = tier->stats().redirects;

@@ -160,7 +160,7 @@ TEST_F(RedisPurgeTest, R_01_UsedAgainWithinTwoSeconds) {
   }
 }
 
-TEST_F(RedisPurgeTest, R_02_ADeafListenerStopsEverybodyAndThenAllIsReadAgain) {
+TEST_F(RedisPurgeTest, R_02_K_18_ADeafListenerStopsEverybodyAndThenAllIsReadAgain) {
   ASSERT_TRUE(OpenBoth());
   // Only the subscriber's connection is silent: the tier's own would notice nothing.
   bool silent = true;

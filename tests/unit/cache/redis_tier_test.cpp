@@ -32,7 +32,7 @@ TEST_F(RedisTierTest, WhatIsStoredIsFoundByAnother) {
   EXPECT_EQ(events.said, (Words{"10.1.0.1:6379 none", "10.1.0.1:6379 none"}));
 }
 
-TEST_F(RedisTierTest, LogsInSelectsAndSendsTheTimeToLive) {
+TEST_F(RedisTierTest, K_11_LogsInSelectsAndSendsTheTimeToLive) {
   server.password = "se:cret";
   ASSERT_TRUE(OpenReady(OptionsFor({"redis://me:se%3Acret@10.1.0.1/3"})));
   tier->Store(DigestOf(1), EntryOf(1), {wall.us + 1'000'000});
@@ -74,7 +74,7 @@ TEST_F(RedisTierTest, AnAbandonedLookupTakesNothingFromTheNext) {
   EXPECT_EQ(second.entry->bytes.view(), TextOf(2));
 }
 
-TEST_F(RedisTierTest, NotStoredWhatIsTooLargeOrExpired) {
+TEST_F(RedisTierTest, K_10_K_11_NotStoredWhatIsTooLargeOrExpired) {
   RedisOptions options = OptionsFor({server.url()});
   options.entry_max = 5;
   ASSERT_TRUE(OpenReady(std::move(options)));
@@ -88,12 +88,17 @@ TEST_F(RedisTierTest, NotStoredWhatIsTooLargeOrExpired) {
   EXPECT_EQ(tier->stats().stores_skipped, 2u);
 }
 
-TEST_F(RedisTierTest, AnExpiredEntryIsAMiss) {
+TEST_F(RedisTierTest, K_11_AnExpiredEntryIsAMiss) {
   ASSERT_TRUE(OpenReady(OptionsFor({server.url()})));
   Store(1);
-  wall.us += 300'000'000;
+  const WallTime stored = wall;
+  wall.us = stored.us + 300'000'000 - 1;
+  EXPECT_EQ(Found(1), TextOf(1));
+  wall.us = stored.us + 300'000'000;
   EXPECT_EQ(Found(1), "");
   EXPECT_EQ(tier->stats().misses, 1u);
+  wall.us = stored.us - 3'600'000'000;
+  EXPECT_EQ(Found(1), "") << "of the future: the clock went back";
 }
 
 TEST_F(RedisTierTest, RemovedIsGone) {
@@ -190,7 +195,10 @@ TEST_P(RedisSlow, R_03_LateRepliesAreNobodys) {
 }
 INSTANTIATE_TEST_SUITE_P(Milliseconds, RedisSlow, testing::Values(25, 500));
 
-TEST_F(RedisTierTest, R_04_FlappingForFiveMinutes) {
+class RedisFlapping : public RedisWorld, public testing::WithParamInterface<bool> {};
+
+TEST_P(RedisFlapping, R_04_ForFiveMinutes) {
+  const bool hangs = GetParam();
   ASSERT_TRUE(OpenReady(OptionsFor({server.url()})));
   Store(1);
   Pass(5ms);
@@ -198,9 +206,9 @@ TEST_F(RedisTierTest, R_04_FlappingForFiveMinutes) {
   std::size_t delayed = 0;
   for (int second = 0; second < 300; ++second) {
     if (second % 2 == 0) {
-      server.Kill();
+      hangs ? server.Stop() : server.Kill();
     } else {
-      server.Start();
+      hangs ? server.Continue() : server.Start();
     }
     for (int i = 0; i < 50; ++i) {
       Find(1);
@@ -212,8 +220,15 @@ TEST_F(RedisTierTest, R_04_FlappingForFiveMinutes) {
   }
   EXPECT_LE(delayed, asked / 100);
   EXPECT_GT(tier->stats().hits, 100u);
-  EXPECT_LE(events.said.size(), 301u);  // changes, not failures
+  EXPECT_LE(events.said.size(), 301u);
+  // Changes, not failures: in ten seconds there is one.
+  const std::size_t said = events.said.size();
+  hangs ? server.Stop() : server.Kill();
+  Pass(10s);
+  EXPECT_LE(events.said.size(), said + 1);
 }
+INSTANTIATE_TEST_SUITE_P(How, RedisFlapping, testing::Bool(),
+                         [](const auto& each) { return each.param ? "hangs" : "dies"; });
 
 struct Junk {
   const char* name;
@@ -234,6 +249,9 @@ TEST_P(RedisJunk, ClosedAndMissed) {
   EXPECT_TRUE(first.miss());
   EXPECT_TRUE(second.miss());
   EXPECT_EQ(tier->stats().garbage, 1u);
+  EXPECT_EQ(tier->stats().failed + tier->stats().misses, 2u);
+  EXPECT_EQ(tier->stats().connects, 2u) << "on the first connection nothing is read any more";
+  EXPECT_TRUE(Until([&] { return server.open() == 1; }, 100ms));
   server.script = nullptr;
   ASSERT_TRUE(Until([&] { return tier->ready(); }, 100ms));  // once is no reason to open the breaker
   EXPECT_EQ(Found(1), TextOf(1));
@@ -245,6 +263,55 @@ INSTANTIATE_TEST_SUITE_P(All, RedisJunk,
                                          Junk{"R_05_Push", ">2\r\n+a\r\n+b\r\n"}, Junk{"R_05_WrongType", ":1\r\n"},
                                          Junk{"R_05_TwoReplies", "$-1\r\n$-1\r\n$-1\r\n"}),
                          [](const auto& each) { return std::string(each.param.name); });
+
+TEST_F(RedisTierTest, R_05_HalfAReplyThenFin) {
+  ASSERT_TRUE(OpenReady(OptionsFor({server.url()})));
+  Store(1);
+  server.script = [](const Words& words) -> std::optional<std::string> {
+    if (words[0] == "GET") return "$100\r\nPSTK";
+    return std::nullopt;
+  };
+  Lookup& first = Find(1);
+  Lookup& second = Find(1);
+  Pass(5ms);
+  EXPECT_FALSE(first.done);
+  server.HangUp();
+  ASSERT_TRUE(Until([&] { return first.done && second.done; }, 5ms));
+  EXPECT_TRUE(first.miss());
+  EXPECT_TRUE(second.miss());
+  EXPECT_EQ(tier->stats().failed, 2u);
+  server.script = nullptr;
+  ASSERT_TRUE(Until([&] { return tier->ready(); }, 100ms));
+  EXPECT_EQ(Found(1), TextOf(1)) << "and the half is no part of the next connection's replies";
+}
+
+// An instance with another `cache.max_entry`, or this one before it was restarted with less.
+TEST_F(RedisTierTest, R_05_ALargerEntryThanOursIsAMissAndNoGarbage) {
+  ASSERT_TRUE(OpenReady(OptionsFor({server.url()})));
+  Store(1);
+  Pass(5ms);
+  tier.reset();
+  RedisOptions options = OptionsFor({server.url()});
+  options.entry_max = TextOf(1).size() - 1;
+  ASSERT_TRUE(OpenReady(options));
+  EXPECT_EQ(Found(1), "");
+  EXPECT_EQ(tier->stats().misses, 1u);
+  EXPECT_EQ(tier->stats().garbage, 0u);
+  EXPECT_EQ(tier->stats().connects, 1u);
+}
+
+TEST_F(RedisTierTest, R_05_WhatCouldNotBeReadIsNotWritten) {
+  RedisOptions options = OptionsFor({server.url()});
+  options.entry_max = std::size_t{32} << 20;  // the largest `cache.max_entry`
+  ASSERT_TRUE(OpenReady(std::move(options)));
+  Entry entry = EntryOf(1);
+  for (const std::size_t more : {1, 0}) {
+    entry.bytes = SharedBytes::Copy(std::string(redis::ReplyReader::kBulkMax - kEnvelopeHeaderBytes + more, 'x'));
+    tier->Store(DigestOf(1), entry, wall);
+    EXPECT_EQ(tier->stats().stores, more == 0 ? 1u : 0u);
+    EXPECT_EQ(tier->stats().stores_skipped, 1u);
+  }
+}
 
 TEST_F(RedisTierTest, R_05_GarbageAgainAndAgainOpensTheBreaker) {
   ASSERT_TRUE(OpenReady(OptionsFor({server.url()})));
@@ -339,6 +406,21 @@ TEST_F(RedisTierTest, R_07_WrongPasswordIsToldOnce) {
   EXPECT_LE(server.Count("AUTH"), 6);
 }
 
+TEST_F(RedisTierTest, R_07_WhoIsLoadingIsNotUsedUntilItServes) {
+  server.script = [](const Words& words) -> std::optional<std::string> {
+    if (words[0] == "PING") return "-LOADING Redis is loading the dataset in memory\r\n";
+    return std::nullopt;
+  };
+  Open(OptionsFor({server.url()}));
+  Pass(3s);
+  EXPECT_FALSE(tier->ready());
+  EXPECT_EQ(events.said, Words{"10.1.0.1:6379 not_serving"});
+  EXPECT_EQ(server.Count("EVAL") + server.Count("GET"), 0);
+  EXPECT_LE(tier->stats().connects, 4u);  // one a second
+  server.script = nullptr;
+  EXPECT_TRUE(Until([&] { return tier->ready(); }, 2s));
+}
+
 TEST_F(RedisTierTest, R_08_GoneBetweenTwoLookups) {
   ASSERT_TRUE(OpenReady(OptionsFor({server.url()})));
   Store(1);
@@ -357,12 +439,14 @@ TEST_F(RedisTierTest, R_09_ReplacedByOneWithAnotherPassword) {
   server.password = "new";
   server.keys.clear();
   server.Start();
+  const int scripts = server.Count("EVAL");
   for (int i = 0; i < 300; ++i) {
     EXPECT_FALSE(Find(1).hit());
     Pass(10ms);
   }
   EXPECT_EQ(events.said, (Words{"10.1.0.1:6379 none", "10.1.0.1:6379 login"}));
   EXPECT_EQ(server.Count("GET"), 0);
+  EXPECT_EQ(server.Count("EVAL"), scripts) << "whoever does not let us in is asked for nothing";
 }
 
 TEST_F(RedisTierTest, R_10_PipelineFull) {
@@ -376,8 +460,21 @@ TEST_F(RedisTierTest, R_10_PipelineFull) {
   for (const auto& each : lookups) at_once += each->miss() ? 1 : 0;
   EXPECT_EQ(at_once, 496u);
   EXPECT_EQ(tier->stats().refused, 496u);
+  const std::uint64_t stores = tier->stats().stores;
+  Store(2);
+  EXPECT_EQ(tier->stats().stores, stores);
+  EXPECT_EQ(tier->stats().stores_skipped, 1u) << "nothing is written either";
   ASSERT_TRUE(Until([&] { return tier->in_flight() == 0; }));
   EXPECT_EQ(Hits(lookups), 4u);
+}
+
+TEST_F(RedisTierTest, R_10_NoMoreThanALittleWaitsForTheSocket) {
+  ASSERT_TRUE(OpenReady(OptionsFor({server.url()})));
+  Entry entry = EntryOf(1);
+  entry.bytes = SharedBytes::Copy(std::string(1 << 20, 'x'));
+  for (unsigned i = 0; i < 100; ++i) tier->Store(DigestOf(i), entry, wall);  // in one turn: nothing is sent yet
+  EXPECT_LE(tier->stats().stores, RedisTier::kUnsentMax / entry.bytes.size() + 1);
+  EXPECT_EQ(tier->stats().stores + tier->stats().stores_skipped, 100u);
 }
 
 }  // namespace

@@ -53,7 +53,7 @@ class RedisWorld : public testing::Test {
     rt::Timer timer(&late, [](void* flag) { *static_cast<bool*>(flag) = true; });
     worker.Arm(timer, limit);
     rt::Worker* const all[] = {&worker};
-    test::RunWorkers(
+    penstock::test::RunWorkers(
         network, all, [&] { return late || done(); }, limit * 2);
     return done();
   }
@@ -104,9 +104,9 @@ class RedisWorld : public testing::Test {
     return lookup.entry ? std::string(lookup.entry->bytes.view()) : "";
   }
 
-  test::Seed seed;
-  test::SimNetwork network{seed.value()};
-  rt::Worker worker{0, std::make_unique<test::SimLoop>(network), seed.value()};
+  penstock::test::Seed seed;
+  penstock::test::SimNetwork network{seed.value()};
+  rt::Worker worker{0, std::make_unique<penstock::test::SimLoop>(network), seed.value()};
   net::Resolver resolver;
   NotedEvents events;
   Epochs epochs;

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -157,6 +158,13 @@ TEST(RedisReply, R_05_MemoryFollowsTheBytesThatCameNotTheLength) {
   EXPECT_EQ(reply.text().size(), 14'000'000u);
   EXPECT_EQ(reader.Next(reply), Step::kMore);
   EXPECT_LT(reader.held(), 70'000u);  // given back
+}
+
+TEST(RedisReply, R_05_NobodyMayAllowMoreThanSixteenMegabytes) {
+  ReplyReader reader(SIZE_MAX);
+  EXPECT_TRUE(reader.Feed("$" + std::to_string(ReplyReader::kBulkMax) + "\r\n"));
+  ReplyReader other(SIZE_MAX);
+  EXPECT_FALSE(other.Feed("$" + std::to_string(ReplyReader::kBulkMax + 1) + "\r\n"));
 }
 
 TEST(RedisReply, R_07_ErrorKinds) {
