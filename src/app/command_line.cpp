@@ -55,7 +55,7 @@ int Check(const std::string& file) {
   bool good = built.snapshot != nullptr;
   const telemetry::LogSinkOptions log = LogSinkOptionsOf(config.log, 1);
   if (!telemetry::LogSink::Open(log).has_value()) {
-    Print(stderr, loaded.problem_at("log.access", log.access + ": " + std::strerror(errno)).ToString() + "\n");
+    Print(stderr, loaded.problem_at("log.access", log.access + ": " + AccessLogProblem(errno)).ToString() + "\n");
     good = false;
   }
   cache::RedisOptions redis;

@@ -68,7 +68,7 @@ std::optional<std::string> Daemon::BuildSnapshot() {
 std::optional<std::string> Daemon::OpenLogs() {
   const telemetry::LogSinkOptions options = LogSinkOptionsOf(config_.log, worker_count_ + 1);
   auto sink = telemetry::LogSink::Open(options);
-  if (!sink.has_value()) return "cannot open the access log " + options.access + ": " + std::strerror(errno);
+  if (!sink.has_value()) return "cannot open the access log " + options.access + ": " + AccessLogProblem(errno);
   log_sink_ = std::move(*sink);
   log_.emplace(LoggerOf(config_.log, log_sink_->OpenChannel()));
   telemetry::AddLogSource(registry_, *log_sink_);

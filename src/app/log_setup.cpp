@@ -1,5 +1,8 @@
 #include "app/log_setup.hpp"
 
+#include <cerrno>
+#include <cstring>
+
 namespace penstock::app {
 
 telemetry::LogSinkOptions LogSinkOptionsOf(const config::Log& log, std::size_t channels) {
@@ -11,6 +14,11 @@ telemetry::LogSinkOptions LogSinkOptionsOf(const config::Log& log, std::size_t c
   }
   options.channels = channels;
   return options;
+}
+
+std::string AccessLogProblem(int error_number) {
+  return error_number == ENXIO ? "is a FIFO that nobody reads, or a device that is not there"
+                               : std::strerror(error_number);
 }
 
 telemetry::Logger LoggerOf(const config::Log& log, telemetry::LogChannel& channel) {

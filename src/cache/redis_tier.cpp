@@ -38,6 +38,8 @@ std::string_view RedisTroubleName(RedisTrouble trouble) noexcept {
     case RedisTrouble::kHung: return "hung";
     case RedisTrouble::kLost: return "lost";
     case RedisTrouble::kGarbage: return "garbage";
+    case RedisTrouble::kNoSentinel: return "no_sentinel";
+    case RedisTrouble::kNoMaster: return "no_master";
     case RedisTrouble::kPurges: return "purges";
   }
   return "";

@@ -60,6 +60,8 @@ class Checker {
   void CheckModels();
   void CheckFallbacks(const Model& model, const std::vector<std::string>& names, const std::string& path);
   void CheckVariants(const Model& model, const std::string& path);
+  void CheckRescueAndHedge(const Model& model, const std::string& path);
+  const Cluster* ClusterOf(const std::string& model) const;
   void CheckCacheMemory();
   void CheckCacheRedis();
   void CheckAuth();
@@ -211,6 +213,7 @@ void Checker::CheckModels() {
     CheckFallbacks(model, model.fallbacks, Index("models", i) + ".fallbacks");
     CheckFallbacks(model, model.context_window_fallbacks, Index("models", i) + ".context_window_fallbacks");
     CheckVariants(model, Index("models", i) + ".variants");
+    CheckRescueAndHedge(model, Index("models", i));
   }
   for (std::size_t i = 0; i < config_.clusters.size(); ++i) {
     const std::string& name = config_.clusters[i].name;
@@ -250,6 +253,36 @@ void Checker::CheckVariants(const Model& model, const std::string& path) {
   }
 }
 
+/// Null when there is none, or it could not be read.
+const Cluster* Checker::ClusterOf(const std::string& model) const {
+  for (const Model& each : config_.models) {
+    if (each.name != model) continue;
+    for (const Cluster& cluster : config_.clusters) {
+      if (!cluster.name.empty() && cluster.name == each.cluster) return &cluster;
+    }
+  }
+  return nullptr;
+}
+
+void Checker::CheckRescueAndHedge(const Model& model, const std::string& path) {
+  const Cluster* const own = ClusterOf(model.name);
+  if (own == nullptr) return;
+  if (model.hedge.enabled() && own->endpoints.size() == 1)
+    Warning(path + ".hedge", "has no effect: its cluster has one endpoint, and a second request goes to another");
+  if (model.rescue != Rescue::kContinue) return;
+  const auto goes_on = [](const Cluster* cluster) {
+    return cluster == nullptr || std::any_of(cluster->endpoints.begin(), cluster->endpoints.end(),
+                                             [](const Endpoint& each) { return each.assistant_prefill; });
+  };
+  const bool any = goes_on(own) || std::any_of(model.fallbacks.begin(), model.fallbacks.end(),
+                                               [&](const std::string& name) { return goes_on(ClusterOf(name)); });
+  if (!any) {
+    Warning(path + ".rescue",
+            "no endpoint of its cluster or of its fallbacks' has assistant_prefill: nothing can be "
+            "continued");
+  }
+}
+
 // What an entry may take of the memory tier: an eighth of it all, so that one answer does not drive out most others,
 // and half a shard, beyond which the tier refuses it.
 void Checker::CheckCacheMemory() {
@@ -271,6 +304,8 @@ void Checker::CheckCacheMemory() {
 
 void Checker::CheckCacheRedis() {
   const RedisCache& redis = config_.cache.redis;
+  if (redis.mode != RedisMode::kSingle && redis.urls.empty() && !problems_.Knows("cache.redis.urls"))
+    Warning("cache.redis.mode", "has no effect without urls: Redis is not used");
   if (redis.mode == RedisMode::kSentinel && redis.master.empty())
     Error("cache.redis.master", "is required by mode sentinel");
   if (redis.mode != RedisMode::kSentinel && !redis.master.empty())

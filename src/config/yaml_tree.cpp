@@ -9,6 +9,7 @@
 #include <istream>
 #include <optional>
 #include <streambuf>
+#include <utility>
 
 #include "config/yaml_text.hpp"
 #include "penstock/base/assert.hpp"
@@ -27,12 +28,13 @@ Mark ToMark(const YAML::Mark& mark) {
 /// one Worker.
 class BoundedSource : public std::streambuf {
  public:
-  explicit BoundedSource(std::string_view text) : rest_(text) {}
+  explicit BoundedSource(std::string_view text) : rest_(text), end_(EndOf(text)) {}
 
   void Progress() { pending_ = 0; }
 
  protected:
   int_type underflow() override {
+    if (rest_.empty()) rest_ = std::exchange(end_, {});
     if (rest_.empty()) return traits_type::eof();
     const std::size_t size = std::min(rest_.size(), sizeof block_);
     pending_ += size;
@@ -44,7 +46,16 @@ class BoundedSource : public std::streambuf {
   }
 
  private:
+  /// The scanner takes the end of the file for a closing quote where it comes behind a line end or blanks, not within
+  /// a line. So the last line always has something: a comment, except where it is inside quotes.
+  static std::string_view EndOf(std::string_view text) {
+    const std::size_t last = text.find_last_not_of(" \t");
+    if (last == std::string_view::npos || text[last] != '\n') return {};
+    return last + 1 == text.size() ? "#" : "\n#";
+  }
+
   std::string_view rest_;
+  std::string_view end_;
   std::size_t pending_ = 0;
   char block_[2048];
 };
@@ -55,6 +66,9 @@ class BoundedSource : public std::streambuf {
 class TreeBuilder : public YAML::EventHandler {
  public:
   explicit TreeBuilder(BoundedSource& source) : source_(source) {}
+
+  /// Where the last value that was read begins.
+  const Mark& last() const noexcept { return last_; }
 
   YamlTree Take() {
     PENSTOCK_ASSERT(open_.empty() && !tree_.nodes_.empty());
@@ -131,7 +145,7 @@ class TreeBuilder : public YAML::EventHandler {
     Charge(mark, 1);
     Node node;
     node.kind = kind;
-    node.mark = ToMark(mark);
+    node.mark = last_ = ToMark(mark);
     tree_.nodes_.push_back(std::move(node));
     return static_cast<Index>(tree_.nodes_.size() - 1);
   }
@@ -187,6 +201,7 @@ class TreeBuilder : public YAML::EventHandler {
   }
 
   BoundedSource& source_;
+  Mark last_;
   YamlTree tree_;
   std::vector<OpenCollection> open_;
   std::vector<std::optional<Index>> anchors_;  ///< by the parser's number; empty while the anchored value is open
@@ -207,6 +222,8 @@ Result<YamlTree, YamlError> YamlTree::Parse(std::string_view text) {
   } catch (const YamlError& problem) {
     return problem;
   } catch (const YAML::Exception& problem) {
+    if (problem.msg == YAML::ErrorMsg::EOF_IN_SCALAR)
+      return YamlError{builder.last(), "a quote that is opened here or behind is never closed"};
     return YamlError{ToMark(problem.mark), problem.msg};
   } catch (const std::exception&) {
     return YamlError{{}, "the YAML parser gave up"};

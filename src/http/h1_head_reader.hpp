@@ -3,15 +3,13 @@
 #include <string_view>
 #include <utility>
 
+#include "http/field_value.hpp"
 #include "http/h1_scan.hpp"
 #include "http/h1_verdict.hpp"
 #include "http/header_table.hpp"
 #include "penstock/http/h1_reading.hpp"
 
 namespace penstock::http {
-
-/// Well-formed UTF-8 (RFC 3629) without C1 control characters? Some peers strip or split at \x85 and \xa0.
-bool IsCleanUtf8(std::string_view text) noexcept;
 
 // The inner loop of the codecs, inlined into each: a field line costs some 200 instructions all told.
 

@@ -71,7 +71,7 @@ std::size_t H1ServerCodec::FeedHead(std::string_view bytes, H1ServerHandler& han
           if (const H1Verdict* bad = facts_.Note(field.id, field.value); bad != nullptr) return bad;
           if (field.id == HeaderId::kHost && !absolute_) reader_.KeepAuthority(field.value);
         }
-        if (!field.unclean) reader_.Keep(field);
+        if (!field.unclean || IsCredential(field.id)) reader_.Keep(field);
         return nullptr;
       });
   if (got == H1HeadReader::Got::kEnd) wrong = DecideFraming();

@@ -4,6 +4,8 @@
 #include <charconv>
 #include <cstring>
 
+#include "http/field_value.hpp"
+
 namespace penstock::http {
 namespace {
 
@@ -90,6 +92,9 @@ void H2HeadBuilder::AddPseudo(std::string_view name, std::string_view value) {
       if (name == ":method") {
         head_->method = LookupMethod(value);
         head_->set_method_text(value);
+        if (head_->method == Method::kConnect || head_->method == Method::kTrace) {
+          Reject(ErrorCode::kMethodNotAllowed, "method_refused", "CONNECT and TRACE are not served");
+        }
       } else if (name == ":scheme") {
         if (!EqualIgnoringCase(value, "https") && !EqualIgnoringCase(value, "http")) {
           Reject(ErrorCode::kBadRequest, "bad_scheme", "scheme is neither http nor https");
@@ -111,7 +116,9 @@ void H2HeadBuilder::AddRequestField(std::string_view name, std::string_view valu
   // Backends behind CGI-like gateways read "_" as "-": a field with it could pass for one that we checked.
   if (std::memchr(name.data(), '_', name.size()) != nullptr) return;
   const HeaderId id = LookupHeader(name);
+  if (id == HeaderId::kExpect) return AddExpect(name, value);
   if (id != HeaderId::kHost) {
+    if (HasEightBit(value) && !IsCleanUtf8(value) && !IsCredential(id)) return;
     head_->Add(name, value, id);
     return;
   }
@@ -121,6 +128,14 @@ void H2HeadBuilder::AddRequestField(std::string_view name, std::string_view valu
   } else if (!EqualIgnoringCase(head_->authority(), value)) {
     Reject(ErrorCode::kBadRequest, "authority_mismatch", "authority and host differ");
   }
+}
+
+void H2HeadBuilder::AddExpect(std::string_view name, std::string_view value) {
+  constexpr std::string_view kContinue = "100-continue";
+  if (!EqualIgnoringCase(value, kContinue)) {
+    Reject(ErrorCode::kExpectationFailed, "expectation", "expectation not supported");
+  }
+  head_->Add(name, kContinue, HeaderId::kExpect);  // readers need not fold its case
 }
 
 void H2HeadBuilder::Reject(ErrorCode code, const char* reason, const char* context) noexcept {

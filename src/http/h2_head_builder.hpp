@@ -41,6 +41,7 @@ class H2HeadBuilder {
  private:
   void AddPseudo(std::string_view name, std::string_view value);
   void AddRequestField(std::string_view name, std::string_view value);
+  void AddExpect(std::string_view name, std::string_view value);
   void Reject(ErrorCode code, const char* reason, const char* context) noexcept;
 
   std::size_t header_bytes_;

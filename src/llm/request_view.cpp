@@ -8,6 +8,14 @@
 #include "llm/request_fields.hpp"
 
 namespace penstock::llm {
+namespace {
+
+/// Of any size: how large a seed may be is for the backend to say.
+bool IsIntegral(std::string_view number) noexcept {
+  return number.find_first_of(".eE") == std::string_view::npos || json::IntegerValue(number).has_value();
+}
+
+}  // namespace
 
 /// Owned by one Worker. Fills a RequestView from a validated body.
 class RequestReader {
@@ -99,7 +107,7 @@ void RequestReader::TakeField(Field field, Cursor value) {
     case Field::kTemperature: view_.temperature = TakeFraction(value); return;
     case Field::kTopP: TakeFraction(value); return;
     case Field::kSeed:
-      if (!value.is_number()) return Refuse("must be an integer");
+      if (!value.is_number() || !IsIntegral(value.scalar())) return Refuse("must be an integer");
       view_.has_seed = true;
       return;
     case Field::kN: view_.n = TakeInteger(value, 1, kChoicesMax); return;

@@ -10,6 +10,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include "penstock/base/standard_descriptors.hpp"
 #include "penstock/net/listener.hpp"
 #include "penstock/net/tls.hpp"
 #include "sim/sim_worker.hpp"
@@ -172,6 +173,7 @@ int Serve(SimOptions options) {
 }  // namespace penstock::sim
 
 int main(int argc, char** argv) {
+  penstock::OpenStandardDescriptors();
   std::signal(SIGPIPE, SIG_IGN);
   penstock::sim::Usage usage = penstock::sim::ReadCommandLine(argc, argv);
   if (usage.exit_code >= 0) return usage.exit_code;

@@ -76,6 +76,7 @@ std::string_view DepartureName(server::Departure departure) {
     case server::Departure::kClosed: return "closed";
     case server::Departure::kSlowReader: return "slow_reader";
     case server::Departure::kProtocolError: return "protocol_error";
+    case server::Departure::kDropped: return "dropped";
   }
   return "";
 }

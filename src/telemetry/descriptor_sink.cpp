@@ -18,8 +18,12 @@ namespace {
 /// What a reader that takes nothing may cost an exit.
 constexpr int kStopWaitMs = 500;
 
+/// Without O_NONBLOCK open() waits for a FIFO's reader; with it there is ENXIO where none is (POSIX). Writes wait in
+/// poll() and may block then.
 int OpenForAppend(const std::string& path) {
-  return open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0640);
+  const int fd = open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0640);
+  if (fd >= 0) fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) & ~O_NONBLOCK);
+  return fd;
 }
 
 bool IsRegular(int fd) {

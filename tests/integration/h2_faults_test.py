@@ -58,6 +58,9 @@ REFUSED = [
     *[(f"H2-36 authority {i}", without(":authority") + [(":authority", text)], 400)
       for i, text in enumerate(["u@a", "a,b", "a:98777", "[::1"])],
     ("H2-36 authority and host differ", FIELDS + [("host", "other.test")], 400),
+    ("H1-19 CONNECT", [(":method", "CONNECT"), (":authority", "gateway.test:443")], 405),
+    ("H1-19 TRACE", [(":method", "TRACE")] + without(":method"), 405),
+    ("H1-27 unknown expectation", FIELDS + [("expect", "foo")], 417),
     ("H2-27 101 fields", FIELDS + [(f"x-{i}", "a") for i in range(101)], 431),
     ("H2-27 33 KiB of fields", FIELDS + [(f"x-{i}", "b" * 11 * 1024) for i in range(3)], 431),
 ]

@@ -43,9 +43,20 @@ class HinderedStart(DaemonTest):
 
     def test_P_13_access_log_that_cannot_be_written(self):
         os.mkdir(self.path("folder"))
-        for path, why in [("/nowhere/access.log", "No such file"), (self.path("folder"), "Is a directory"), ("/proc/access.log", "")]:
+        os.mkfifo(self.path("fifo"))
+        for path, why in [("/nowhere/access.log", "No such file"), (self.path("folder"), "Is a directory"), ("/proc/access.log", ""),
+                          (self.path("fifo"), "a FIFO that nobody reads")]:
             with self.subTest(path):
                 self.fails(self.config(access=path), f"access log {path}", why)
+
+    def test_closed_standard_descriptors_are_not_reused(self):
+        with open(self.path("penstock.yaml"), "w") as file:
+            file.write(self.config(admin=f'"unix:{self.path("admin.sock")}"'))
+        daemon = subprocess.Popen(["sh", "-c", 'exec "$0" serve --config "$1" <&- >&- 2>&-', harness.BIN / "penstock", self.path("penstock.yaml")])
+        self.addCleanup(daemon.wait)
+        self.addCleanup(daemon.kill)
+        await_condition(lambda: os.path.exists(self.path("admin.sock")), "the admin socket")
+        self.assertEqual([os.readlink(f"/proc/{daemon.pid}/fd/{fd}") for fd in range(3)], ["/dev/null"] * 3)
 
     def test_the_command_line(self):
         def run(*words):

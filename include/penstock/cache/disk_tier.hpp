@@ -26,12 +26,13 @@ inline constexpr std::uint64_t kDiskSizeMin = 4u << 20;
 
 /// Of `cache.disk`, and what the tier is given by its owner.
 struct DiskOptions {
-  std::string path;                           ///< the folder that holds cache.db, made if its parent is there
-  std::uint64_t size = 10ull << 30;           ///< bytes on disk at most, the log included
-  unsigned readers = 2;                       ///< threads that read
-  std::function<TimePoint()> now{};           ///< any thread
-  std::function<WallTime()> wall{};           ///< any thread
-  std::function<void(std::string)> report{};  ///< one line for the operator; from Open's or the writer's thread, seldom
+  std::string path;                  ///< the folder that holds cache.db, made if its parent is there
+  std::uint64_t size = 10ull << 30;  ///< bytes on disk at most, the log included
+  unsigned readers = 2;              ///< threads that read
+  std::function<TimePoint()> now{};  ///< any thread
+  std::function<WallTime()> wall{};  ///< any thread
+  std::function<void(std::string)>
+      report{};  ///< one line for the operator; from Open's or a thread of the tier, seldom
 };
 
 /// What /admin/cache and the metrics tell. Counters since Open.
@@ -75,7 +76,8 @@ class DiskTier {
   static constexpr Duration kWritesOff = std::chrono::seconds(30);
   static constexpr Duration kTendEvery = std::chrono::seconds(1);
   static constexpr Duration kStopMax = std::chrono::seconds(2);  ///< for what is queued when Stop() is called
-  static constexpr std::int64_t kTouchEveryS = 60;               ///< how coarse last_used is
+  static constexpr Duration kReadReportEvery = std::chrono::seconds(30);
+  static constexpr std::int64_t kTouchEveryS = 60;  ///< how coarse last_used is
 
   /// An error is one line for the operator. A database that is broken is moved aside, told through `report`.
   static Result<std::unique_ptr<DiskTier>, std::string> Open(DiskOptions options);

@@ -41,6 +41,8 @@ enum class RedisTrouble : std::uint8_t {
   kHung,        ///< no reply within `timeout`
   kLost,        ///< reset or closed, again and again
   kGarbage,     ///< not RESP, or beyond a limit
+  kNoSentinel,  ///< what should be a sentinel answers as none does
+  kNoMaster,    ///< this sentinel knows no master of the configured name
   kPurges,      ///< purges cannot be read, written or heard there: EVAL or SUBSCRIBE refused, foreign values
 };
 std::string_view RedisTroubleName(RedisTrouble trouble) noexcept;

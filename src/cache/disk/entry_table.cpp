@@ -61,6 +61,7 @@ void EntryTable::Close() noexcept {
 }
 
 Verdict EntryTable::Begin(bool durable) {
+  failure_.clear();
   // In a log, NORMAL syncs at checkpoints only.
   STEP(database_.Run(durable ? "PRAGMA synchronous=FULL" : "PRAGMA synchronous=NORMAL"));
   return database_.Run("BEGIN IMMEDIATE");
@@ -76,8 +77,9 @@ Verdict EntryTable::Commit() {
   return Verdict::kDone;
 }
 
-void EntryTable::Rollback() noexcept {
-  database_.Run("ROLLBACK");  // an error: SQLite has rolled back by itself
+void EntryTable::Rollback() {
+  failure_ = database_.message();  // the next call has a message of its own
+  database_.Run("ROLLBACK");       // an error: SQLite has rolled back by itself
   entries_ = entries_committed_;
 }
 

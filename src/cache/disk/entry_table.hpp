@@ -38,7 +38,7 @@ class EntryTable {
   /// `durable`: what is committed survives a power failure (the log is synced), not only the end of the process.
   Verdict Begin(bool durable);
   Verdict Commit();
-  void Rollback() noexcept;
+  void Rollback();
 
   /// Stores or replaces, evicting what was used longest ago until it fits. `stored` false: it does not.
   Verdict Put(const Digest& key, const Entry& entry, WallTime now, bool& stored);
@@ -62,7 +62,8 @@ class EntryTable {
   std::uint64_t entries() const noexcept { return static_cast<std::uint64_t>(entries_); }
   std::uint64_t evicted() const noexcept { return evicted_; }
   std::uint64_t expired() const noexcept { return expired_; }
-  const char* message() const noexcept { return database_.message(); }
+  /// Why the last call went wrong; after Rollback(), what made it necessary.
+  const char* message() const noexcept { return failure_.empty() ? database_.message() : failure_.c_str(); }
 
  private:
   struct Victim {
@@ -86,6 +87,7 @@ class EntryTable {
   std::uint64_t evicted_ = 0;
   std::uint64_t expired_ = 0;
   std::vector<Victim> victims_;
+  std::string failure_;  ///< of the transaction that was rolled back
 };
 
 }  // namespace penstock::cache::disk

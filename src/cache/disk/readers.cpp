@@ -71,17 +71,15 @@ std::optional<Entry> Readers::Find(Reader& reader, const Question& question) {
     verdict = reader.database.Open(database_, Database::Mode::kRead);
     if (verdict == Verdict::kDone) verdict = reader.find.Prepare(reader.database, kFind);
     if (verdict != Verdict::kDone) {
+      CountFailure(reader, verdict);
       Close(reader);
-      Increment(counters_.read_errors);
-      if (verdict == Verdict::kCorrupt) notes_->OnBroken();
       return std::nullopt;
     }
   }
   verdict = reader.find.AddBlob(View(question.key)).Step();
   if (verdict == Verdict::kDone) return std::nullopt;
   if (verdict != Verdict::kRow) {
-    Increment(counters_.read_errors);
-    if (verdict == Verdict::kCorrupt) notes_->OnBroken();
+    CountFailure(reader, verdict);
     return std::nullopt;
   }
   const Record record{reader.find.Integer(0), reader.find.Integer(1), reader.find.Integer(2), reader.find.Integer(3),
@@ -99,6 +97,15 @@ std::optional<Entry> Readers::Find(Reader& reader, const Question& question) {
   const std::int64_t now_s = question.now.us / kMicrosecondsPerSecond;
   if (now_s - used_s >= DiskTier::kTouchEveryS) notes_->OnUsed(question.key, now_s);
   return entry;
+}
+
+void Readers::CountFailure(const Reader& reader, Verdict verdict) {
+  Increment(counters_.read_errors);
+  if (verdict == Verdict::kCorrupt) {
+    notes_->OnBroken();
+  } else {
+    notes_->OnReadFailed(reader.database.message());
+  }
 }
 
 void Readers::Close(Reader& reader) noexcept {

@@ -20,6 +20,7 @@ class ReadNotes {
   virtual void OnUsed(const Digest& key, std::int64_t used_s) = 0;
   virtual void OnDamaged(const Digest& key, std::int64_t checksum) = 0;  ///< the entry's checksum is wrong
   virtual void OnBroken() = 0;                                           ///< the database itself is
+  virtual void OnReadFailed(const char* why) = 0;                        ///< neither: it cannot be opened or read
 
  protected:
   ~ReadNotes() = default;
@@ -66,6 +67,7 @@ class Readers {
   };
   void Run(Reader& reader);
   std::optional<Entry> Find(Reader& reader, const Question& question);
+  void CountFailure(const Reader& reader, Verdict verdict);
   void Close(Reader& reader) noexcept;
 
   const std::string database_;

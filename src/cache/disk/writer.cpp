@@ -76,6 +76,16 @@ void Writer::OnDamaged(const Digest& key, std::int64_t checksum) {
   queue_.Push(command);
 }
 
+void Writer::OnReadFailed(const char* why) {
+  const TimePoint now = options_.now();
+  std::int64_t due_ns = read_report_due_ns_.load(std::memory_order_relaxed);
+  const std::int64_t next_ns = (now + DiskTier::kReadReportEvery).ns;
+  // Of readers that fail together one reports.
+  if (now.ns < due_ns || !read_report_due_ns_.compare_exchange_strong(due_ns, next_ns, std::memory_order_relaxed))
+    return;
+  Report("cache.disk: reading failed, every such lookup is a miss: " + std::string(why));
+}
+
 bool Writer::OutOfTime() const { return options_.now().ns >= stop_at_ns_.load(std::memory_order_relaxed); }
 
 void Writer::Run() {

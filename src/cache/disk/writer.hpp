@@ -36,6 +36,7 @@ class Writer final : public ReadNotes {
   void OnUsed(const Digest& key, std::int64_t used_s) override { queue_.Touch(key, used_s); }
   void OnDamaged(const Digest& key, std::int64_t checksum) override;
   void OnBroken() override { queue_.MarkBroken(); }
+  void OnReadFailed(const char* why) override;
 
  private:
   enum class Old : std::uint8_t { kNone, kAside, kDiscard };
@@ -75,6 +76,7 @@ class Writer final : public ReadNotes {
   std::map<std::string, std::uint64_t> epochs_;
   TimePoint tended_{};
   std::atomic<std::int64_t> stop_at_ns_{INT64_MAX};
+  std::atomic<std::int64_t> read_report_due_ns_{INT64_MIN};
   std::thread thread_;
 };
 

@@ -48,8 +48,13 @@ void RedisNode::OnLinkReady() {
 }
 
 void RedisNode::TellUsed() {
-  if (!ready_) return;
+  if (!ready_ || !trusted_) return;
   Tell(RedisTrouble::kNone);
+}
+
+void RedisNode::Distrust(RedisTrouble trouble) {
+  trusted_ = false;
+  Tell(trouble);
 }
 
 void RedisNode::Tell(RedisTrouble trouble) {

@@ -62,8 +62,11 @@ class RedisNode final : public rt::Mortal, private RedisLinkEvents {
   /// Ends the connection, because of what came or did not come on it.
   void Drop(RedisTrouble trouble);
 
-  /// Tells the events that this server is used, unless that is what they were told last.
+  /// Tells the events that this server is used, unless that is what they were told last, or it is distrusted.
   void TellUsed();
+  /// It is connected and answers, but not what we need: TellUsed() has no effect until it is trusted again.
+  void Distrust(RedisTrouble trouble);
+  void Trust() noexcept { trusted_ = true; }
   /// Another number for each connection of any server of this tier; 0 while link() is null.
   std::uint64_t session() const noexcept { return ready_ ? session_ : 0; }
 
@@ -99,6 +102,7 @@ class RedisNode final : public rt::Mortal, private RedisLinkEvents {
   RedisTrouble told_ = RedisTrouble::kNone;  ///< as the events know it, once ever_told_
   bool ready_ = false;
   bool ever_told_ = false;
+  bool trusted_ = true;
 };
 
 }  // namespace penstock::cache

@@ -108,8 +108,8 @@ bool RedisTopology::IsSentinel(const RedisNode& node) const noexcept {
 
 void RedisTopology::OnNodeReady(RedisNode& node) {
   if (!known_) Ask();
-  if (IsSentinel(node)) return node.TellUsed();
-  events_.OnServersChanged();
+  if (!IsSentinel(node)) return events_.OnServersChanged();
+  if (known_) TellSentinels();  // else its answer tells whether it is of use
 }
 
 void RedisTopology::OnNodeDown(RedisNode& node) {
@@ -155,29 +155,40 @@ void RedisTopology::Ask() {
 
 void RedisTopology::OnAnswer(const redis::Reply& reply) {
   RedisNode& from = *std::exchange(asked_, nullptr);
+  if (context_.options.mode == RedisMode::kSentinel) return ReadMaster(reply, from);
   if (!reply.is(redis::ReplyType::kArray) || reply.elements() == 0)
     return;  // an error, or nobody knows: the timer asks on
-  if (context_.options.mode == RedisMode::kSentinel) {
-    ReadMaster(reply);
-  } else {
-    known_ = ReadSlots(reply, from) && EveryOwnerServes();
-    RetireUnused();
-    events_.OnServersChanged();
-  }
+  known_ = ReadSlots(reply, from) && EveryOwnerServes();
+  RetireUnused();
+  events_.OnServersChanged();
 }
 
-void RedisTopology::ReadMaster(const redis::Reply& reply) {
-  if (reply.elements() < 2) return;
-  const std::string_view host = reply.First().text();
-  const std::uint16_t port = PortOf(reply.First().Next());
-  if (host.empty() || port == 0) return;
+void RedisTopology::ReadMaster(const redis::Reply& reply, RedisNode& from) {
+  const bool named = reply.is(redis::ReplyType::kArray) && reply.elements() >= 2;
+  const std::string_view host = named ? reply.First().text() : std::string_view();
+  const std::uint16_t port = named ? PortOf(reply.First().Next()) : std::uint16_t{0};
+  if (host.empty() || port == 0) return Distrust(from, reply);
+  from.Trust();
   known_ = true;
+  TellSentinels();
   if (!nodes_.empty() && nodes_.front()->Is(host, port)) {
     known_ = nodes_.front()->link() != nullptr;  // the old one still: the sentinels have not agreed yet
     return;
   }
   for (RedisNode* node : std::exchange(nodes_, {})) node->Retire();
   Add(host, port, context_.options.urls.front().database);
+}
+
+void RedisTopology::Distrust(RedisNode& sentinel, const redis::Reply& reply) {
+  // The timer asks on: another, if there is one.
+  sentinels_.erase(std::find(sentinels_.begin(), sentinels_.end(), &sentinel));
+  sentinels_.push_back(&sentinel);
+  if (reply.error() == redis::ErrorKind::kNotAllowed) return sentinel.OnErrorReply(reply.error());
+  sentinel.Distrust(reply.is(redis::ReplyType::kError) ? RedisTrouble::kNoSentinel : RedisTrouble::kNoMaster);
+}
+
+void RedisTopology::TellSentinels() {
+  for (RedisNode* sentinel : sentinels_) sentinel->TellUsed();
 }
 
 bool RedisTopology::ReadSlots(const redis::Reply& reply, RedisNode& from) {

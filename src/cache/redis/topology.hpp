@@ -75,7 +75,10 @@ class RedisTopology final : private RedisNodeEvents {
   void OnAnswer(const redis::Reply& reply);
   bool ReadSlots(const redis::Reply& reply, RedisNode& from);
   bool ReadSlotRange(const redis::Reply& range, RedisNode& from);
-  void ReadMaster(const redis::Reply& reply);
+  void ReadMaster(const redis::Reply& reply, RedisNode& from);
+  /// The sentinel named no master: says so, and asks others first from now on.
+  void Distrust(RedisNode& sentinel, const redis::Reply& reply);
+  void TellSentinels();  ///< that those which are connected, and have not answered badly, are used
   /// Else the cluster may be about to put another in the place of the one that does not.
   bool EveryOwnerServes() const noexcept;
   void RetireUnused();

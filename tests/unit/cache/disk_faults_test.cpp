@@ -342,6 +342,7 @@ TEST_F(DiskFaults, R_11_AFullDiskTurnsWritesOffForThirtySecondsAndReadsGoOn) {
     tier->Drain();
     EXPECT_FALSE(tier->Stats().writes_on);
     EXPECT_EQ(tier->Stats().write_errors, 1u);
+    EXPECT_EQ(reports, std::vector<std::string>{"cache.disk: writing failed, off for 30 s: disk I/O error"});
     EXPECT_EQ(tier->Stats().dropped_off, 1u);
     EXPECT_TRUE(Find(1));
     EXPECT_FALSE(Find(2));
@@ -423,6 +424,18 @@ TEST_F(DiskFaults, R_11_WhatCannotBeWrittenTurnsWritesOff) {
     EXPECT_EQ(tier->Stats().begun_anew, 0u);
     tier.reset();
   }
+}
+
+TEST_F(DiskFaults, R_11_AFolderThatIsRemovedIsToldOnceInHalfAMinute) {
+  ASSERT_EQ(Open(), "");
+  fs::remove_all(Home());
+  for (unsigned i = 0; i < 5; ++i) EXPECT_FALSE(Find(i));
+  EXPECT_EQ(tier->Stats().read_errors, 5u);
+  ASSERT_EQ(reports.size(), 1u);
+  EXPECT_EQ(reports[0], "cache.disk: reading failed, every such lookup is a miss: unable to open database file");
+  now_ns += 30'000'000'000;
+  for (unsigned i = 0; i < 5; ++i) EXPECT_FALSE(Find(i));
+  EXPECT_EQ(reports.size(), 2u);
 }
 
 TEST_F(DiskFaults, R_11_ManyEntriesCostTheStartNothing) {

@@ -253,10 +253,37 @@ TEST_F(RedisSentinel, UnknownAtFirst) {
   OpenSentinel();
   Pass(3s);
   EXPECT_EQ(Found(1), "");
+  EXPECT_EQ(events.said, std::vector<std::string>{"10.1.0.3:6379 no_master"});
   master = "10.1.0.2";
   ASSERT_TRUE(Until([&] { return tier->ready(); }, 2s));
+  EXPECT_EQ(events.said,
+            (std::vector<std::string>{"10.1.0.3:6379 no_master", "10.1.0.3:6379 none", "10.1.0.2:6379 none"}));
   Store(1);
   EXPECT_EQ(Found(1), TextOf(1));
+}
+
+TEST_F(RedisSentinel, R_09_APlainRedisIsNoSentinelAndTheNextOneIsAsked) {
+  FakeRedis plain(network, worker, 4);
+  plain.script = [](const Words& words) -> std::optional<std::string> {
+    if (words[0] == "SENTINEL") return "-ERR unknown command 'SENTINEL', with args beginning with: \r\n";
+    return std::nullopt;
+  };
+  RedisOptions options = OptionsFor({plain.url()});
+  options.mode = RedisMode::kSentinel;
+  options.master = "main";
+  Open(options);
+  Pass(5s);
+  EXPECT_FALSE(tier->ready());
+  EXPECT_EQ(events.said, std::vector<std::string>{"10.1.0.4:6379 no_sentinel"});
+  events.said.clear();
+  options = OptionsFor({plain.url(), sentinel.url()});
+  options.mode = RedisMode::kSentinel;
+  options.master = "main";
+  Open(options);
+  ASSERT_TRUE(Until([&] { return tier->ready(); }, 3s));
+  Pass(3s);
+  EXPECT_EQ(std::count(events.said.begin(), events.said.end(), "10.1.0.4:6379 none"), 0);
+  EXPECT_EQ(std::count(events.said.begin(), events.said.end(), "10.1.0.3:6379 none"), 1);
 }
 
 TEST_F(RedisSentinel, R_01_TheNextMasterAfterAKill) {

@@ -42,7 +42,7 @@ INSTANTIATE_TEST_SUITE_P(Keys, ConfigErrors, testing::Values(
     Case{"G_02_UnknownTop", "serverr: {}\n", "1:1: serverr: unknown key; did you mean `server`?\n"},
     Case{"G_02_UnknownNested", "log:\n  levle: info\n", "2:3: log.levle: unknown key; did you mean `level`?\n"},
     Case{"G_02_UnknownWithoutNeighbour", "log: {colour: red}\n", "1:7: log.colour: unknown key\n"},
-    Case{"G_02_KeyOfALaterVersion", "models: [{name: m, cluster: c, hedge: off}]\n", "1:32: models[0].hedge: unknown key\n"},
+    Case{"G_02_KeyOfALaterVersion", "models: [{name: m, cluster: c, mirror: off}]\n", "1:32: models[0].mirror: unknown key\n"},
     Case{"G_02_Duplicate", "log:\n  level: info\n  prompts: true\n  level: warn\n", "4:3: log.level: is a duplicate key; the first is on line 2\n"},
     Case{"G_02_DuplicateSection", "admin: {}\nlog: {}\nadmin: {}\n", "3:1: admin: is a duplicate key; the first is on line 1\n"},
     Case{"G_02_DuplicateInFlow", "log: {level: info, level: info}\n", "1:20: log.level: is a duplicate key; the first is on line 1\n"},

@@ -204,5 +204,35 @@ TEST_F(ConfigFile, OtherWarnings) {
             "12:5: clusters[1]: no model uses this cluster\n");
 }
 
+TEST_F(ConfigFile, SettingsWithoutEffectAreWarnedOf) {
+  const std::string_view smallest = kSmallest;
+  const std::size_t clusters = smallest.find("clusters:");
+  const auto warnings = [&](std::string_view of_model, std::string_view at_end) {
+    const std::string text = std::string(smallest.substr(0, clusters)) + std::string(of_model) +
+                             std::string(smallest.substr(clusters)) + std::string(at_end);
+    const LoadResult result = LoadText(text, "f");
+    EXPECT_TRUE(result.ok()) << Errors(result);
+    return Warnings(result);
+  };
+  const std::string continued =
+      "7:13: models[0].rescue: no endpoint of its cluster or of its fallbacks' has assistant_prefill: nothing can be "
+      "continued\n";
+  EXPECT_EQ(warnings("    rescue: continue\n", ""), continued);
+  EXPECT_EQ(warnings("    rescue: restart\n", ""), "");
+  EXPECT_EQ(warnings("    rescue: continue\n", "        assistant_prefill: true\n"), "");
+  const std::string fallback = "    rescue: continue\n    fallbacks: [n]\n  - name: n\n    cluster: d\n";
+  EXPECT_EQ(warnings(fallback, "  - {name: d, endpoints: [{url: http://d}]}\n"), continued);
+  EXPECT_EQ(warnings(fallback, "  - {name: d, endpoints: [{url: http://d, assistant_prefill: true}]}\n"), "");
+  EXPECT_EQ(
+      warnings("    hedge: {after: 100ms}\n", ""),
+      "7:12: models[0].hedge: has no effect: its cluster has one endpoint, and a second request goes to another\n");
+  EXPECT_EQ(warnings("    hedge: {after: 100ms}\n", "      - url: http://127.0.0.1:9002\n"), "");
+  for (const std::string mode : {"cluster", "sentinel, master: m"}) {
+    EXPECT_EQ(warnings("", "cache: {redis: {mode: " + mode + "}}\n"),
+              "11:23: cache.redis.mode: has no effect without urls: Redis is not used\n");
+    EXPECT_EQ(warnings("", "cache: {redis: {mode: " + mode + ", urls: [\"redis://h\"]}}\n"), "");
+  }
+}
+
 }  // namespace
 }  // namespace penstock::config

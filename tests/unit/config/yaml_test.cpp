@@ -48,7 +48,10 @@ INSTANTIATE_TEST_SUITE_P(Text, YamlFaults, testing::Values(
     Case{"G_08_OnlyComments", "# nothing\n", "1:1: (syntax): the file holds no configuration"},
     Case{"OnlyADocumentStart", "---\n", "1:1: (file): the file holds no configuration"},
     Case{"G_08_CutInAFlowMap", "server: {workers: 1, ", "1:1: (syntax): end of map flow not found"},
-    Case{"G_08_CutInAString", "admin:\n  key: \"abc", "2:12: (syntax): illegal EOF in scalar"},
+    Case{"G_08_CutInAString", "admin:\n  key: \"abc", "2:3: (syntax): a quote that is opened here or behind is never closed"},
+    Case{"QuoteLeftOpen", "admin:\n  key: \"abc\n", "2:3: (syntax): a quote that is opened here or behind is never closed"},
+    Case{"QuoteLeftOpenAboveOthers", "a: 1\nadmin:\n  key: 'abc\nlog: {}\n\n", "3:3: (syntax): a quote that is opened here or behind is never closed"},
+    Case{"QuoteLeftOpenBeforeBlanks", "admin:\n  key: \"abc\n  \t", "2:3: (syntax): a quote that is opened here or behind is never closed"},
     Case{"TabIndentation", "a:\n\tb: 1\n", "2:3: (syntax): illegal map value"},
     Case{"LooseBracket", "a: ]\n", "1:4: (syntax): illegal flow end"},
     Case{"TwoDocuments", "a: 1\n---\nb: 2\n", "2:1: (syntax): a second YAML document; one file holds one configuration"},
@@ -98,6 +101,21 @@ TEST(YamlText, WindowsLineEndsAndAByteOrderMarkAreTaken) {
   for (std::size_t at = 0; (at = text.find('\n', at)) != std::string::npos; at += 2) text.replace(at, 1, "\r\n");
   EXPECT_EQ(Errors(LoadText(text, "f")), "");
   EXPECT_EQ(Errors(LoadText("\xef\xbb\xbf" + std::string(kSmallest), "f")), "");
+}
+
+TEST(YamlText, QuotesOverSeveralLinesAndTextAtTheEndAreTaken) {
+  const struct {
+    const char* yaml;
+    const char* text;
+  } rows[] = {
+      {"a: \"b\n  c\"\n", "b c"},  {"a: \"b\"", "b"},     {"a: 'b'\n  ", "b"},       {"a: |\n  b\n", "b\n"},
+      {"a: |+\n  b\n\n", "b\n\n"}, {"a: it's\n", "it's"}, {"a: >-\n  \"b\n", "\"b"}, {"a: b # \"c\n", "b"},
+  };
+  for (const auto& row : rows) {
+    const auto tree = YamlTree::Parse(row.yaml);
+    ASSERT_TRUE(tree.has_value()) << row.yaml;
+    EXPECT_EQ(tree->at(tree->root().entries[0].value).text, row.text) << row.yaml;
+  }
 }
 
 TEST(YamlTree, LocatesValuesAndTheNearestAbove) {

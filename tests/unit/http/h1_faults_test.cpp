@@ -376,6 +376,14 @@ TEST(H1FaultsMore, A_08_ValuesThatSomePeersSplitOrStripAreDropped) {
   EXPECT_EQ(run.requests[0]->Find("x-e"), "\xe2\x82\xac \xf0\x9f\x9a\x80");
 }
 
+TEST(H1FaultsMore, A_08_AnUncleanKeyIsAKeyAllTheSame) {
+  H1ServerRun run;
+  run.Feed("GET / HTTP/1.1\r\nHost: a\r\nauthorization: Bearer k\x85\r\nX-Api-Key: k\xa0\r\n\r\n");
+  ASSERT_EQ(run.requests.size(), 1u);
+  EXPECT_EQ(run.requests[0]->Find(HeaderId::kAuthorization), "Bearer k\x85");
+  EXPECT_EQ(run.requests[0]->Find(HeaderId::kXApiKey), "k\xa0");
+}
+
 TEST(H1FaultsMore, H1_18_AbsoluteFormBeatsHost) {
   struct {
     const char* target;

@@ -313,10 +313,62 @@ TEST(H2Faults, H2_38_WhatIsDispatchedHoldsNoControlCharacter) {
     const bool control = (c < 0x20 && c != '\t') || c == 0x7f;
     EXPECT_NE(dispatched, control) << c;
     if (dispatched) {
-      EXPECT_EQ(server.streams.at(1)->head->Find("x-a"), value);
+      EXPECT_EQ(server.streams.at(1)->head->Find("x-a"), c < 0x80 ? value : "") << "a lone 8-bit byte is no UTF-8";
     } else {
       EXPECT_EQ(server.SentReset(1), 1) << c;
     }
+  }
+}
+
+TEST(H2HeadsMore, A_08_ValuesThatSomePeersSplitOrStripAreDropped) {
+  Server server;
+  ASSERT_TRUE(server.Exchange(HeadersFrame(1, RequestBlock() +
+                                                  Literal("x-a",
+                                                          "\x85"
+                                                          "admin\xa0") +
+                                                  Literal("x-b", "caf\xc3\xa9") + Literal("x-c", "a\xc2\x85z") +
+                                                  Literal("x-d", "eight bytes, then \xed\xa0\x80") +
+                                                  Literal("x-e", "\xe2\x82\xac \xf0\x9f\x9a\x80") +
+                                                  Literal("x-f", "\xc3") + Literal("x-g", "12345678\xff") +
+                                                  Literal("x-h",
+                                                          "\xff"
+                                                          "2345678"))));
+  ASSERT_EQ(server.requests, 1);
+  const Head& head = *server.streams.at(1)->head;
+  EXPECT_EQ(head.size(), 2u);
+  EXPECT_EQ(head.Find("x-b"), "caf\xc3\xa9");
+  EXPECT_EQ(head.Find("x-e"), "\xe2\x82\xac \xf0\x9f\x9a\x80");
+}
+
+TEST(H2HeadsMore, A_08_AnUncleanKeyIsAKeyAllTheSame) {
+  Server server;
+  ASSERT_TRUE(server.Exchange(
+      HeadersFrame(1, RequestBlock() + Literal("authorization", "Bearer k\x85") + Literal("x-api-key", "k\xa0"))));
+  ASSERT_EQ(server.requests, 1);
+  EXPECT_EQ(server.streams.at(1)->head->Find(HeaderId::kAuthorization), "Bearer k\x85");
+  EXPECT_EQ(server.streams.at(1)->head->Find(HeaderId::kXApiKey), "k\xa0");
+}
+
+TEST(H2HeadsMore, H1_27_UnknownExpectationsAreRefusedOverHttp2Too) {
+  Server server;
+  ASSERT_TRUE(server.Exchange(HeadersFrame(1, RequestBlock() + Literal("expect", "200-ok"), false)));
+  EXPECT_STREQ(server.streams.at(1)->reject_reason, "expectation");
+  EXPECT_EQ(server.streams.at(1)->reject_code, ErrorCode::kExpectationFailed);
+  ASSERT_TRUE(server.Exchange(HeadersFrame(3, RequestBlock() + Literal("expect", "100-\xa0"), false)));
+  EXPECT_EQ(server.streams.at(3)->reject_code, ErrorCode::kExpectationFailed) << "judged before it could be dropped";
+  ASSERT_TRUE(server.Exchange(HeadersFrame(5, RequestBlock() + Literal("expect", "100-Continue"), false)));
+  EXPECT_EQ(server.requests, 1);
+  EXPECT_EQ(server.streams.at(5)->head->Find(HeaderId::kExpect), "100-continue");
+}
+
+TEST(H2HeadsMore, H1_19_ConnectAndTraceAreRefusedOverHttp2Too) {
+  Server server;
+  ASSERT_TRUE(server.Exchange(HeadersFrame(1, Literal(":method", "CONNECT") + Literal(":authority", "a.example:443"))));
+  ASSERT_TRUE(server.Exchange(HeadersFrame(3, RequestBlock("TRACE"))));
+  for (const std::int32_t id : {1, 3}) {
+    ASSERT_EQ(server.streams.count(id), 1u) << id;
+    EXPECT_STREQ(server.streams.at(id)->reject_reason, "method_refused");
+    EXPECT_EQ(server.streams.at(id)->reject_code, ErrorCode::kMethodNotAllowed);
   }
 }
 

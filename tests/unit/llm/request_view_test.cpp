@@ -157,7 +157,7 @@ TEST(RequestView, LeavesToTheBackendWhatItKnowsBetter) {
       {Family::kRerank, R"({"model":"m","query":1})"},
       {Family::kChat, R"({"model":"m","messages":[{}],"temperature":2.5,"top_p":1.5,"seed":-1})"},
       {Family::kChat, R"({"model":"m","messages":[{}],"temperature":1e-400,"seed":18446744073709551615})"},
-      {Family::kChat, R"({"model":"m","messages":[{}],"max_tokens":16.0,"n":1e0})"},
+      {Family::kChat, R"({"model":"m","messages":[{}],"max_tokens":16.0,"n":1e0,"seed":7.0})"},
       {Family::kCompletions, R"({"model":"m","prompt":"x","max_tokens":0,"echo":true})"},
   };
   for (const auto& row : rows) EXPECT_TRUE(Parsed(row.family, row.body).result.has_value()) << row.body;
@@ -179,6 +179,11 @@ TEST(JsonFaults, J_11_IllTypedFieldsAreNamed) {
       {R"("top_p":true)", "top_p"},
       {R"("top_p":-1)", "top_p"},
       {R"("seed":"7")", "seed"},
+      {R"("seed":1.5)", "seed"},
+      {R"("seed":-0.5)", "seed"},
+      {R"("seed":1e-1)", "seed"},
+      {R"("seed":[7])", "seed"},
+      {R"("seed":true)", "seed"},
       {R"("max_tokens":-1)", "max_tokens"},
       {R"("max_tokens":0)", "max_tokens"},
       {R"("max_tokens":1.5)", "max_tokens"},

@@ -5,9 +5,11 @@
 #include <limits.h>
 #include <poll.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <filesystem>
 #include <fstream>
 #include <functional>
@@ -292,6 +294,25 @@ TEST(LogSink, OffTakesNoAccessLines) {
 
 TEST(LogSink, P_13_AnAccessLogThatCannotBeOpenedIsAnError) {
   EXPECT_FALSE(LogSink::Open({.access = "/nonexistent/access.log"}).has_value());
+}
+
+TEST(LogSink, P_13_AFifoIsOpenedWithoutWaitingForItsReader) {
+  TempFile file;
+  ASSERT_EQ(mkfifo(file.path().c_str(), 0600), 0);
+  alarm(10);  // ends the test where open() waits
+  errno = 0;
+  EXPECT_FALSE(LogSink::Open({.access = file.path()}).has_value());
+  EXPECT_EQ(errno, ENXIO);
+  const int reader = open(file.path().c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+  ASSERT_GE(reader, 0);
+  const auto sink = Open({.access = file.path()});
+  alarm(0);
+  sink->OpenChannel().Push(LogTarget::kAccess, "to the reader");
+  ASSERT_TRUE(sink->Flush(kLongEnough));
+  char line[32] = {};
+  EXPECT_EQ(read(reader, line, sizeof line), 14);
+  EXPECT_STREQ(line, "to the reader\n");
+  close(reader);
 }
 
 TEST(LogSink, TheEndWritesWhatWasPushed) {
