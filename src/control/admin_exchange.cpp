@@ -5,6 +5,7 @@
 #include "control/admin_pages.hpp"
 #include "control/sampler.hpp"
 #include "penstock/proxy/error_reply.hpp"
+#include "penstock/proxy/offered_key.hpp"
 #include "penstock/telemetry/exposition.hpp"
 
 namespace penstock::control {
@@ -14,13 +15,6 @@ constexpr std::string_view kJson = "application/json";
 constexpr std::string_view kYaml = "application/yaml";
 
 enum class Door : std::uint8_t { kOpen, kKey };
-
-std::string_view OfferedKey(const http::Head& head) {
-  constexpr std::string_view kBearer = "Bearer ";
-  const std::string_view authorization = head.Find(http::HeaderId::kAuthorization);
-  if (authorization.starts_with(kBearer)) return authorization.substr(kBearer.size());
-  return head.Find(http::HeaderId::kXApiKey);
-}
 
 }  // namespace
 
@@ -90,7 +84,7 @@ void AdminExchange::Choose(const http::Head& head) {
 
 bool AdminExchange::MayEnter(const http::Head& head) const {
   const Secret& key = control_.running().config.admin.key;
-  return key.empty() || key.Matches(OfferedKey(head));
+  return key.empty() || key.Matches(proxy::OfferedKey(head));
 }
 
 /// Small by the listener's limit; of most requests nobody reads it.

@@ -175,6 +175,8 @@ class Hits(CacheCase):
         self.assertEqual(self.ask(chat("kept")).cache, "miss")
         self.assertEqual(self.ask(chat("kept"), [("cache-control", "no-cache")]).cache, "miss")
         self.assertEqual(self.ask(chat("kept"), [("x-penstock-cache", "bypass")]).cache, "bypass")
+        for wishes in (["use, bypass"], ["use", "bypass"], ["bypass", "use"]):  # RFC 9110 5.3: lines are one list
+            self.assertEqual(self.ask(chat("kept"), [("x-penstock-cache", wish) for wish in wishes]).cache, "bypass", wishes)
         self.assertEqual(self.ask(chat("kept")).cache, "hit-memory")
 
     def test_refresh_replaces_what_was_there(self):

@@ -234,6 +234,8 @@ class AdminApi(DaemonTest):
                 self.assertEqual(set(answer.json()["error"]), {"message", "type", "param", "code"})
         self.assertEqual(ask(gateway.admin, "GET", "/admin/reload", headers=AUTH).headers["allow"], "POST")
         self.assertEqual(ask(gateway.admin, "GET", "/version", headers={"x-api-key": KEY}).status, 200)
+        for scheme in ("bearer ", "BEARER ", "Bearer   "):  # as on the public port
+            self.assertEqual(ask(gateway.admin, "GET", "/version", headers={"authorization": scheme + KEY}).status, 200, scheme)
         self.assertEqual(ask(gateway.admin, "HEAD", "/version").status, 401)
         self.assertEqual(ask(gateway.admin, "HEAD", "/version", headers=AUTH).status, 200)
         self.assertEqual(ask(gateway.admin, "POST", "/metrics").headers["allow"], "GET, HEAD")

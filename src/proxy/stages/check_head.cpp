@@ -1,10 +1,13 @@
 #include <algorithm>
+#include <string>
 
 #include "proxy/client_address.hpp"
 #include "proxy/stages/stages.hpp"
 
 namespace penstock::proxy {
 namespace {
+
+using http::HeaderId;
 
 bool EqualsLower(std::string_view text, std::string_view lower) noexcept {
   return std::equal(text.begin(), text.end(), lower.begin(), lower.end(),
@@ -34,6 +37,18 @@ std::string_view HostOf(std::string_view authority) noexcept {
   return authority.substr(0, authority.find(':'));
 }
 
+/// Several lines become the list that they stand for (RFC 9110 5.3): `use` in one and `bypass` in the next must not be
+/// less than `use, bypass`.
+void JoinCacheLines(http::Head& head) {
+  std::string joined;
+  for (std::size_t i = 0; i < head.size(); ++i) {
+    const http::Head::Field field = head.field(i);
+    if (field.id == HeaderId::kXPenstockCache) joined.append(joined.empty() ? "" : ", ").append(field.value);
+  }
+  head.Remove(HeaderId::kXPenstockCache);
+  head.Add("x-penstock-cache", joined, HeaderId::kXPenstockCache);
+}
+
 }  // namespace
 
 std::optional<Error> ChooseRoute(RequestContext& context) {
@@ -54,16 +69,17 @@ std::optional<Error> CheckAuthority(RequestContext& context) {
 std::optional<Error> CheckHead(RequestContext& context) {
   const http::Head& head = *context.head;
   if (context.route->kind != RouteKind::kInference) return std::nullopt;
+  if (head.Has(HeaderId::kXPenstockCache) && head.Count(HeaderId::kXPenstockCache) > 1) JoinCacheLines(*context.head);
 
   const std::uint64_t body_max = context.snapshot().config.server.limits.request_body;
   if (head.content_length.has_value() && *head.content_length > body_max) {
     return DownstreamError(ErrorCode::kBodyTooLarge, "the request body is larger than the gateway takes");
   }
-  const std::string_view coding = head.Find(http::HeaderId::kContentEncoding);
+  const std::string_view coding = head.Find(HeaderId::kContentEncoding);
   if (!coding.empty() && !EqualsLower(coding, "identity")) {
     return DownstreamError(ErrorCode::kUnsupportedMedia, "compressed request bodies are not taken");
   }
-  if (head.Has(http::HeaderId::kContentType) && !IsJson(head.Find(http::HeaderId::kContentType))) {
+  if (head.Has(HeaderId::kContentType) && !IsJson(head.Find(HeaderId::kContentType))) {
     return DownstreamError(ErrorCode::kUnsupportedMedia, "the request body must be application/json in UTF-8");
   }
   return std::nullopt;
