@@ -15,8 +15,9 @@ namespace {
 
 constexpr std::size_t kKeyHeadersMax = 16;
 
-/// Of a body whose key is made on the loop. Putting members in order takes 30 ns a byte where they are all names (90,000
-/// of them in a megabyte), some 2 ms for this much; what people send, long texts, a fiftieth of that (FAULTS J-13).
+/// Of a body whose key is made on the loop. Putting members in order takes 30 ns a byte where they are all names
+/// (90,000 of them in a megabyte), some 2 ms for this much; what people send, long texts, a fiftieth of that (FAULTS
+/// J-13).
 constexpr std::size_t kKeyHereMax = 64 * 1024;
 
 /// The fields that go upstream and may change what is answered, in one order always. Those of SDKs about themselves
@@ -88,8 +89,14 @@ rt::Task<std::optional<cache::CacheKey>> KeyOf(RequestContext& context) {
   if (context.body.size() <= kKeyHereMax)
     co_return BuilderOf(context).Build(model, epoch, *context.request, *headers, context.worker.json);
   rt::Worker& worker = context.worker.worker;
-  KeyJob job{BuilderOf(context), model, epoch, *context.request, {}, worker.prng().Next(),
-             context.snapshot().config.server.limits.json_depth, std::move(context.body)};
+  KeyJob job{BuilderOf(context),
+             model,
+             epoch,
+             *context.request,
+             {},
+             worker.prng().Next(),
+             context.snapshot().config.server.limits.json_depth,
+             std::move(context.body)};
   for (const cache::KeyHeader& header : *headers) job.headers.emplace_back(header.name, header.value);
   KeyJob::Made made = co_await rt::Offload<KeyJob>(context.worker.offload, worker, std::move(job));
   context.body = std::move(made.body);

@@ -189,7 +189,8 @@ bool Exchange::WaitsForReader() const noexcept {
 }
 
 bool Exchange::MayShed() const noexcept {
-  return WaitsForReader() || attempt_.running() || (!answer_.committed() && !headless_) || context_.cache.follower != nullptr;
+  return WaitsForReader() || attempt_.running() || (!answer_.committed() && !headless_) ||
+         context_.cache.follower != nullptr;
 }
 
 void Exchange::Shed() {

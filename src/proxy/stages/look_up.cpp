@@ -17,7 +17,7 @@ rt::Task<bool> LookUp(RequestContext& context, Answer& answer) {
     co_return false;
   }
   part.status = CacheStatus::kMiss;
-  co_return part.admission.lookup && AnswerFromMemory(context, answer);
+  co_return part.admission.lookup&& AnswerFromMemory(context, answer);
 }
 
 }  // namespace penstock::proxy

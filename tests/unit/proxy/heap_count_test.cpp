@@ -1,4 +1,5 @@
-// Counts every allocation of the program, whoever makes it: the sanitizers tell their hooks, without them malloc is ours.
+// Counts every allocation of the program, whoever makes it: the sanitizers tell their hooks, without them malloc is
+// ours.
 #include "unit/proxy/heap_count.hpp"
 
 #include <gtest/gtest.h>
