@@ -431,10 +431,13 @@ class DrainTest(DaemonTest):
         report = load.communicate(timeout=PATIENCE_S)[0]
         self.assertEqual(load.returncode, 0, report)
         counts = {what: int(count) for count, what in re.findall(r"(\d+) (total|started|done|succeeded|failed|errored|timeout|[2345]xx)", report)}
-        count = counts["succeeded"]  # what h2load could not begin any more behind the GOAWAY is in none of these
+        # An answer and the GOAWAY in one read: h2load has put its next request into its queue, does not send it, and calls that an error. Streams
+        # that were under way are test_P_03_two_goaways' affair.
+        count, unsent = counts["succeeded"], counts["errored"]
         self.assertGreater(count, 50, report)
-        self.assertEqual(counts, {"total": count, "started": count, "done": count, "succeeded": count, "failed": 0, "errored": 0, "timeout": 0,
-                                  "2xx": count, "3xx": 0, "4xx": 0, "5xx": 0}, report)
+        self.assertLessEqual(unsent, 4 * 4, report)
+        self.assertEqual(counts, {"total": count + unsent, "started": count + unsent, "done": count + unsent, "succeeded": count, "failed": unsent,
+                                  "errored": unsent, "timeout": 0, "2xx": count, "3xx": 0, "4xx": 0, "5xx": 0}, report)
         model = ask(self.sim.address, "GET", "/sim/stats").json()["models"]["sim:1:4:500"]
         self.assertEqual((model["received"], model["completed"], model["cancelled"]), (count, count, 0), "O7")
 
