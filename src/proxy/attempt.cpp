@@ -54,6 +54,7 @@ void Attempt::Begin(Slot slot, const Takeover* takeover) {
   record.endpoint = &slot.pool->endpoint();
   record.forwarded = now;
   takes_over_ = takeover != nullptr;
+  took_backup_ = first_is_out_ = false;
   Start();
   PrepareSeam(takeover);
   if (takes_over_) AwaitSilence();
@@ -224,7 +225,10 @@ void Attempt::Finish(AttemptResult::Kind kind, const Error& error) {
   result_.error = error;
   EndCall(EndOf(result_));
   if (kind == AttemptResult::Kind::kRefused && !answer_.committed()) answer_.Discard();
-  if (BackupStandsIn()) return TakeBackup();
+  if (BackupStandsIn()) {
+    first_is_out_ = error.code == ErrorCode::kUpstreamTimeout || asked_twice();
+    return TakeBackup();
+  }
   DropBackup();
   done_.Set();
 }
@@ -247,7 +251,7 @@ void Attempt::EndCall(const CallEnd& end) {
   if (const auto* stream = std::get_if<StreamRelay>(&relay_); stream != nullptr && !context_.record.usage.known)
     context_.record.usage = stream->usage();
   call_->End(end);
-  context_.record.upstream_time += std::max(context_.now() - call_->begun(), Duration{});
+  context_.record.upstream_time += std::max(context_.now() - context_.record.forwarded, Duration{});
   context_.record.forwarded = TimePoint{};
 }
 
@@ -304,6 +308,7 @@ bool Attempt::BackupStandsIn() const noexcept {
 
 /// The backup is the call from here on, and what it has goes the way of every answer.
 void Attempt::TakeBackup() {
+  took_backup_ = true;
   BackupCall::Arrived arrived = backup_->Deliver();
   BuryBackup(true);
   call_ = std::move(arrived.call);

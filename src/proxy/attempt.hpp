@@ -47,6 +47,10 @@ class Attempt final : public upstream::StreamHandler, public BackupListener {
   bool MayBeHedged() const noexcept;
   /// Asks a second endpoint as well.
   void Hedge(Slot slot);
+  /// The result is the second endpoint's.
+  bool took_backup() const noexcept { return took_backup_; }
+  /// ... and the first was silent, or may have had the request twice: it is not asked again.
+  bool first_is_out() const noexcept { return first_is_out_; }
   rt::Signal& Done() noexcept { return done_; }
   const AttemptResult& result() const noexcept { return result_; }
   /// What the client has of the stream; null: it was not noted.
@@ -121,6 +125,8 @@ class Attempt final : public upstream::StreamHandler, public BackupListener {
   bool content_seen_ = false;
   bool paused_ = false;
   bool takes_over_ = false;
+  bool took_backup_ = false;
+  bool first_is_out_ = false;
   bool resting_ = false;     ///< refused with a word on when to come again
   std::uint32_t round_ = 0;  ///< calls that were made or taken over: what a callback began with may be gone
 };

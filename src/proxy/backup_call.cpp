@@ -34,10 +34,12 @@ void BackupCall::OnHead(http::HeadPtr head) {
     Lose({.outcome = OutcomeOfStatus(head->status), .resting = resting});
     return;
   }
-  if (head->status != 200 || !IsEventStream(*head)) {
+  if (head->status != 200 || HasMediaType(*head, "text/html")) {
     Lose({.outcome = AttemptOutcome::kProtocol});
     return;
   }
+  // A whole answer, which may be just what it was asked for: nothing that could be held until its first content.
+  if (!IsEventStream(*head)) return Lose({});
   arrived_.head = std::move(head);
 }
 
@@ -74,10 +76,12 @@ bool BackupCall::Look(const llm::SseEvent& event) {
   return true;
 }
 
-/// Without content: whether that is an answer is for the other handler to say.
 void BackupCall::OnEnd() {
   arrived_.ended = true;
-  listener_.OnBackupContent();
+  llm::SseEvent rest;
+  if (decoder_.Finish(rest) && Look(rest)) return;
+  if (tap_.ended()) return listener_.OnBackupContent();
+  Lose({.outcome = AttemptOutcome::kReset});
 }
 
 void BackupCall::OnFailed(const Error& error) { Lose({.outcome = OutcomeOfError(error)}); }

@@ -167,8 +167,9 @@ void Exchange::Expire(const Error& error) {
   }
   const bool followed = context_.cache.follower != nullptr;
   if (answer_.committed() && !followed) return;  // all of it is on its way
-  pipeline_.Destroy();          // it waits for another thread, a tier, another request's call, or a refusal's end
-  context_.cache.lead.reset();  // who follows need not wait for this one's client
+  pipeline_.Destroy();  // it waits for another thread, a tier, another request's call, or a refusal's end
+  if (context_.body.empty()) context_.request.reset();  // that thread has the text which it is a view of
+  context_.cache.lead.reset();                          // who follows need not wait for this one's client
   if (headless_) {
     FinishHeadless();
     return;
@@ -325,7 +326,11 @@ void Exchange::Account() {
   line.method = context_.head->method_text();
   line.route = context_.route != nullptr ? context_.route->name : kNoRouteName;
   if (context_.tenant != nullptr) line.key = context_.tenant->name;
-  if (context_.request.has_value()) line.model = context_.request->model();
+  if (context_.request.has_value()) {
+    line.model = context_.request->model();
+  } else if (context_.asked != nullptr) {
+    line.model = context_.asked->name;
+  }
   if (context_.model != nullptr && (record.attempts > 0 || record.status == 200))
     line.model_answered = context_.model->name;
   if (record.endpoint != nullptr) line.endpoint = record.endpoint->name();

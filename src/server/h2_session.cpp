@@ -61,10 +61,12 @@ void H2Stream::CutBody() {
 }
 
 void H2Stream::Drop() {
-  departure_ = Departure::kDropped;
+  // The codec may be held up by a socket that nobody reads: what is held goes now, and so does the handler.
+  body_.Clear();
   answer_ = Answer::kHeadSent;  // not finished, whatever was said
   session_.codec_.Reset(id_, http::H2Error::kInternalError);
   session_.connection_.FlushLater();
+  if (handler_ != nullptr) std::exchange(handler_, nullptr)->OnGone(Departure::kDropped);
 }
 
 void H2Stream::OnResponse(http::HeadPtr, bool) { PENSTOCK_UNREACHABLE("a server's stream gets no response"); }

@@ -2,6 +2,7 @@
 
 import json
 import socket
+import struct
 import subprocess
 import tempfile
 import threading
@@ -228,6 +229,23 @@ class Edges(FaultCase):
         self.assertEqual((answer.status, answer.header("x-kept")), (401, "yes"))
         for name in ("x-hop", "x-hop-too", "connection-note", "www-authenticate", "keep-alive"):
             self.assertIsNone(answer.header(name), name)
+
+    def test_J_13_the_text_of_a_request_whose_time_ends_at_its_key(self):
+        """The key of a large body is made on another thread, which has the body meanwhile. The client does not let the 504 end, so the request is
+        accounted for when that thread has long let go of the text."""
+        names = ",".join(f'"n{i}":0' for i in range(60_000))
+        large = f'{{"model":"good","temperature":0,"messages":[{{"role":"user","content":"%s"}}],"x":{{{names}}}}}'
+        with h2_client.Connection(self.gateway.address, initial_settings=((4, 0),), windows=False) as connection:
+            stream = connection.request((large % "a").encode(), [("x-request-id", self.request_id()), ("x-penstock-timeout-ms", "1")])
+            while connection.stream(stream).status is None:
+                self.assertTrue(connection.step())
+            self.assertEqual(connection.stream(stream).status, 504)
+            for i in range(3):  # that thread is done with the first
+                with h1_client.Connection(self.gateway.address) as other:
+                    other.ask("POST", PATH, (large % i).encode(), [("x-penstock-timeout-ms", "300")])
+            connection.send(h2_client.frame(h2_client.RST_STREAM, 0, stream, struct.pack(">I", h2_client.CANCEL)))
+            line = self.gateway.line_of(self.asked[-1])
+            self.assertEqual((line["status"], line["model"]), (499, "good"))
 
     def test_the_gateways_share_is_measured(self):
         answer = self.ask("whole")

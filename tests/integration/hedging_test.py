@@ -26,6 +26,7 @@ ENDS = [("the second answers when the first is late", LATE, QUICK, "far"),
         ("the second breaks before its content", "sim:600:6:0", "fault:cut:after=role", "near"),
         ("the second errs before its content", "sim:600:6:0", "fault:error:after=role", "near"),
         ("the second gives no stream", "sim:600:6:0", "fault:json-for-stream", "near"),
+        ("the second ends before its content", "sim:600:6:0", "fault:end:after=role", "near"),
         ("the second is malformed", "sim:600:6:0", "fault:malformed:json:after=0", "near")]
 
 
@@ -40,9 +41,12 @@ class Hedging(FaultCase):
             def hedged(name, endpoints, **more):
                 return cluster(name, endpoints, timeouts={"headers": "1s", "first_token": "1s", "idle": "1s", "total": "20s"}, **more)
             clusters = [hedged("http1", of("http1")), hedged("h2", of("h2")), hedged("rebuilt", of("http1", stream_upstream="on")),
-                        hedged("alone", of("http1")[:1]), hedged("patient", of("http1"))]
+                        hedged("alone", of("http1")[:1])]
+            mixed = of("http1", stream_upstream="off")
+            mixed[0]["stream_upstream"] = "on"
+            clusters += [hedged("mixed", mixed), hedged("thrice", of("http1"), retry={"attempts": 3}), hedged("patient", of("http1"))]
             clusters[-1]["timeouts"] = {"headers": "15s", "first_token": "15s", "total": "20s"}
-            names = {"http1": "soon", "h2": "soon", "rebuilt": "soon", "alone": "soon", "patient": "soon", "scarce": "scarce", "learnt": "learnt"}
+            names = {"http1": "soon", "h2": "soon", "rebuilt": "soon", "alone": "soon", "patient": "soon", "mixed": "soon", "thrice": "soon", "scarce": "scarce", "learnt": "learnt"}
             rules = {"soon": {"after": "200ms", "budget": 1}, "scarce": {"after": "50ms", "budget": 0}, "learnt": {"after": "p95", "budget": 1}}
             models = [{"name": name, "upstream_name": QUICK, "cluster": name if name in names and rule == "soon" else "patient", "hedge": rules[rule]}
                       for name, rule in names.items()]
@@ -141,6 +145,21 @@ class Hedging(FaultCase):
         answer = self.ask("http1")
         self.assertEqual((answer.status, answer.error()["code"]), (504, "upstream_timeout"))
         self.assertEqual(self.asked_of(), (1, 1), "neither is asked again")
+
+    def test_a_silent_endpoint_is_not_asked_again_whoever_stood_in(self):
+        self.near.answer_all_with("fault:silence")
+        self.far.answer_all_with("fault:cut:after=role:ttft=900")
+        answer = self.ask("thrice")
+        self.assertEqual((answer.status, self.near.stats()["received"]), (502, 1))
+
+    def test_who_gives_whole_answers_is_not_blamed_for_it(self):
+        self.late()
+        for _ in range(3):
+            self.assertEqual(self.ask("mixed", stream=False, headers=[("x-penstock-timeout-ms", "600")]).status, 504)
+        self.assertEqual(self.far.stats()["received"], 3)
+        series = [series for series, value in self.gateway.metrics().items()
+                  if series.startswith("penstock_upstream_attempts_total{") and 'cluster="mixed"' in series and 'endpoint="far-http1"' in series and value]
+        self.assertTrue(series and all('outcome="cancelled"' in each for each in series), series)
 
     def test_a_cluster_of_one_has_nobody_else(self):
         self.near.answer_all_with("sim:600:6:0")

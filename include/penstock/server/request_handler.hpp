@@ -42,7 +42,7 @@ class ResponseStream {
   /// end; HTTP/2: RST_STREAM INTERNAL_ERROR). OnFinished follows.
   virtual void CutBody() = 0;
   /// At once, with what body() holds: nobody waits for the client to read. Cuts the framing as CutBody() does. OnGone
-  /// follows, at the latest at the end of the turn.
+  /// is called from within.
   virtual void Drop() = 0;
   /// Body bytes not yet given to the kernel (HTTP/1.1) or framed (HTTP/2).
   virtual std::size_t unsent() const noexcept = 0;

@@ -47,6 +47,11 @@ Choice Admission::TryNow() {
   return choice;
 }
 
+Choice Admission::Another() {
+  if (cluster_.route->queue->waited_for()) return {};
+  return ChooseEndpoint(context_, *candidates_, barred_);
+}
+
 /// Every endpoint once more, those that were passed over included.
 Choice Admission::Renew() {
   candidates_.emplace(*cluster_.balancer, pick_);

@@ -23,9 +23,11 @@ class Admission {
   /// Null pool: there is none, and why() says why.
   rt::Task<Choice> Wait();
 
+  /// Beside an attempt, room that is there: where the walk that found the attempt's endpoint goes next.
+  Choice Another();
+
   /// Behind an attempt that is to be followed by another one: this endpoint not again for this request...
   void Bar(std::uint32_t index) noexcept { barred_.Insert(index); }
-  const policy::EndpointSet& barred() const noexcept { return barred_; }
   /// ... or whom it was asked of may be asked again, after a back-off.
   void MayAskAgain() noexcept { ask_again_ = true; }
   void OnAttempt() noexcept { ++attempts_; }

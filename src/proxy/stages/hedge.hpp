@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "proxy/attempt.hpp"
+#include "proxy/stages/admit.hpp"
 
 namespace penstock::proxy {
 
@@ -14,10 +15,10 @@ namespace penstock::proxy {
 /// worker is short of memory, and never an endpoint that the request may not ask again.
 class Hedge {
  public:
-  Hedge(RequestContext& context, Attempt& attempt, const policy::EndpointSet& barred);
+  Hedge(RequestContext& context, Attempt& attempt, Admission& admission);
 
-  /// An attempt at the endpoint `index` has begun.
-  void Watch(std::uint32_t index);
+  /// The attempt has begun.
+  void Watch();
   /// It is over. The second endpoint that was asked, if there was one.
   std::optional<std::uint32_t> Stop() noexcept;
 
@@ -26,9 +27,8 @@ class Hedge {
 
   RequestContext& context_;
   Attempt& attempt_;
-  const policy::EndpointSet& barred_;
+  Admission& admission_;
   rt::Timer timer_;
-  std::uint32_t first_ = 0;
   std::optional<std::uint32_t> second_;
 };
 

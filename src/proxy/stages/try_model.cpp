@@ -53,7 +53,7 @@ rt::Task<Trial> TryModel(RequestContext& context, Attempt& attempt) {
   const ClusterView& cluster = *context.cluster;
   const policy::RetryRules& rules = cluster.route->retry;
   Admission admission(context);
-  Hedge hedge(context, attempt, admission.barred());
+  Hedge hedge(context, attempt, admission);
   policy::RetryProgress progress;
   progress.attempts = 0;
   policy::RetryVerdict verdict;
@@ -70,7 +70,7 @@ rt::Task<Trial> TryModel(RequestContext& context, Attempt& attempt) {
     admission.OnAttempt();
     // cppcheck-suppress nullPointerRedundantCheck; it ends with co_return above
     attempt.Begin(std::move(choice.slot));
-    hedge.Watch(choice.index);
+    hedge.Watch();
     co_await attempt.Done();
     const std::optional<std::uint32_t> hedged = hedge.Stop();
     if (hedged.has_value()) ++progress.attempts;
@@ -85,11 +85,11 @@ rt::Task<Trial> TryModel(RequestContext& context, Attempt& attempt) {
     if (verdict.action == policy::RetryAction::kGiveUp)
       co_return Failed(attempt, MayGoElsewhere(rules, verdict.gave_up, failure.error));
     if (verdict.unproven) ++progress.unproven_retries;
+    if (attempt.first_is_out()) admission.Bar(choice.index);
     if (verdict.same_endpoint || failure.asked_to_wait) {
       admission.MayAskAgain();  // who asked for a pause has it: Choose passes it over meanwhile
     } else {
-      admission.Bar(choice.index);
-      if (hedged.has_value()) admission.Bar(*hedged);
+      admission.Bar(attempt.took_backup() ? *hedged : choice.index);
     }
   }
 }
