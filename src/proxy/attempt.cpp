@@ -18,10 +18,9 @@ telemetry::AttemptOutcome OutcomeOf(const AttemptResult& result) noexcept {
   using telemetry::AttemptOutcome;
   if (result.kind == AttemptResult::Kind::kDelivered) return AttemptOutcome::kOk;
   if (result.kind == AttemptResult::Kind::kRefused) {
-    if (result.status == 429) return AttemptOutcome::kThrottled;
     // A 5xx that is the request's fault is none of the endpoint's.
-    return result.status >= 500 && result.error.retry != Retry::kNever ? AttemptOutcome::kStatus5xx
-                                                                       : AttemptOutcome::kStatus4xx;
+    const bool requests_fault = result.status >= 500 && result.error.retry == Retry::kNever;
+    return requests_fault ? AttemptOutcome::kStatus4xx : OutcomeOfStatus(result.status);
   }
   if (result.kind == AttemptResult::Kind::kInterrupted || result.kind == AttemptResult::Kind::kBroken)
     return AttemptOutcome::kTruncated;

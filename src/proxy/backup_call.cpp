@@ -9,11 +9,6 @@ constexpr std::size_t kHeldBytesMax = 64 * 1024;  // without content: more says 
 
 using telemetry::AttemptOutcome;
 
-AttemptOutcome OutcomeOfStatus(std::uint16_t status) noexcept {
-  if (status == 429) return AttemptOutcome::kThrottled;
-  return status >= 500 ? AttemptOutcome::kStatus5xx : AttemptOutcome::kStatus4xx;
-}
-
 }  // namespace
 
 BackupCall::BackupCall(RequestContext& context, BackupListener& listener)

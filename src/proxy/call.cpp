@@ -20,6 +20,12 @@ bool StreamsAlways(const upstream::Endpoint& endpoint) noexcept {
 
 }  // namespace
 
+telemetry::AttemptOutcome OutcomeOfStatus(std::uint16_t status) noexcept {
+  using telemetry::AttemptOutcome;
+  if (status == 429) return AttemptOutcome::kThrottled;
+  return status >= 500 ? AttemptOutcome::kStatus5xx : AttemptOutcome::kStatus4xx;
+}
+
 telemetry::AttemptOutcome OutcomeOfError(const Error& error) noexcept {
   using telemetry::AttemptOutcome;
   switch (error.code) {

@@ -18,7 +18,9 @@ struct Slot {
   policy::BreakerPermit permit;
 };
 
-/// What an error says of how a call ended.
+/// What a refusal says of how a call ended...
+telemetry::AttemptOutcome OutcomeOfStatus(std::uint16_t status) noexcept;
+/// ... and what an error does.
 telemetry::AttemptOutcome OutcomeOfError(const Error& error) noexcept;
 
 /// How a call ended.

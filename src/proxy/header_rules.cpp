@@ -27,17 +27,6 @@ bool IsForwardedToUpstream(std::string_view name) noexcept {
   return name.starts_with("openai-") || name.starts_with("anthropic-") || name.starts_with("x-stainless-");
 }
 
-}  // namespace
-
-bool HasMediaType(const http::Head& head, std::string_view lower) noexcept {
-  const std::string_view value = head.Find(http::HeaderId::kContentType);
-  if (value.size() < lower.size()) return false;
-  return std::equal(lower.begin(), lower.end(), value.begin(),
-                    [](char want, char c) { return want == (c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c); });
-}
-
-namespace {
-
 /// Nearly always Connection says only what becomes of the connection.
 bool NamesFields(const http::Head& head) noexcept {
   for (std::size_t i = 0; i < head.size(); ++i) {
@@ -59,16 +48,17 @@ bool IsNamedByConnection(const http::Head& head, std::string_view name) {
       rest.remove_prefix(std::min(token.size() + 1, rest.size()));
       token.remove_prefix(std::min(token.find_first_not_of(" \t"), token.size()));
       token = token.substr(0, token.find_last_not_of(" \t") + 1);
-      const bool same = std::equal(token.begin(), token.end(), name.begin(), name.end(), [](char t, char n) {
-        return (t >= 'A' && t <= 'Z' ? static_cast<char>(t + 32) : t) == n;
-      });
-      if (same) return true;
+      if (EqualsLower(token, name)) return true;
     }
   }
   return false;
 }
 
 }  // namespace
+
+bool HasMediaType(const http::Head& head, std::string_view lower) noexcept {
+  return EqualsLower(head.Find(HeaderId::kContentType).substr(0, lower.size()), lower);
+}
 
 void CopyResponseFields(const http::Head& from, http::Head& to) {
   const bool names_fields = NamesFields(from);

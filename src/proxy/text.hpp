@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <cstdint>
@@ -9,6 +10,12 @@
 #include "penstock/base/time.hpp"
 
 namespace penstock::proxy {
+
+/// Equal but for the case of `text`'s letters; `lower` has none in upper case.
+inline bool EqualsLower(std::string_view text, std::string_view lower) noexcept {
+  return std::equal(text.begin(), text.end(), lower.begin(), lower.end(),
+                    [](char x, char y) { return (x >= 'A' && x <= 'Z' ? static_cast<char>(x + 32) : x) == y; });
+}
 
 /// A number as text, on the stack.
 class Decimal {

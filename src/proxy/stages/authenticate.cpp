@@ -2,6 +2,7 @@
 #include "proxy/stages/stages.hpp"
 
 namespace penstock::proxy {
+
 std::optional<Error> Authenticate(RequestContext& context) {
   const Tenants& tenants = *context.snapshot().tenants;
   if (context.route->kind == RouteKind::kHealth) return std::nullopt;

@@ -1,18 +1,13 @@
-#include <algorithm>
 #include <string>
 
 #include "proxy/client_address.hpp"
 #include "proxy/stages/stages.hpp"
+#include "proxy/text.hpp"
 
 namespace penstock::proxy {
 namespace {
 
 using http::HeaderId;
-
-bool EqualsLower(std::string_view text, std::string_view lower) noexcept {
-  return std::equal(text.begin(), text.end(), lower.begin(), lower.end(),
-                    [](char x, char y) { return (x >= 'A' && x <= 'Z' ? static_cast<char>(x + 32) : x) == y; });
-}
 
 /// "application/json", with or without parameters; another charset than UTF-8 is not JSON (RFC 8259 8.1).
 bool IsJson(std::string_view content_type) noexcept {
