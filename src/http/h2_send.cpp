@@ -69,7 +69,7 @@ bool Changes(HeaderId id) noexcept {
 /// The fields of one head as nghttp2 wants them, on the stack; nghttp2 copies what is not marked as lasting.
 class FieldList {
  public:
-  explicit FieldList(H2State& state) noexcept : with_names_(EntersNames(state)) {}
+  explicit FieldList(bool with_names) noexcept : with_names_(with_names) {}
   // False: more fields than kFieldsMax.
   bool AddRequest(const Head& head) noexcept {
     Push(":method", head.method_text(), NGHTTP2_NV_FLAG_NO_COPY_NAME);
@@ -83,6 +83,7 @@ class FieldList {
     Push(":status", {status.data(), status.size()}, NGHTTP2_NV_FLAG_NO_COPY_NAME | NGHTTP2_NV_FLAG_NO_COPY_VALUE);
     return AddFields(head);
   }
+  bool AddTrailers(const Head& trailers) noexcept { return AddFields(trailers); }
 
   const nghttp2_nv* data() const noexcept { return fields_.data(); }
   std::size_t size() const noexcept { return size_; }
@@ -128,7 +129,7 @@ ssize_t ReadBody(nghttp2_session*, std::int32_t, std::uint8_t*, std::size_t leng
     stream.own_reset = true;
     return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
   }
-  if (stream.drained) return NGHTTP2_ERR_DEFERRED;
+  if (stream.drained || stream.trailers) return NGHTTP2_ERR_DEFERRED;
   std::span<char> room = out.Reserve(kFrameHeaderBytes + std::min(length, kPieceMin));
   state.frame_begin = room.data();
   room = room.subspan(kFrameHeaderBytes);
@@ -145,7 +146,8 @@ ssize_t ReadBody(nghttp2_session*, std::int32_t, std::uint8_t*, std::size_t leng
   }
   out.Commit(kFrameHeaderBytes + piece.bytes);
   std::size_t total = piece.bytes;
-  while (piece.state == BodyState::kMore && piece.bytes == asked && total < length && stream.handler != nullptr) {
+  while (piece.state == BodyState::kMore && piece.bytes == asked && total < length && stream.handler != nullptr &&
+         !stream.trailers) {
     room = out.Reserve();
     asked = std::min(room.size(), length - total);
     piece = stream.handler->PullBody(room.data(), asked);
@@ -154,6 +156,7 @@ ssize_t ReadBody(nghttp2_session*, std::int32_t, std::uint8_t*, std::size_t leng
     total += piece.bytes;
   }
   if (piece.state == BodyState::kEnd) *flags |= NGHTTP2_DATA_FLAG_EOF;
+  if (stream.trailers) *flags |= NGHTTP2_DATA_FLAG_EOF | NGHTTP2_DATA_FLAG_NO_END_STREAM;
   stream.drained = piece.state == BodyState::kMore && piece.bytes < asked;
   stream.abort = piece.state == BodyState::kAbort;
   state.sending = &stream;
@@ -226,7 +229,7 @@ void H2Codec::SubmitResponse(std::int32_t id, const Head& head, bool end) {
   H2State& state = *state_;
   H2Stream* stream = state.Find(id);
   if (stream == nullptr || state.session == nullptr) return;
-  FieldList fields(state);
+  FieldList fields(EntersNames(state));
   if (head.status < kStatusMin || head.status > kStatusMax || !fields.AddResponse(head)) {
     Reset(id, H2Error::kInternalError);
     return;
@@ -242,13 +245,27 @@ void H2Codec::SubmitResponse(std::int32_t id, const Head& head, bool end) {
   state.Note(nghttp2_submit_response(state.session, id, fields.data(), fields.size(), end ? nullptr : &body));
 }
 
+void H2Codec::SubmitTrailers(std::int32_t id, const Head& trailers) {
+  H2State& state = *state_;
+  H2Stream* stream = state.Find(id);
+  if (stream == nullptr || state.session == nullptr || stream->trailers) return;
+  FieldList fields(false);
+  if (!fields.AddTrailers(trailers)) {
+    Reset(id, H2Error::kInternalError);
+    return;
+  }
+  stream->trailers = true;
+  // Heads go before bodies, and what was pulled of this one is on its way: nothing of it can come behind the trailers.
+  state.Note(nghttp2_submit_trailer(state.session, id, fields.data(), fields.size()));
+}
+
 std::int32_t H2Codec::SubmitRequest(const Head& head, bool end, H2StreamHandler& handler) {
   H2State& state = *state_;
   if (state.session == nullptr || state.killed != nullptr ||
       nghttp2_session_check_request_allowed(state.session) == 0) {
     return -1;
   }
-  FieldList fields(state);
+  FieldList fields(EntersNames(state));
   if (!fields.AddRequest(head)) return -1;
   H2Stream* stream = state.OpenStream(0);
   if (stream == nullptr) return -1;

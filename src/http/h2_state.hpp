@@ -31,6 +31,7 @@ struct H2Stream {
   bool premature : 1 = false;      ///< reset by the peer before it was of use
   bool refused : 1 = false;        ///< to be reset once its header block is decoded
   bool abort : 1 = false;          ///< the body's last bytes are out, the reset follows
+  bool trailers : 1 = false;       ///< the end of the answer is in nghttp2's queue, no body goes any more
   bool drained : 1 = false;        ///< PullBody had less than was asked for; wait for ResumeBody
 };
 

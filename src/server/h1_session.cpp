@@ -88,6 +88,7 @@ void H1Session::OnRequest(http::HeadPtr head, bool expect_continue) {
   version_ = head->version;
   head_request_ = head->method == http::Method::kHead;
   request_complete_ = !body_follows;
+  endless_ = false;
   ++requests_;
   const Options& options = connection_.options();
   if (options.requests_per_connection != 0 && requests_ >= options.requests_per_connection) close_after_ = true;
@@ -108,6 +109,7 @@ void H1Session::OnBody(std::string_view bytes) {
 
 void H1Session::OnEnd() {
   if (request_complete_) return;
+  PauseBody(false);
   request_complete_ = true;
   if (!watching_reader_) connection_.CancelTimer();
   if (handler_ != nullptr && phase_ == Phase::kExchange) handler_->OnEnd();
@@ -189,6 +191,7 @@ void H1Session::OnTimer() {
 void H1Session::BodyTimer() {
   const Options& options = connection_.options();
   const TimePoint now = connection_.worker().Now();
+  if (body_paused_ || endless_) return;
   const auto expected = options.body_min_rate * static_cast<std::uint64_t>(kBodyWindow / std::chrono::seconds(1));
   if (now >= body_deadline_ || window_bytes_ < expected) {
     connection_.sink().OnProtocolReject(Protocol::kHttp1, "body_timeout");
@@ -268,6 +271,22 @@ void H1Session::Drop() {
   connection_.sink().OnConnectionKilled("memory");
   connection_.Abort();
   Gone(Departure::kDropped);
+}
+
+void H1Session::PauseBody(bool paused) {
+  if (phase_ != Phase::kExchange || request_complete_ || body_paused_ == paused) return;
+  body_paused_ = paused;
+  const TimePoint now = connection_.worker().Now();
+  if (paused) {
+    connection_.transport().PauseRead();
+    paused_since_ = now;
+    return;
+  }
+  connection_.transport().ResumeRead();
+  body_deadline_ = body_deadline_ + (now - paused_since_);
+  if (answer_ != Answer::kNone || endless_) return;
+  window_bytes_ = 0;
+  connection_.ArmTimer(std::min(body_deadline_ - now, kBodyWindow));
 }
 
 /// Frames what has gathered since the last turn as one piece.

@@ -30,10 +30,13 @@ class H1Session final : public Session, public ResponseStream, private http::H1S
   Chain& body() noexcept override { return body_; }
   void BodyReady() override { connection_.FlushLater(); }
   void EndBody() override;
+  void EndWith(const http::Head&) override { EndBody(); }
   void CutBody() override;
   void Drop() override;
   std::size_t unsent() const noexcept override { return body_.size() + connection_.transport().out().size(); }
   void CloseAfter() override { close_after_ = true; }
+  void PauseBody(bool paused) override;
+  void ExpectNoEnd() override { endless_ = true; }
 
  private:
   enum class Phase : std::uint8_t {
@@ -74,12 +77,15 @@ class H1Session final : public Session, public ResponseStream, private http::H1S
   bool request_complete_ = false;
   bool close_after_ = false;
   bool read_paused_ = false;
+  bool body_paused_ = false;  ///< only before the request is complete
+  bool endless_ = false;      ///< the request's body has no clock
   bool watching_reader_ = false;
   std::uint32_t requests_ = 0;
   std::uint64_t sent_seen_ = 0;     ///< of the transport's sent()
   std::uint64_t window_bytes_ = 0;  ///< body bytes received, or answer bytes sent, in the current timer window
   ReaderWatch reader_;
   TimePoint body_deadline_{};
+  TimePoint paused_since_{};
   std::size_t lingered_ = 0;
 };
 

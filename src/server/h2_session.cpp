@@ -54,6 +54,22 @@ void H2Stream::EndBody() {
   BodyReady();
 }
 
+void H2Stream::EndWith(const http::Head& trailers) {
+  if (head_request_ || answer_ != Answer::kHeadSent) return EndBody();
+  if (body_.empty()) {
+    answer_ = Answer::kEnded;
+    session_.codec_.SubmitTrailers(id_, trailers);
+    session_.connection_.FlushLater();
+    return;
+  }
+  trailers_ = session_.connection_.server().heads().Take();
+  for (std::size_t i = 0; i < trailers.size(); ++i) {
+    const http::Head::Field field = trailers.field(i);
+    trailers_->Add(field.name, field.value, field.id);
+  }
+  EndBody();
+}
+
 void H2Stream::CutBody() {
   if (answer_ != Answer::kHeadSent) return;
   answer_ = Answer::kCutting;
@@ -63,6 +79,7 @@ void H2Stream::CutBody() {
 void H2Stream::Drop() {
   // The codec may be held up by a socket that nobody reads: what is held goes now, and so does the handler.
   body_.Clear();
+  trailers_.reset();
   answer_ = Answer::kHeadSent;  // not finished, whatever was said
   session_.codec_.Reset(id_, http::H2Error::kInternalError);
   session_.connection_.FlushLater();
@@ -71,12 +88,33 @@ void H2Stream::Drop() {
 
 void H2Stream::OnResponse(http::HeadPtr, bool) { PENSTOCK_UNREACHABLE("a server's stream gets no response"); }
 
+void H2Stream::PauseBody(bool paused) {
+  if (std::exchange(body_paused_, paused) == paused) return;
+  const TimePoint now = session_.connection_.worker().Now();
+  if (paused) {
+    paused_since_ = now;
+    return;
+  }
+  body_deadline_ = body_deadline_ + (now - paused_since_);
+  if (answer_ == Answer::kNone) {
+    looked_at_ = now;
+    window_bytes_ = 0;
+  }
+  if (owed_ == 0) return;
+  session_.codec_.Consumed(id_, std::exchange(owed_, 0u));
+  session_.connection_.FlushLater();
+}
+
 void H2Stream::OnBody(std::string_view bytes) {
-  window_bytes_ += bytes.size();
-  // The exchange holds the body until it is whole, under limits of its own, so the window may reopen at once.
-  session_.codec_.Consumed(id_, bytes.size());
+  if (answer_ == Answer::kNone) window_bytes_ += bytes.size();
+  if (body_paused_) {
+    owed_ += static_cast<std::uint32_t>(bytes.size());
+  } else {
+    // The exchange holds the body until it is whole, under limits of its own, so the window may reopen at once.
+    session_.codec_.Consumed(id_, bytes.size());
+  }
   // A question longer than its window is about to wait for a round trip per window.
-  if (!window_grown_ && (received_ += bytes.size()) > session_.connection_.options().h2.stream_window / 2) {
+  if (!window_grown_ && !body_paused_ && (received_ += bytes.size()) > session_.connection_.options().h2.stream_window / 2) {
     window_grown_ = true;
     session_.codec_.GrowWindow(id_, kWindowMax);
   }
@@ -102,6 +140,10 @@ http::BodyPiece H2Stream::PullBody(char* to, std::size_t capacity) {
   if (body_.empty()) {
     if (answer_ == Answer::kEnding) {
       answer_ = Answer::kEnded;
+      if (trailers_ != nullptr) {
+        session_.codec_.SubmitTrailers(id_, *std::exchange(trailers_, nullptr));
+        return {n, http::BodyState::kMore};
+      }
       return {n, http::BodyState::kEnd};
     }
     if (answer_ == Answer::kCutting) return {n, http::BodyState::kAbort};
@@ -304,7 +346,9 @@ bool H2Session::ReaderTooSlow(TimePoint now) {
 /// A stream's turn under the eye of the clock: bodies that come too slowly, answers that nobody takes.
 void H2Session::Look(H2Stream& stream, TimePoint now) {
   const Options& options = connection_.options();
-  if (!stream.request_complete_ && !stream.failed_ && stream.answer_ == H2Stream::Answer::kNone) {
+  if (!stream.request_complete_ && !stream.failed_ && stream.answer_ == H2Stream::Answer::kNone &&
+      !stream.endless_) {
+    if (stream.body_paused_) return;
     const bool window_over = now - stream.looked_at_ >= kBodyWindow;
     const auto expected = options.body_min_rate * static_cast<std::uint64_t>(kBodyWindow / std::chrono::seconds(1));
     if (now >= stream.body_deadline_ || (window_over && stream.window_bytes_ < expected)) {

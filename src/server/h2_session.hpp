@@ -25,10 +25,13 @@ class H2Stream final : public ResponseStream, public http::H2StreamHandler {
   Chain& body() noexcept override { return body_; }
   void BodyReady() override;
   void EndBody() override;
+  void EndWith(const http::Head& trailers) override;
   void CutBody() override;
   void Drop() override;
   std::size_t unsent() const noexcept override { return body_.size(); }
   void CloseAfter() override {}  // a stream is not the connection
+  void PauseBody(bool paused) override;
+  void ExpectNoEnd() override { endless_ = true; }
 
  private:
   friend class H2Session;
@@ -48,6 +51,10 @@ class H2Stream final : public ResponseStream, public http::H2StreamHandler {
   bool request_complete_ = false;
   bool head_request_ = false;  ///< the answer has no body, whatever is written
   bool failed_ = false;        ///< the handler knows already that the rest of the request will not come
+  bool body_paused_ = false;
+  bool endless_ = false;   ///< the request's body has no clock
+  std::uint32_t owed_ = 0; ///< received while paused, not credited; at most a window
+  http::HeadPtr trailers_; ///< while kEnding: wait for the body to leave; null: none
   Departure departure_ = Departure::kClosed;
   ReaderWatch reader_;
   std::uint64_t received_ = 0;  ///< of the question, until its window has grown
@@ -55,6 +62,7 @@ class H2Stream final : public ResponseStream, public http::H2StreamHandler {
   std::uint64_t window_bytes_ = 0;  ///< received or sent since the last look
   TimePoint body_deadline_{};
   TimePoint looked_at_{};
+  TimePoint paused_since_{};
   H2Stream* next_ = nullptr;
   H2Stream** link_ = nullptr;
 };

@@ -38,10 +38,13 @@ class WireH1 final : public WireSession, public server::ResponseStream, public W
     tail_due_ = framing_ == http::Framing::kChunked;
     EndBy(Ending::kWhole);
   }
+  void EndWith(const http::Head&) override { EndBody(); }
   void CutBody() override { EndBy(Ending::kClose); }
   void Drop() override { CutBody(); }
   std::size_t unsent() const noexcept override { return body_.size() + connection_.transport().out().size(); }
   void CloseAfter() override { close_after_ = true; }
+  void PauseBody(bool) override {}  // requests are small
+  void ExpectNoEnd() override {}    // and have no clock
 
   // Wire
   bool http2() const noexcept override { return false; }

@@ -28,10 +28,13 @@ class WireStream final : public server::ResponseStream, public Wire, public http
   Chain& body() noexcept override { return body_; }
   void BodyReady() override;
   void EndBody() override;
+  void EndWith(const http::Head&) override { EndBody(); }  // nothing that is played has trailers
   void CutBody() override;
   void Drop() override { CutBody(); }
   std::size_t unsent() const noexcept override { return body_.size(); }
   void CloseAfter() override {}
+  void PauseBody(bool) override {}  // requests are small
+  void ExpectNoEnd() override {}    // and have no clock
 
   bool http2() const noexcept override { return true; }
   std::int32_t stream_id() const noexcept override { return id_; }

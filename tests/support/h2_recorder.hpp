@@ -38,6 +38,10 @@ class RecordedStream final : public http::H2StreamHandler {
     const std::size_t bytes = std::min(capacity, to_send.size());
     std::memcpy(to, to_send.data(), bytes);
     to_send.erase(0, bytes);
+    if (to_send.empty() && trailers != nullptr) {
+      codec->SubmitTrailers(id, *trailers);
+      return {bytes, http::BodyState::kMore};
+    }
     return {bytes, to_send.empty() ? last : http::BodyState::kMore};
   }
 
@@ -54,6 +58,7 @@ class RecordedStream final : public http::H2StreamHandler {
   int pulls = 0;
   std::string to_send;
   http::BodyState last = http::BodyState::kEnd;  ///< what comes with the last byte of to_send
+  const http::Head* trailers = nullptr;          ///< instead of `last`
   const char* reject_reason = nullptr;
   ErrorCode reject_code = ErrorCode::kNone;
 };
@@ -74,6 +79,7 @@ class H2End : public http::H2ConnectionHandler {
       response.status = 200;
       record.to_send = response_body;
       record.last = response_last;
+      record.trailers = response_trailers;
       codec->SubmitResponse(stream, response, response_body.empty());
     }
     record.head = std::move(head);
@@ -168,6 +174,7 @@ class H2End : public http::H2ConnectionHandler {
   bool respond = false;  ///< answer every request at once: 200 and response_body
   std::string response_body;
   http::BodyState response_last = http::BodyState::kEnd;
+  const http::Head* response_trailers = nullptr;
   int requests = 0;
   int settings = 0;
   int ping_acks = 0;

@@ -57,7 +57,7 @@ struct H2Limits {
 
 /// What H2StreamHandler::PullBody found.
 enum class BodyState : std::uint8_t {
-  kMore,   ///< not the end; fewer bytes than asked for: call again after ResumeBody()
+  kMore,   ///< not the end; fewer bytes than asked for: call again after ResumeBody(), or SubmitTrailers() was called
   kEnd,    ///< these bytes are the last, END_STREAM goes with them
   kAbort,  ///< these bytes still go out, then RST_STREAM(INTERNAL_ERROR): an error event before a broken end
 };
@@ -133,6 +133,10 @@ class H2Codec {
   /// Server side. `head` is copied. Fields that belong to one HTTP/1.1 hop are left out. A 1xx head is an interim
   /// response. When the response ends before the request did, RST_STREAM(NO_ERROR) follows (RFC 9113 8.1).
   void SubmitResponse(std::int32_t stream, const Head& head, bool end);
+  /// Server side. Ends the answer with a block of fields behind everything that PullBody() has given; it is not asked
+  /// again. From within PullBody(): behind that piece, whose state is kMore. `trailers` is copied. Costs other streams
+  /// nothing; waits for no window.
+  void SubmitTrailers(std::int32_t stream, const Head& trailers);
   /// Client side. Returns the stream id, or a negative number when no stream can be opened (ids used up, GOAWAY, more
   /// than kFieldsMax fields); then the handler hears nothing. A request beyond the peer's limit waits in the codec.
   std::int32_t SubmitRequest(const Head& head, bool end, H2StreamHandler& handler);

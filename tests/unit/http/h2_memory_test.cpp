@@ -111,6 +111,11 @@ Outcome Converse(std::uint64_t fail_at) {
   client.codec->SubmitPing();
   server.codec->GrowWindow(1, 64 * 1024);
   test::Settle(client, server);
+  Head trailers;
+  trailers.Add("grpc-status", "0");
+  server.response_trailers = &trailers;
+  client.Request(test::PostHead());
+  test::Settle(client, server);
   server.codec->BeginGoaway();
   test::Settle(client, server);
   Outcome outcome;
