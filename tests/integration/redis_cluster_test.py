@@ -40,7 +40,7 @@ class ClusterCase(TierCase):
         return config
 
     def key_of(self, answer):
-        return "penstock:1:" + answer.header("x-penstock-cache-key")
+        return "penstock:2:" + answer.header("x-penstock-cache-key")
 
     def stored(self, gateway, nodes=(), each=2, of=None):
         """prompt -> (key, answer): so many new answers in each of these masters, or of all; streams and others."""

@@ -13,6 +13,7 @@ rt::Task<bool> LookUp(RequestContext& context, Answer& answer) {
   if (part.admission.bypass) co_return false;
   const cache::SharedCache& shared = context.worker.tiers.shared();
   part.key_purges = shared.key_purges.load();
+  part.purges_heard = shared.redis_purges.heard();
   part.epochs = SumOfEpochs(context);
   part.key = co_await KeyOf(context);
   if (!part.key.has_value()) {
