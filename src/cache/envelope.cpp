@@ -54,6 +54,7 @@ EnvelopeHeader EncodeEnvelope(const Digest& digest, const Entry& entry) noexcept
   cursor.Put(entry.scope.model);
   cursor.Put(entry.stored_at.us);
   cursor.Put(entry.expires_at.us);
+  cursor.Put(entry.purges_heard);
   cursor.Put(entry.usage.offset);
   cursor.Put(entry.usage.size);
   cursor.Put(std::uint64_t{entry.bytes.size()});
@@ -99,6 +100,7 @@ Result<Entry, EnvelopeFault> DecodeEnvelope(std::string_view envelope, const Dig
   if (entry.scope != scope) return EnvelopeFault::kOtherScope;
   entry.stored_at.us = cursor.Take<std::int64_t>();
   entry.expires_at.us = cursor.Take<std::int64_t>();
+  entry.purges_heard = cursor.Take<std::uint64_t>();
   entry.usage.offset = cursor.Take<std::uint32_t>();
   entry.usage.size = cursor.Take<std::uint32_t>();
   const std::string_view bytes = envelope.substr(kEnvelopeHeaderBytes);

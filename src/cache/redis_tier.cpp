@@ -59,6 +59,7 @@ RedisTier::RedisTier(rt::Worker& worker, net::Resolver& resolver, RedisOptions o
                      RedisEvents& events)
     : options_(Readable(std::move(options))),
       purges_(purges),
+      events_(events),
       parts_(std::make_unique<Parts>(RedisContext{worker, resolver, options_, events, stats_}, purges)) {}
 
 RedisTier::~RedisTier() = default;
@@ -68,7 +69,7 @@ rt::Task<std::optional<Entry>> RedisTier::Find(Digest digest, Scope scope, WallT
     ++stats_.skipped;
     co_return std::nullopt;
   }
-  RedisLookup lookup(parts_->topology, digest, scope, now);
+  RedisLookup lookup(parts_->topology, purges_.keys(), digest, scope, now);
   if (!lookup.Begin()) co_return std::nullopt;
   co_await lookup.done();
   co_return std::move(lookup.entry());
@@ -100,6 +101,8 @@ rt::Task<bool> RedisTier::PublishEpoch(std::string name, std::uint64_t value) {
 
 rt::Task<bool> RedisTier::PurgeKey(Digest digest) {
   std::optional<RedisPurges::OwedKey> owed = purges_.OweKey(digest);
+  // From here on nobody looks it up in Redis; what was found there since the caller erased it goes now.
+  events_.OnPurgedKey(digest);
   if (!parts_->ledger.Usable()) co_return false;
   if (owed) co_return co_await parts_->ledger.TellKey(std::move(*owed));
   const std::uint64_t all = purges_.epochs().all().load(std::memory_order_relaxed);

@@ -52,6 +52,8 @@ rt::Task<std::optional<Found>> Tiers::FindBelow(CacheKey key, WallTime now) {
   if (shared_.disk != nullptr) {
     if (std::optional<Entry> entry = co_await FindOnDisk(key, now)) {
       if (purges != shared_.key_purges.load()) co_return std::nullopt;
+      // Its removal may have failed, on a full disk.
+      if (shared_.redis_purges.keys().Outdates(key.digest, entry->purges_heard)) co_return std::nullopt;
       FillMemory(key.digest, *entry, now, purges);
       if (redis_ != nullptr) redis_->Store(key.digest, *entry, now);
       co_return Found{std::move(*entry), TierName::kDisk};

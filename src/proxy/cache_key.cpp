@@ -80,6 +80,11 @@ cache::Admission AdmissionOf(const RequestContext& context) {
                       CacheControlOf(*context.head));
 }
 
+std::uint64_t SumOfEpochs(const RequestContext& context) noexcept {
+  return context.worker.tiers.shared().epochs.all().load() + context.tenant->epoch->load() +
+         context.model->epoch->load();
+}
+
 rt::Task<std::optional<cache::CacheKey>> KeyOf(RequestContext& context) {
   std::array<cache::KeyHeader, kKeyHeadersMax> place;
   const auto headers = KeyHeaders(context, place);

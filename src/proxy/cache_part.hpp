@@ -32,6 +32,8 @@ struct CachePart {
   std::optional<cache::CacheKey> key;
   std::optional<cache::CacheKey> fallback_key;  ///< of the model that stands in
   std::uint64_t key_purges = 0;                 ///< SharedCache::key_purges when the request was looked up
+  std::uint64_t purges_heard = 0;               ///< RedisPurges::heard() then
+  std::uint64_t epochs = 0;                     ///< SumOfEpochs() then: while it is the same, the key is
   std::optional<cache::Lead> lead;              ///< of the call that this request makes; what is relayed is told to it
   std::function<void()> followers_changed;      ///< the exchange's: the first has come, or the last has left
   cache::Follower* follower = nullptr;          ///< while it reads another request's answer

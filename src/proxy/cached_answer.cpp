@@ -3,6 +3,7 @@
 #include "penstock/llm/answer_writer.hpp"
 #include "penstock/llm/event_writer.hpp"
 #include "penstock/llm/replay.hpp"
+#include "proxy/cache_key.hpp"
 #include "proxy/header_rules.hpp"
 #include "proxy/text.hpp"
 
@@ -101,12 +102,12 @@ bool AnswerFromEntry(RequestContext& context, Answer& answer, const cache::Entry
 bool AnswerFromMemory(RequestContext& context, Answer& answer) {
   const WallTime now = context.worker.worker.Wall();
   const std::optional<cache::Entry> entry = context.worker.tiers.FindInMemory(context.cache.key->digest, now);
-  return entry.has_value() && IsYoung(context, *entry) &&
+  return entry.has_value() && MayServe(context, *entry) &&
          AnswerFromEntry(context, answer, *entry, CacheStatus::kHitMemory);
 }
 
-bool IsYoung(const RequestContext& context, const cache::Entry& entry) {
-  return AgeOf(context, entry) < context.model->ttl;
+bool MayServe(const RequestContext& context, const cache::Entry& entry) {
+  return AgeOf(context, entry) < context.model->ttl && SumOfEpochs(context) == context.cache.epochs;
 }
 
 }  // namespace penstock::proxy

@@ -19,8 +19,9 @@ bool HasOtherForm(const RequestContext& context, const cache::Entry& entry) noex
 bool AnswerFromEntry(RequestContext& context, Answer& answer, const cache::Entry& entry, CacheStatus status);
 /// The same with what the memory tier has under the request's key. False: nothing of use.
 bool AnswerFromMemory(RequestContext& context, Answer& answer);
-/// Not older than the model's answers may be now: a reload may have shortened that since it was stored.
-bool IsYoung(const RequestContext& context, const cache::Entry& entry);
+/// Not older than the model's answers may be now, which a reload may have shortened since it was stored; and the epochs
+/// are those that the request's key was made of: no purge came since.
+bool MayServe(const RequestContext& context, const cache::Entry& entry);
 
 /// The status of an answer whose bytes follow, from the cache or another's call. `length`: of the body, when it is
 /// known; `age`: of an entry.

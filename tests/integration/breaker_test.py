@@ -84,15 +84,6 @@ class BreakerCase(FaultCase):
     def received(self, sim=None):
         return (sim or self.faulty).stats()["received"]
 
-    def all_at_once(self, count, model, stream=False):
-        answers = [None] * count
-        threads = [threading.Thread(target=lambda i=i: answers.__setitem__(i, self.ask(model, stream))) for i in range(count)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join(harness.HANG)
-        return answers
-
 
 class Breakers(BreakerCase):
     def test_U_30_failures_in_a_row_open_it(self):
@@ -106,7 +97,7 @@ class Breakers(BreakerCase):
         until(lambda: self.gateway.metrics()[series] == 2, "the gauge")
         until(lambda: any('"circuit breaker opened"' in line for line in self.gateway.lines["stderr"]), "a line of the log")
         until(lambda: self.breaker("pair")["state"] == "half-open", "its time is over")
-        self.assertEqual({a.status for a in self.all_at_once(8, "pair")}, {200})
+        self.assertEqual({a.status for a in harness.all_at_once(8, lambda _: self.ask("pair"))}, {200})
         self.assertEqual(self.received(), 6, "one probe, which fails")
         self.assertEqual(self.breaker("pair")["state"], "open")
         self.assertGreater(self.breaker("pair")["open_ms"], 750, "for longer than the first time")
@@ -128,7 +119,7 @@ class Breakers(BreakerCase):
         self.faulty.answer_all_with("")
         until(lambda: self.breaker("slow", cluster_name="pair")["state"] == "half-open", "its time is over")
         before = self.received()
-        self.assertEqual({a.status for a in self.all_at_once(8, "slow")}, {200})
+        self.assertEqual({a.status for a in harness.all_at_once(8, lambda _: self.ask("slow"))}, {200})
         self.assertEqual(self.received() - before, 1)
         self.assertEqual(self.breaker("slow", cluster_name="pair")["state"], "closed")
 
@@ -176,13 +167,13 @@ class Breakers(BreakerCase):
         self.faulty.answer_all_with("fault:status:429:retry-after=1:times=1")
         self.assertEqual(self.ask("one").status, 429)
         began = time.monotonic()
-        self.assertEqual({a.status for a in self.all_at_once(5, "one")}, {200})
+        self.assertEqual({a.status for a in harness.all_at_once(5, lambda _: self.ask("one"))}, {200})
         self.assertGreater(time.monotonic() - began, 0.7)
         self.assertEqual(self.received(), 6)
 
     def test_U_26_silence_counts(self):
         self.faulty.answer_all_with("fault:silence")
-        answers = self.all_at_once(20, "pair", stream=True)
+        answers = harness.all_at_once(20, lambda _: self.ask("pair", stream=True))
         self.assertEqual({a.status for a in answers}, {200})
         until(lambda: self.breaker("pair")["state"] != "closed", "five were in vain")
         before = self.received()

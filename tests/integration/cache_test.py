@@ -3,7 +3,6 @@ FAULTS K-01 to K-18)."""
 
 import hashlib
 import json
-import threading
 
 import h1_client
 import harness
@@ -320,19 +319,10 @@ class Together(CacheCase):
 
     def start(self, count, bodies, headers=lambda i: ()):
         """Asks `count` at once; the answers, when all are there."""
-        answers, barrier = [None] * count, threading.Barrier(count)
-        ids = [self.request_id() for _ in range(count)]
-
-        def one(i):
+        def ask(i):
             with h1_client.Connection(self.gateway.address) as connection:
-                barrier.wait(harness.HANG)
-                answers[i] = connection.ask("POST", CHAT, bodies(i), [("x-request-id", ids[i]), *headers(i)])
-        threads = [threading.Thread(target=one, args=(i,)) for i in range(count)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join(harness.HANG)
-        return answers
+                return connection.ask("POST", CHAT, bodies(i), [("x-request-id", self.request_id()), *headers(i)])
+        return harness.all_at_once(count, ask)
 
     def test_K_13_many_at_once_are_one_call(self):
         for stream in (False, True):

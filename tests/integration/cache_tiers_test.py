@@ -102,6 +102,26 @@ class Tiers(TierCase):
                 if other:
                     self.assertEqual([self.ask(gateway, *other).cache for gateway in (one, two)], ["hit-memory"] * 2, "and nothing else is gone")
 
+    def test_K_18_a_look_up_that_a_purge_overtakes_serves_nothing(self):
+        redis = self.redis_server()
+        writer, reader = self.gateway(redis=redis), self.gateway(redis=redis, timeout="1s")
+        self.await_redis(writer, reader)
+        prompt, keys = self.fresh(), len(redis.keys())
+        key = self.kept(writer, prompt).header("x-penstock-cache-key")
+        until(lambda: len(redis.keys()) == keys + 1, "it is in Redis")
+        hits = self.lookups(reader)["hit"]
+        refresh = [("x-penstock-cache", "refresh")]
+        with h1_client.Connection(reader.address) as connection, h1_client.Connection(reader.admin) as admin:
+            redis.stop()
+            connection.send(connection.request_bytes("POST", CHAT, chat(prompt)))
+            until(lambda: self.page(reader)["calls_under_way"] == 1, "it is looked up")
+            admin.send(admin.request_bytes("POST", "/admin/cache/purge", json.dumps({"model": "m"}).encode()))
+            until(lambda: self.ask(reader, prompt, headers=refresh).header("x-penstock-cache-key") != key, "the purge counts")
+            redis.go_on()
+            answer = connection.read_response()
+        self.assertEqual((answer.status, answer.header("x-penstock-cache")), (200, "miss"))
+        self.assertEqual(self.lookups(reader)["hit"], hits + 1, "it was found")
+
     def test_K_18_purged_is_purged_after_a_restart(self):
         one = self.gateway(disk="one", auth=KEYS)
         prompts = [self.fresh() for _ in range(3)]

@@ -17,6 +17,7 @@ import time
 import unittest
 
 import h2_raw
+from harness import all_at_once
 from processes import BIN, PATIENCE_S, Answer, Gateway, Program, Sim, ask, await_condition, connect
 
 KEY = "canary-admin-6f1d"
@@ -368,13 +369,7 @@ class ReloadTest(DaemonTest):
 
     def test_G_09_two_at_once_and_during_a_drain(self):
         gateway = self.gateway(delay="10s")
-        answers = []
-        threads = [threading.Thread(target=lambda: answers.append(ask(gateway.admin, "POST", "/admin/reload", headers=AUTH)))
-                   for _ in range(4)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        answers = all_at_once(4, lambda _: ask(gateway.admin, "POST", "/admin/reload", headers=AUTH))
         self.assertEqual(sorted(answer.json()["generation"] for answer in answers), [2, 3, 4, 5])
         self.assertEqual(ask(gateway.admin, "POST", "/admin/drain", headers=AUTH).status, 202)
         refused = ask(gateway.admin, "POST", "/admin/reload", headers=AUTH)

@@ -171,15 +171,7 @@ class Fallbacks(FaultCase):
         self.assertEqual(self.ask("slow", True, temperature=0).header("x-penstock-cache"), "hit-memory")
 
     def test_K_13_followers_are_told_whose_answer_it_is(self):
-        body = chat(self.id(), True, "late")
-        connections = [h1_client.Connection(self.gateway.address) for _ in range(8)]
-        for connection in connections:
-            self.addCleanup(connection.close)
-            connection.send(connection.request_bytes("POST", CHAT, body, [("x-request-id", self.request_id())]))
-        answers = []
-        for connection in connections:
-            answers.append(connection.read_head())
-            connection.read_body(answers[-1])
+        answers = harness.all_at_once(8, lambda _: self.ask("late", True, temperature=0))
         self.assertEqual({(a.status, a.header("x-penstock-model"), a.complete) for a in answers}, {(200, "stand-in", True)})
         self.assertEqual(sorted(a.header("x-penstock-cache") for a in answers), ["coalesced"] * 7 + ["miss"])
         self.assertEqual(self.first.stats()["received"], 1)

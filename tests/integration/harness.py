@@ -5,7 +5,9 @@ A test file declares a FaultCase with `make_world()` (its simulators and the gat
 becomes a test that carries the row's ID in the fault catalogue. Nothing waits for a duration: `until()` polls a condition, with
 a limit that only a hang reaches."""
 
+import concurrent.futures
 import fcntl
+import itertools
 import json
 import os
 import re
@@ -65,6 +67,17 @@ def settled(value):
         return before is not None and now == before
     until(look, lambda: f"an end of the changes, now {seen[0]}")
     return seen[0]
+
+
+def all_at_once(count, ask, limit=HANG):
+    """What ask(0) ... ask(count - 1) return, each called on a thread of its own, all at the same moment. What one raises is raised."""
+    barrier = threading.Barrier(count)
+
+    def one(number):
+        barrier.wait(limit)
+        return ask(number)
+    with concurrent.futures.ThreadPoolExecutor(count) as pool:
+        return list(pool.map(one, range(count), timeout=limit))
 
 
 def unread_here(connection):
@@ -184,6 +197,7 @@ class Gateway(Program):
     def __init__(self, folder, config, env=None, preexec=None):
         self.folder = Path(folder)
         self.log_file = self.folder / "access.log"
+        self.disk = config.get("cache", {}).get("disk", {}).get("path")
         config.setdefault("admin", {"address": "127.0.0.1:0"})
         config.setdefault("log", {}).setdefault("access", str(self.log_file))
         # What else runs in the group that the tests run in is none of theirs.
@@ -239,6 +253,16 @@ class Gateway(Program):
         if files > files_at_start + kept:
             left["open files"] = f"{files}, {files_at_start} at the start, {kept:g} upstream connections"
         return left
+
+    def open_files(self):
+        """Without the database of the disk tier: its readers open it when they are first asked, and keep it."""
+        count = 0
+        for file in Path(f"/proc/{self.pid}/fd").iterdir():
+            try:
+                count += self.disk is None or not os.readlink(file).startswith(self.disk)
+            except FileNotFoundError:  # closed meanwhile
+                pass
+        return count
 
     def access_lines(self):
         """Every whole line of the access log, parsed: a line that is no JSON fails the test."""
@@ -413,15 +437,16 @@ class FaultCase(unittest.TestCase):
         return ""
 
     def setUp(self):
-        self.asked = []
+        self.asked, self._numbers = [], itertools.count()
         self._answers_before, self._failures_before = self.world.canary.answers, len(self.world.canary.failures)
         self.addCleanup(self._oracle)
 
     def request_id(self):
-        """A fresh id whose access line the oracle will look for."""
+        """A fresh id whose access line the oracle will look for. On any thread."""
         name = re.sub(r"[^A-Za-z0-9._-]", "-", self._testMethodName)[:100]
-        self.asked.append(f"{name}-{len(self.asked)}")
-        return self.asked[-1]
+        request_id = f"{name}-{next(self._numbers)}"
+        self.asked.append(request_id)
+        return request_id
 
     def _oracle(self):
         stderr = "\n".join(self.gateway.lines["stderr"])

@@ -3,7 +3,6 @@
 
 import contextlib
 import json
-import threading
 import time
 
 import h1_client
@@ -201,15 +200,7 @@ class Hedging(FaultCase):
 
     def test_those_who_follow_get_the_answer_that_won(self):
         self.late("sim:300:6:50000")
-        answers = []
-
-        def follow():
-            answers.append(self.ask("followed", temperature=0))
-        threads = [threading.Thread(target=follow) for _ in range(6)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join(harness.HANG)
+        answers = harness.all_at_once(6, lambda _: self.ask("followed", temperature=0))
         for answer in answers:
             self.is_whole(answer)
         self.assertEqual(len({json.dumps(answer.events()) for answer in answers}), 1)

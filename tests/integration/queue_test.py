@@ -213,11 +213,7 @@ class Queues(FaultCase):
         self.assertEqual(sorted(a.status for a in self.all_ended()), [200, 200, 200, 503])
 
     def test_many_on_two_workers_one_at_a_time(self):
-        threads = [threading.Thread(target=lambda: self.ended.append(self.ask("order")), daemon=True) for _ in range(40)]
-        for thread in threads:
-            thread.start()
-        self.threads = threads
-        self.assertEqual({a.status for a in self.all_ended()}, {200})
+        self.assertEqual({a.status for a in harness.all_at_once(40, lambda _: self.ask("order"))}, {200})
         self.assertEqual(self.received(QUICK), 40)
 
     def test_without_a_queue_the_answer_comes_at_once(self):

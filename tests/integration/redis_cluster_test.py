@@ -9,9 +9,8 @@ from cache_tiers_test import KEYS, key_of
 from harness import until
 from redis_cluster import NODE_TIMEOUT_MS, RedisCluster
 from redis_server import PATIENT
-from tier_case import Load, TierCase, delayed, wall
+from tier_case import CLIENTS, Load, TierCase, delayed, wall
 
-CLIENTS = 8
 EPOCHS, PURGED = "penstock:epochs", "penstock:purged"
 DOWN_LIMIT = 10 * NODE_TIMEOUT_MS / 1000  # seconds until the cluster has seen that a node is dead and, if it can, put another in its place
 
@@ -41,7 +40,7 @@ class ClusterCase(TierCase):
         return config
 
     def key_of(self, answer):
-        return "penstock:1:" + answer.header("x-penstock-cache-key")
+        return "penstock:2:" + answer.header("x-penstock-cache-key")
 
     def stored(self, gateway, nodes=(), each=2, of=None):
         """prompt -> (key, answer): so many new answers in each of these masters, or of all; streams and others."""
@@ -132,9 +131,7 @@ class Cluster(ClusterCase):
         writer, reader = self.gateway(nodes=others), self.gateway(nodes=others[:1])
         self.await_redis(writer, reader)
         stored = self.stored(writer)
-        load = Load(writer, CLIENTS)
-        load.more(100)
-        before = self.lookups(writer)
+        load, before = self.loaded(writer)
         spare.kill()
         load.more(300)
         after = self.lookups(writer)
@@ -160,9 +157,7 @@ class Cluster(ClusterCase):
         self.await_redis(writer, reader)
         stored = self.stored(writer)
         victim.ask("WAIT", 1, 5000)
-        load = Load(writer, CLIENTS)
-        load.more(100)
-        before = self.lookups(writer)
+        load, before = self.loaded(writer)
         victim.kill()
         load.more(300)
         after = self.lookups(writer)
@@ -181,9 +176,7 @@ class Cluster(ClusterCase):
         writer, reader = (self.gateway(timeout="200ms", nodes=[self.cluster.owner(EPOCHS)]) for _ in range(2))
         self.await_redis(writer, reader)
         stored = self.stored(writer)
-        load = Load(writer, CLIENTS)
-        load.more(100)
-        before, stopped = self.lookups(writer), wall()
+        (load, before), stopped = self.loaded(writer), wall()
         spare.stop()
         load.more(200)
         after = self.lookups(writer)
@@ -211,8 +204,7 @@ class Cluster(ClusterCase):
         wants_all("yes")
         gateway, reader = self.gateway(), self.gateway()
         self.await_redis(gateway, reader)
-        load = Load(gateway, CLIENTS)
-        load.more(100)
+        load, _ = self.loaded(gateway)
         spare.kill()
         others = [node for node in self.cluster.masters(self.cluster.nodes[-1])]
         until(lambda: {node.says("CLUSTER", "INFO")["cluster_state"] for node in others} == {"fail"}, "it is down", DOWN_LIMIT)

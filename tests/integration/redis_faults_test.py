@@ -8,13 +8,12 @@ import harness
 from cache_test import CHAT, chat
 from harness import table, until
 from redis_server import RedisError
-from tier_case import Load, TierCase, delayed, wall
+from tier_case import CLIENTS, Load, TierCase, delayed, wall
 
 TIMEOUT_MS = 100  # cache.redis.timeout where it is the rule
 # What the machine adds, not the rule: two cores, all programs and the sanitizers on them. The rule is kept by counting look-ups
 # that failed; the times are only to show that no request waited for something else.
 SCHEDULING_MS = 150
-CLIENTS = 8
 
 
 def flip(at, bit=1):
@@ -33,8 +32,9 @@ LIES = {
     "a bit of the digest": flip(9),
     "the tenant": flip(40),
     "the expiry": flip(66, 64),
-    "the body's checksum": flip(88),
-    "the header's checksum": flip(92),
+    "the purges it knows": flip(72),
+    "the body's checksum": flip(96),
+    "the header's checksum": flip(100),
     "a truncated body": lambda value, _: value[:-1],
     "half a header": lambda value, _: value[:40],
     "nothing": lambda *_: b"",
@@ -49,9 +49,7 @@ class Dies(TierCase):
         redis = self.redis_server()
         gateway = self.gateway(redis=redis)
         self.await_redis(gateway)
-        load = Load(gateway, CLIENTS)
-        load.more(100)
-        before, quiet = self.lookups(gateway), wall()
+        (load, before), quiet = self.loaded(gateway), wall()
         load.more(200)
         killed = wall()
         redis.kill()
@@ -74,9 +72,7 @@ class Dies(TierCase):
         redis = self.redis_server()
         gateway = self.gateway(redis=redis, timeout=f"{TIMEOUT_MS}ms")
         self.await_redis(gateway)
-        load = Load(gateway, CLIENTS)
-        load.more(200)
-        before = self.lookups(gateway)
+        load, before = self.loaded(gateway, 200)
         stopped = wall()
         redis.stop()
         load.more(100)
@@ -144,8 +140,7 @@ class Dies(TierCase):
         self.shared(*gateways, redis)
         redis.kill()
         redis.start("--requirepass", "another")
-        load = Load(gateway, CLIENTS)
-        load.more(100)
+        load, _ = self.loaded(gateway)
         until(lambda: any('"login"' in line for line in gateway.lines["stderr"]), "the log says why")
         before = self.lookups(gateway)
         load.more(100)

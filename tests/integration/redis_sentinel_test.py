@@ -5,9 +5,8 @@ import harness
 from cache_tiers_test import KEYS, key_of
 from harness import until
 from redis_server import PATIENT, RedisServer, free_port
-from tier_case import Load, TierCase
+from tier_case import CLIENTS, TierCase
 
-CLIENTS = 8
 NAME = "main"
 DOWN_AFTER_MS = 1000
 FAILOVER_LIMIT = 30.0  # seconds; some three on an idle machine
@@ -85,9 +84,7 @@ class SentinelCase(TierCase):
         for prompt in prompts:
             self.kept(writer, prompt)
         until(lambda: len(self.second.keys()) >= len(prompts) and self.first.keys() == self.second.keys(), "the replica has them")
-        load = Load(writer, CLIENTS)
-        load.more(100)
-        return prompts, load, self.lookups(writer)
+        return prompts, *self.loaded(writer)
 
 
 class Sentinels(SentinelCase):
@@ -143,8 +140,7 @@ class Sentinels(SentinelCase):
         self.await_redis(writer, reader)
         self.sentinel.kill()
         self.shared(writer, reader, self.first)
-        load = Load(writer, CLIENTS)
-        load.more(200)
+        load, _ = self.loaded(writer, 200)
         self.first.kill()
         load.more(200)
         self.assertEqual(load.stop(), [])
@@ -154,8 +150,7 @@ class Sentinels(SentinelCase):
 
     def test_R_09_nobody_knows_that_master(self):
         gateway = self.gateway(master="another")
-        load = Load(gateway, CLIENTS)
-        load.more(100)
+        load, _ = self.loaded(gateway)
         self.assertEqual(load.stop(), [])
         lookups = self.lookups(gateway)
         self.assertEqual((lookups["hit"], lookups["miss"], lookups["failed"]), (0, 0, 0))

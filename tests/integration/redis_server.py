@@ -77,4 +77,4 @@ class RedisServer:
 
     def keys(self):
         """Of entries."""
-        return sorted(self.ask("KEYS", "penstock:1:*"))
+        return sorted(self.ask("KEYS", "penstock:2:*"))

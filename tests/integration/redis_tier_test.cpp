@@ -245,6 +245,25 @@ TEST_F(RealRedis, K_18_PurgesAreObeyedByTheOtherWithinASecond) {
   EXPECT_FALSE(self.purges.owes());
 }
 
+TEST_F(RealRedis, K_18_AWriteBehindThePurgeIsNotServed) {
+  test::RedisServer server;
+  Instance& self = Open("redis://" + server.place());
+  ASSERT_TRUE(Until([&] { return self.tier.ready(); }));
+  Store(1, "one");
+  EXPECT_EQ(Found(1), "one");
+  const std::string hex = HexString(DigestOf(1));
+  EXPECT_EQ(server.Say("RENAME penstock:2:" + hex + " penstock:late"), "+OK\r\n");
+  self.purges.SetHeard(3'000'000'000'000'000);  // of another server, whose clock was ahead
+  EXPECT_TRUE(Told(self.tier.PurgeKey(DigestOf(1))));
+  EXPECT_EQ(server.Say("ZSCORE penstock:purged " + hex), "$16\r\n3000000000000001\r\n");
+  EXPECT_EQ(server.Say("RENAME penstock:late penstock:2:" + hex), "+OK\r\n");
+  EXPECT_EQ(Found(1), "");
+  Instance& newcomer = Open("redis://" + server.place());
+  ASSERT_TRUE(Until([&] { return newcomer.tier.ready(); }));
+  EXPECT_EQ(newcomer.purges.heard(), 3'000'000'000'000'001u);
+  EXPECT_EQ(Found(1), "");
+}
+
 TEST_F(RealRedis, K_18_ACutConnectionObeysBeforeItUsesRedis) {
   test::RedisServer server;
   Instance& other = Open("redis://" + server.place());
@@ -363,7 +382,7 @@ INSTANTIATE_TEST_SUITE_P(All, RedisRights,
                                          Denied{"R_07_NoScanning", "-hscan", false},
                                          Denied{"R_07_NoSubscribing", "-subscribe", true},
                                          Denied{"R_07_OtherChannels", "resetchannels", true},
-                                         Denied{"R_07_OtherKeys", "resetkeys ~penstock:1:*", false}),
+                                         Denied{"R_07_OtherKeys", "resetkeys ~penstock:2:*", false}),
                          [](const auto& each) { return std::string(each.param.name); });
 
 class RedisTls : public RealRedis {

@@ -233,15 +233,7 @@ class Rescues(FaultCase):
     def test_K_13_followers_read_it_to_its_end(self):
         whole = self.whole()
         self.first.answer_all_with("fault:stall:after=20:tokens=60")
-        body = chat(self.id(), True, "continue")
-        connections = [h1_client.Connection(self.gateway.address) for _ in range(4)]
-        for connection in connections:
-            self.addCleanup(connection.close)
-            connection.send(connection.request_bytes("POST", CHAT, body, [("x-request-id", self.request_id())]))
-        answers = []
-        for connection in connections:
-            answers.append(connection.read_head())
-            connection.read_body(answers[-1])
+        answers = harness.all_at_once(4, lambda _: self.ask("continue"))
         self.assertEqual([(a.complete, text_of(a)) for a in answers], [(True, whole)] * 4)
         self.assertEqual(sorted(a.header("x-penstock-cache") for a in answers), ["coalesced"] * 3 + ["miss"])
         self.assertEqual((self.received()["faulty"], self.received()["second"]), (1, 1))

@@ -19,6 +19,7 @@ from redis_server import PATIENT, RedisServer
 
 WELL = "sim:0:6:0"
 A_SECOND = 1 + 2  # the rule has one; the rest is for asking, on two cores with sanitizers
+CLIENTS = 8  # of a load
 NO_STORE = [("cache-control", "no-store")]
 
 
@@ -132,6 +133,13 @@ class TierCase(unittest.TestCase):
         self.assertEqual(self.purge(purger, what(answer))["redis"], "published")
         until(lambda: self.ask(other, prompt, headers=[*headers, *NO_STORE]).cache == "miss", "the other obeys", A_SECOND)
 
+    def loaded(self, gateway, answers=100):
+        """A load that has had so many answers, and what had been looked up by then. It ends with the test at the latest."""
+        load = Load(gateway, CLIENTS)
+        self.addCleanup(load.stop)
+        load.more(answers)
+        return load, self.lookups(gateway)
+
     def on_disk(self, gateway, entries):
         until(lambda: self.page(gateway)["disk"]["entries"] >= entries, lambda: f"{entries} on disk: {self.page(gateway)['disk']}")
 
@@ -139,7 +147,7 @@ class TierCase(unittest.TestCase):
 class Load:
     """Clients that ask for what nobody had until they are told to stop; every answer must be a good one."""
 
-    def __init__(self, gateway, clients=8, prompt=None, model="m"):
+    def __init__(self, gateway, clients=CLIENTS, prompt=None, model="m"):
         self.gateway, self.prompt, self.model = gateway, prompt, model
         self.failures, self.answers, self.caches, self.stopping = [], 0, {}, False
         self.lock = threading.Lock()

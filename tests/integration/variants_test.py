@@ -1,7 +1,6 @@
 """Variants (CONTRACT 2, models[].variants): where requests go while a model's cluster is busy, and that nothing else changes by it."""
 
 import json
-import threading
 import time
 
 import h1_client
@@ -143,12 +142,7 @@ class Variants(FaultCase):
     def test_who_follows_a_call_is_told_whose_answer_it_is(self):
         self.world.sims["small"].answer_all_with("sim:300:4:0")
         self.hold("large", 3)
-        answers = []
-        threads = [threading.Thread(target=lambda: answers.append(self.ask(self._testMethodName))) for _ in range(4)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join(harness.HANG)
+        answers = harness.all_at_once(4, lambda _: self.ask(self._testMethodName))
         self.assertEqual({a.header("x-penstock-model") for a in answers}, {"small"})
         self.assertEqual(self.world.sims["small"].stats()["received"], 1)
 

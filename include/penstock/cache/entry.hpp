@@ -36,6 +36,9 @@ struct Entry {
   Scope scope{};
   WallTime stored_at{};
   WallTime expires_at{};
+  /// The score of the newest purge by key that was heard of when the answer began (PurgedKeys); 0 = of none. Kept
+  /// outside the process only: memory forgets what is purged at once.
+  std::uint64_t purges_heard = 0;
 
   /// Not stored in the future (more than a minute: clocks differ), not expired.
   bool fresh(WallTime now) const noexcept {

@@ -15,11 +15,11 @@ namespace penstock::cache {
 /// served.
 ///
 /// Little endian: magic "PnsE", version u16, form u8, family u8, digest 32, tenant u64, model u64, stored_at i64 and
-/// expires_at i64 (microseconds), offset and size of the usage event u32, size of the bytes u64,
+/// expires_at i64 (microseconds), purges_heard u64, offset and size of the usage event u32, size of the bytes u64,
 /// their CRC-32C u32, CRC-32C of the header up to here u32. The sums find damage; they do not authenticate: whoever may
 /// write to the store may answer.
-inline constexpr std::uint16_t kEnvelopeVersion = 1;
-inline constexpr std::size_t kEnvelopeHeaderBytes = 96;
+inline constexpr std::uint16_t kEnvelopeVersion = 2;
+inline constexpr std::size_t kEnvelopeHeaderBytes = 104;
 using EnvelopeHeader = std::array<char, kEnvelopeHeaderBytes>;
 
 /// The header for `entry` under `digest`; `entry.bytes` follow it.

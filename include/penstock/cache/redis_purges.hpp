@@ -12,6 +12,7 @@
 
 #include "penstock/base/digest.hpp"
 #include "penstock/cache/epochs.hpp"
+#include "penstock/cache/purged_keys.hpp"
 
 namespace penstock::cache {
 
@@ -27,6 +28,8 @@ class RedisPurges {
   RedisPurges& operator=(const RedisPurges&) = delete;
 
   Epochs& epochs() noexcept { return epochs_; }
+  PurgedKeys& keys() noexcept { return keys_; }
+  const PurgedKeys& keys() const noexcept { return keys_; }
 
   /// Odd while the listener hears; another number after every change. What was read from Redis while it stood at one
   /// odd number is current as long as it stands there.
@@ -34,7 +37,7 @@ class RedisPurges {
   static bool Hears(std::uint64_t hearing) noexcept { return hearing % 2 == 1; }
   void SetHearing(bool hears) noexcept;  ///< by the listener only
 
-  /// The newest purge by key that was heard of, by its score in Redis.
+  /// The newest purge by key that was heard of or read, by its score in Redis: an answer that begins now is newer.
   std::uint64_t heard() const noexcept { return heard_.load(std::memory_order_acquire); }
   void SetHeard(std::uint64_t score) noexcept;
 
@@ -80,6 +83,7 @@ class RedisPurges {
   void Count() noexcept;  // the mutex is held
 
   Epochs& epochs_;
+  PurgedKeys keys_;
   std::atomic<std::uint64_t> hearing_{0};
   std::atomic<std::uint64_t> heard_{0};
   std::atomic<std::size_t> owed_count_{0};

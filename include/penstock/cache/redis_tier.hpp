@@ -18,7 +18,7 @@ namespace penstock::cache {
 /// Counted since the start; a lookup is one of hits, misses, corrupt, failed, refused and skipped.
 struct RedisStats {
   std::uint64_t hits = 0;
-  std::uint64_t misses = 0;          ///< not there, or not fresh
+  std::uint64_t misses = 0;          ///< not there, not fresh, or older than the purge of its key
   std::uint64_t corrupt = 0;         ///< there, but not our envelope or not this key's
   std::uint64_t failed = 0;          ///< sent, but timed out, lost or answered by an error
   std::uint64_t refused = 0;         ///< the pipeline was full
@@ -41,10 +41,11 @@ struct RedisStats {
 /// with login and PING, and the first that succeeds closes it.
 ///
 /// Purges go through Redis: the hash `penstock:epochs` (name, decimal), the sorted set `penstock:purged` (digest of a
-/// key purged alone, score: Redis' time in microseconds, each above the last) of the kPurgedKept newest, and the
+/// key purged alone, score: Redis' time in microseconds, each above the last) of the PurgedKeys::kMax newest, and the
 /// channel `penstock:purges`, on which scripts publish `epoch NAME VALUE` and `key DIGEST SCORE`. The tier is used only
 /// while the process' RedisListener hears that channel and both keys were read, and what is higher here was written
-/// there, since it began to hear and since the server that holds them was connected.
+/// there, since it began to hear and since the server that holds them was connected. A SET may reach Redis long after
+/// the DEL of a purge that came later than it: entries older than the purge of their key are no hits (PurgedKeys).
 class RedisTier {
  public:
   static constexpr unsigned kFailuresMax = 5;
@@ -56,8 +57,6 @@ class RedisTier {
   /// redirected write is dropped.
   static constexpr std::size_t kUnconfirmedMax = std::size_t{16} << 20;
   static constexpr unsigned kRedirectsMax = 2;  ///< MOVED and ASK, per command
-  /// An instance that was away for more purges by key than this misses the oldest of them.
-  static constexpr std::size_t kPurgedKept = 10'000;
 
   RedisTier(rt::Worker& worker, net::Resolver& resolver, RedisOptions options, RedisPurges& purges,
             RedisEvents& events);
@@ -78,8 +77,8 @@ class RedisTier {
   /// two purges at once are two; tells everybody. False: Redis was not reached, and is told before any tier of this
   /// process uses it again. The task must not outlive the tier.
   rt::Task<bool> PublishEpoch(std::string name, std::uint64_t value);
-  /// Deletes the entry and tells everybody. False: not reached; the key is not looked up until Redis was told. Memory
-  /// and disk of this process are the caller's to erase. The task must not outlive the tier.
+  /// Deletes the entry and tells everybody. False: not reached; the key is not looked up until Redis was told. The
+  /// events hear of the key at once. The task must not outlive the tier.
   rt::Task<bool> PurgeKey(Digest digest);
 
   bool ready() const noexcept;             ///< lookups and stores are sent now
@@ -92,6 +91,7 @@ class RedisTier {
   RedisOptions options_;
   RedisStats stats_;
   RedisPurges& purges_;
+  RedisEvents& events_;
   std::unique_ptr<Parts> parts_;
 };
 

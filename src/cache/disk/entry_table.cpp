@@ -38,7 +38,7 @@ Verdict EntryTable::Prepare() {
   STEP(free_pages_.Prepare(database_, "PRAGMA freelist_count"));
   STEP(find_.Prepare(database_, "SELECT body FROM entries WHERE key = ?"));
   STEP(put_body_.Prepare(database_, "INSERT INTO bodies(bytes) VALUES(?)"));
-  STEP(put_entry_.Prepare(database_, "INSERT INTO entries VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"));
+  STEP(put_entry_.Prepare(database_, "INSERT INTO entries VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"));
   STEP(drop_body_.Prepare(database_, "DELETE FROM bodies WHERE id = ?"));
   STEP(drop_entry_.Prepare(database_, "DELETE FROM entries WHERE key = ?"));
   STEP(damaged_.Prepare(database_, "SELECT key, body FROM entries WHERE key = ? AND checksum = ?"));
@@ -150,7 +150,8 @@ Verdict EntryTable::Put(const Digest& key, const Entry& entry, WallTime now, boo
   const std::int64_t body = database_.last_row();
   put_entry_.AddBlob(View(key)).Add(body).Add(record.tenant).Add(record.model).Add(record.kind);
   put_entry_.Add(record.usage_at).Add(record.usage_size);
-  put_entry_.Add(record.stored_us).Add(record.expires_us).Add(now.us / kMicrosecondsPerSecond).Add(record.checksum);
+  put_entry_.Add(record.stored_us).Add(record.expires_us).Add(record.purges_heard);
+  put_entry_.Add(now.us / kMicrosecondsPerSecond).Add(record.checksum);
   STEP(put_entry_.Step());
   ++entries_;
   return Verdict::kDone;

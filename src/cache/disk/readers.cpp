@@ -7,7 +7,7 @@ namespace {
 
 constexpr const char* kFind =
     "SELECT e.tenant, e.model, e.kind, e.usage_at, e.usage_size, e.stored_at, "
-    "e.expires_at,"
+    "e.expires_at, e.purges_heard,"
     " e.checksum, e.last_used, b.bytes FROM entries e CROSS JOIN bodies b ON b.id = e.body WHERE e.key = ?";
 constexpr std::int64_t kMicrosecondsPerSecond = 1'000'000;
 
@@ -82,11 +82,12 @@ std::optional<Entry> Readers::Find(Reader& reader, const Question& question) {
     CountFailure(reader, verdict);
     return std::nullopt;
   }
-  const Record record{reader.find.Integer(0), reader.find.Integer(1), reader.find.Integer(2), reader.find.Integer(3),
-                      reader.find.Integer(4), reader.find.Integer(5), reader.find.Integer(6), reader.find.Integer(7)};
-  const std::int64_t used_s = reader.find.Integer(8);
+  const Record record{reader.find.Integer(0), reader.find.Integer(1), reader.find.Integer(2),
+                      reader.find.Integer(3), reader.find.Integer(4), reader.find.Integer(5),
+                      reader.find.Integer(6), reader.find.Integer(7), reader.find.Integer(8)};
+  const std::int64_t used_s = reader.find.Integer(9);
   Entry entry;
-  const bool sound = FromRecord(question.key, record, reader.find.Bytes(9), entry);
+  const bool sound = FromRecord(question.key, record, reader.find.Bytes(10), entry);
   reader.find.Reset();
   if (!sound) {
     Increment(counters_.corrupt);

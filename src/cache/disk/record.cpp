@@ -10,8 +10,8 @@ namespace {
 
 /// A changed byte goes unseen once in 2^64. Not against an attacker: who can write the file can write checksums.
 std::int64_t Sum(const Digest& key, const Record& record, std::string_view body) noexcept {
-  const std::int64_t words[] = {record.tenant,     record.model,     record.kind,      record.usage_at,
-                                record.usage_size, record.stored_us, record.expires_us};
+  const std::int64_t words[] = {record.tenant,     record.model,     record.kind,       record.usage_at,
+                                record.usage_size, record.stored_us, record.expires_us, record.purges_heard};
   std::uint64_t sum = Xxh64(View(key), 0);
   sum = Xxh64({reinterpret_cast<const char*>(words), sizeof words}, sum);
   return std::bit_cast<std::int64_t>(Xxh64(body, sum));
@@ -31,6 +31,7 @@ Record ToRecord(const Digest& key, const Entry& entry) noexcept {
   record.usage_size = entry.usage.size;
   record.stored_us = entry.stored_at.us;
   record.expires_us = entry.expires_at.us;
+  record.purges_heard = std::bit_cast<std::int64_t>(entry.purges_heard);
   record.checksum = Sum(key, record, entry.bytes.view());
   return record;
 }
@@ -46,6 +47,7 @@ bool FromRecord(const Digest& key, const Record& record, std::string_view body, 
   entry.scope = {std::bit_cast<std::uint64_t>(record.tenant), std::bit_cast<std::uint64_t>(record.model)};
   entry.stored_at = {record.stored_us};
   entry.expires_at = {record.expires_us};
+  entry.purges_heard = std::bit_cast<std::uint64_t>(record.purges_heard);
   return true;
 }
 

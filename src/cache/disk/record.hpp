@@ -17,6 +17,7 @@ struct Record {
   std::int64_t usage_size = 0;
   std::int64_t stored_us = 0;
   std::int64_t expires_us = 0;
+  std::int64_t purges_heard = 0;
   std::int64_t checksum = 0;
 };
 

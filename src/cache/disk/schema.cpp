@@ -15,7 +15,7 @@ PRAGMA journal_mode=MEMORY;
 PRAGMA synchronous=OFF;
 BEGIN;
 PRAGMA application_id=0x506E5374;
-PRAGMA user_version=1;
+PRAGMA user_version=2;
 CREATE TABLE entries(
   key BLOB PRIMARY KEY NOT NULL,
   body INTEGER NOT NULL,
@@ -26,6 +26,7 @@ CREATE TABLE entries(
   usage_size INTEGER NOT NULL,
   stored_at INTEGER NOT NULL,
   expires_at INTEGER NOT NULL,
+  purges_heard INTEGER NOT NULL,
   last_used INTEGER NOT NULL,
   checksum INTEGER NOT NULL
 ) WITHOUT ROWID;

@@ -8,7 +8,7 @@ namespace penstock::cache::disk {
 /// "PnSt", in the database's header: whose file it is.
 inline constexpr std::uint32_t kApplicationId = 0x506E5374;
 /// Raised with every change of the tables; a file of another version is moved aside.
-inline constexpr std::uint32_t kSchemaVersion = 1;
+inline constexpr std::uint32_t kSchemaVersion = 2;
 inline constexpr std::uint64_t kPageBytes = 8192;
 
 /// Fills the empty file at `path`. False with SQLite's reason in `why`.

@@ -83,6 +83,7 @@ void RedisEar::Obey(std::string_view text) {
     purges_.epochs().RaiseTo(message->epoch, message->value);
     return;
   }
+  purges_.keys().Note(message->digest, message->value);  // first: a look-up that OnPurgedKey does not stop sees it
   events_.OnPurgedKey(message->digest);
   purges_.SetHeard(message->value);
 }

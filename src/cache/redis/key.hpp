@@ -14,7 +14,7 @@ namespace penstock::cache {
 class RedisKey {
  public:
   explicit RedisKey(const Digest& digest) noexcept {
-    static_assert(kEnvelopeVersion == 1 && kPrefix.ends_with(":1:"));
+    static_assert(kEnvelopeVersion == 2 && kPrefix.ends_with(":2:"));
     std::copy(kPrefix.begin(), kPrefix.end(), text_.begin());
     const DigestHex hex = ToHex(digest);
     std::copy(hex.begin(), hex.end(), text_.begin() + kPrefix.size());
@@ -23,7 +23,7 @@ class RedisKey {
   std::string_view hex() const noexcept { return view().substr(kPrefix.size()); }
 
  private:
-  static constexpr std::string_view kPrefix = "penstock:1:";
+  static constexpr std::string_view kPrefix = "penstock:2:";
   std::array<char, kPrefix.size() + 64> text_;
 };
 

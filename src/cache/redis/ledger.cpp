@@ -11,7 +11,7 @@ namespace penstock::cache {
 namespace {
 
 constexpr std::string_view kKept = "10000";
-static_assert(RedisTier::kPurgedKept == 10'000);
+static_assert(PurgedKeys::kMax == 10'000);
 
 }  // namespace
 
@@ -105,7 +105,7 @@ RedisLedger::Verdict RedisLedger::Judge(RedisQuestion& question, const redis::Re
 
 rt::Task<bool> RedisLedger::ReadPurged() {
   purged_session_ = Session(kPurgedKey);
-  const Words nothing = {"EVAL", kPurgeScript, "1", kPurgedKey, kPurgesChannel, kKept};
+  const Words nothing = {"EVAL", kPurgeScript, "1", kPurgedKey, kPurgesChannel, kKept, "0"};
   RedisQuestion allowed(topology_, kPurgedKey, nothing);
   if (Judge(allowed, co_await allowed.Answer()) != Verdict::kDone) co_return false;
 
@@ -114,7 +114,7 @@ rt::Task<bool> RedisLedger::ReadPurged() {
   std::uint64_t newest = since_;
   std::size_t count = kPage;
   // The newest first: what is purged meanwhile moves the others to later pages, where they are met again.
-  for (std::size_t offset = 0; count == kPage && offset <= RedisTier::kPurgedKept; offset += kPage) {
+  for (std::size_t offset = 0; count == kPage && offset <= PurgedKeys::kMax; offset += kPage) {
     const std::string skipped = std::to_string(offset);
     const Words words = {"ZREVRANGEBYSCORE", kPurgedKey, "+inf", above, "WITHSCORES", "LIMIT", skipped, size};
     RedisQuestion page(topology_, kPurgedKey, words);
@@ -126,6 +126,7 @@ rt::Task<bool> RedisLedger::ReadPurged() {
     }
   }
   since_ = newest;
+  purges_.SetHeard(newest);
   co_return true;
 }
 
@@ -137,8 +138,11 @@ bool RedisLedger::TakePurged(const redis::Reply& reply, std::size_t& count, std:
     each = i == 0 ? reply.First() : each.Next();
     const std::optional<Digest> digest = ParseDigest(each.text());
     each = each.Next();
-    newest = std::max(newest, EpochOr0(each.text()));
-    if (digest) events_.OnPurgedKey(*digest);
+    const std::uint64_t score = EpochOr0(each.text());
+    newest = std::max(newest, score);
+    if (!digest) continue;
+    purges_.keys().Note(*digest, score);
+    events_.OnPurgedKey(*digest);
   }
   return true;
 }
@@ -228,7 +232,8 @@ rt::Task<bool> RedisLedger::TellEpoch(std::string name, std::uint64_t value) {
 rt::Task<bool> RedisLedger::TellKey(RedisPurges::OwedKey owed) {
   const RedisKey key(owed.digest());
   const Words remove = {"DEL", key.view()};
-  const Words publish = {"EVAL", kPurgeScript, "1", kPurgedKey, kPurgesChannel, kKept, key.hex()};
+  const std::string heard = std::to_string(purges_.heard());
+  const Words publish = {"EVAL", kPurgeScript, "1", kPurgedKey, kPurgesChannel, kKept, heard, key.hex()};
   // In this order: whoever hears of it finds nothing to fill its memory with any more. Whatever is refused here leaves
   // the key owed and the server in use.
   RedisQuestion removal(topology_, key.view(), remove);
@@ -237,6 +242,8 @@ rt::Task<bool> RedisLedger::TellKey(RedisPurges::OwedKey owed) {
   RedisQuestion publication(topology_, kPurgedKey, publish);
   reply = co_await publication.Answer();
   if (reply == nullptr || reply->error() != redis::ErrorKind::kNone) co_return false;
+  // Not left to the listener: with Settle() the key is looked up again.
+  purges_.keys().Note(owed.digest(), EpochOr0(reply->text()));
   owed.Settle();
   co_return true;
 }

@@ -8,8 +8,14 @@
 namespace penstock::cache {
 
 /// Half a timeout is left for the second server: a request is never delayed by much more than one.
-RedisLookup::RedisLookup(RedisTopology& topology, const Digest& digest, const Scope& scope, WallTime now) noexcept
-    : RedisCall(topology, topology.options().timeout / 2), digest_(digest), key_(digest), scope_(scope), now_(now) {}
+RedisLookup::RedisLookup(RedisTopology& topology, const PurgedKeys& purged, const Digest& digest, const Scope& scope,
+                         WallTime now) noexcept
+    : RedisCall(topology, topology.options().timeout / 2),
+      purged_(purged),
+      digest_(digest),
+      key_(digest),
+      scope_(scope),
+      now_(now) {}
 
 bool RedisLookup::Begin() {
   const Sent sent = Send(key_.view());
@@ -48,7 +54,7 @@ void RedisLookup::Take(std::string_view bytes) {
   Result<Entry, EnvelopeFault> read = DecodeEnvelope(bytes, digest_, scope_);
   if (!read.has_value()) {
     ++stats.corrupt;
-  } else if (!read->fresh(now_)) {
+  } else if (!read->fresh(now_) || purged_.Outdates(digest_, read->purges_heard)) {
     ++stats.misses;
   } else {
     ++stats.hits;

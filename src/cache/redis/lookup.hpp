@@ -5,13 +5,15 @@
 #include "cache/redis/call.hpp"
 #include "cache/redis/key.hpp"
 #include "penstock/cache/entry.hpp"
+#include "penstock/cache/purged_keys.hpp"
 
 namespace penstock::cache {
 
 /// Owned by one Worker. One GET under way; lives in the frame of RedisTier::Find().
 class RedisLookup final : private RedisCall {
  public:
-  RedisLookup(RedisTopology& topology, const Digest& digest, const Scope& scope, WallTime now) noexcept;
+  RedisLookup(RedisTopology& topology, const PurgedKeys& purged, const Digest& digest, const Scope& scope,
+              WallTime now) noexcept;
 
   /// False: nothing was sent, done() will not come.
   bool Begin();
@@ -24,6 +26,7 @@ class RedisLookup final : private RedisCall {
   void OnNoAnswer() override;
   void Take(std::string_view bytes);
 
+  const PurgedKeys& purged_;
   const Digest digest_;
   const RedisKey key_;
   const Scope scope_;

@@ -67,6 +67,7 @@ class RedisNode final : public rt::Mortal, private RedisLinkEvents {
   /// It is connected and answers, but not what we need: TellUsed() has no effect until it is trusted again.
   void Distrust(RedisTrouble trouble);
   void Trust() noexcept { trusted_ = true; }
+  bool trusted() const noexcept { return trusted_; }
   /// Another number for each connection of any server of this tier; 0 while link() is null.
   std::uint64_t session() const noexcept { return ready_ ? session_ : 0; }
 

@@ -28,15 +28,17 @@ local time = redis.call('TIME')
 local score = tonumber(time[1]) * 1000000 + tonumber(time[2])
 local last = redis.call('ZREVRANGE', KEYS[1], 0, 0, 'WITHSCORES')
 if last[2] and tonumber(last[2]) >= score then score = tonumber(last[2]) + 1 end
-for i = 3, #ARGV do
-  local text = string.format('%.0f', score)
+if tonumber(ARGV[3]) >= score then score = tonumber(ARGV[3]) + 1 end
+local text = '0'
+for i = 4, #ARGV do
+  text = string.format('%.0f', math.min(score, 9007199254740991))
   redis.call('PUBLISH', ARGV[1], 'key ' .. ARGV[i] .. ' ' .. text)
   local done = redis.pcall('ZADD', KEYS[1], text, ARGV[i])
   if type(done) == 'table' and done.err then return redis.error_reply('NOTSTORED ' .. done.err) end
   score = score + 1
 end
-if #ARGV > 2 then redis.call('ZREMRANGEBYRANK', KEYS[1], 0, -1 - tonumber(ARGV[2])) end
-return 1
+if #ARGV > 3 then redis.call('ZREMRANGEBYRANK', KEYS[1], 0, -1 - tonumber(ARGV[2])) end
+return text
 )";
 
 std::optional<std::uint64_t> ReadEpoch(std::string_view text) noexcept {

@@ -22,8 +22,9 @@ inline constexpr std::uint64_t kEpochMax = (std::uint64_t{1} << 53) - 1;
 /// no number counts as 0. An error "NOTSTORED ..." when Redis takes no writes.
 extern const std::string_view kRaiseScript;
 
-/// KEYS kPurgedKey; ARGV the channel, how many digests to keep, then digests. Publishes each, and adds it with a score
-/// that is above all others: Redis' time, unless its clock went back. "NOTSTORED ..." as above.
+/// KEYS kPurgedKey; ARGV the channel, how many digests to keep, the newest score that the caller knows, then digests.
+/// Publishes each, and adds it with a score that is above all others, there and known: Redis' time, unless its clock
+/// went back, or it is another server now. Answers with the last score. "NOTSTORED ..." as above.
 extern const std::string_view kPurgeScript;
 
 inline constexpr std::string_view kNotStored = "NOTSTORED ";

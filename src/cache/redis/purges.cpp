@@ -11,7 +11,8 @@ void RedisPurges::SetHearing(bool hears) noexcept {
 }
 
 void RedisPurges::SetHeard(std::uint64_t score) noexcept {
-  if (score > heard_.load(std::memory_order_relaxed)) heard_.store(score, std::memory_order_release);
+  std::uint64_t heard = heard_.load(std::memory_order_relaxed);
+  while (score > heard && !heard_.compare_exchange_weak(heard, score, std::memory_order_release)) {}
 }
 
 RedisPurges::OwedKey::OwedKey(OwedKey&& other) noexcept

@@ -107,7 +107,7 @@ bool RedisTopology::IsSentinel(const RedisNode& node) const noexcept {
 }
 
 void RedisTopology::OnNodeReady(RedisNode& node) {
-  if (!known_) Ask();
+  Ask();
   if (!IsSentinel(node)) return events_.OnServersChanged();
   if (known_) TellSentinels();  // else its answer tells whether it is of use
 }
@@ -130,27 +130,33 @@ void RedisTopology::OnWriteError(RedisNode& node, const redis::Reply& error) {
 
 void RedisTopology::Doubt() {
   if (!asks_) return;
-  known_ = false;
-  if (!timer_.armed()) context_.worker.Arm(timer_, context_.options.timeout);
+  if (std::exchange(known_, false) || !timer_.armed()) context_.worker.Arm(timer_, context_.options.timeout);
 }
 
 void RedisTopology::Ask() {
-  const bool sentinel = context_.options.mode == RedisMode::kSentinel;
-  if (!asks_ || asked_ != nullptr || known_) return;
-  for (RedisNode* node : sentinel ? sentinels_ : nodes_) {
-    RedisLink* const link = node->link();
-    if (link == nullptr || link->full()) continue;
-    if (sentinel) {
-      redis::AppendCommand(link->out(), {"SENTINEL", "get-master-addr-by-name", context_.options.master});
-    } else {
-      redis::AppendCommand(link->out(), {"CLUSTER", "SLOTS"});
-    }
-    asked_ = node;
-    link->Expect(&question_);
-    break;
-  }
+  const bool all_trusted =
+      std::all_of(sentinels_.begin(), sentinels_.end(), [](const RedisNode* node) { return node->trusted(); });
+  if (!asks_ || (known_ && all_trusted)) return;
   // Until it is known, again: the next second another may be ready.
   context_.worker.Arm(timer_, RedisTier::kProbeInterval);
+  RedisNode* const node = asked_ == nullptr ? WhomToAsk() : nullptr;
+  if (node == nullptr) return;
+  RedisLink& link = *node->link();
+  if (context_.options.mode == RedisMode::kSentinel) {
+    redis::AppendCommand(link.out(), {"SENTINEL", "get-master-addr-by-name", context_.options.master});
+  } else {
+    redis::AppendCommand(link.out(), {"CLUSTER", "SLOTS"});
+  }
+  asked_ = node;
+  link.Expect(&question_);
+}
+
+RedisNode* RedisTopology::WhomToAsk() noexcept {
+  const auto& servers = context_.options.mode == RedisMode::kSentinel ? sentinels_ : nodes_;
+  const auto found = std::find_if(servers.begin(), servers.end(), [this](RedisNode* node) {
+    return node->link() != nullptr && !node->link()->full() && !(known_ && node->trusted());
+  });
+  return found == servers.end() ? nullptr : *found;
 }
 
 void RedisTopology::OnAnswer(const redis::Reply& reply) {
@@ -169,6 +175,7 @@ void RedisTopology::ReadMaster(const redis::Reply& reply, RedisNode& from) {
   const std::uint16_t port = named ? PortOf(reply.First().Next()) : std::uint16_t{0};
   if (host.empty() || port == 0) return Distrust(from, reply);
   from.Trust();
+  if (known_) return from.TellUsed();  // it was only to say that it is of use: the master is another's word
   known_ = true;
   TellSentinels();
   if (!nodes_.empty() && nodes_.front()->Is(host, port)) {

@@ -70,8 +70,10 @@ class RedisTopology final : private RedisNodeEvents {
   bool IsSentinel(const RedisNode& node) const noexcept;
   RedisNode& Add(std::string_view host, std::uint16_t port, std::uint32_t database);
   RedisNode* FindOrAdd(std::string_view host, std::uint16_t port);
-  /// Asks a ready server, unless a question is under way.
+  /// Asks a ready server, unless a question is under way or there is nothing to ask.
   void Ask();
+  /// While the master is known, only a distrusted sentinel: whether it is of use by now. Null: nobody can be asked.
+  RedisNode* WhomToAsk() noexcept;
   void OnAnswer(const redis::Reply& reply);
   bool ReadSlots(const redis::Reply& reply, RedisNode& from);
   bool ReadSlotRange(const redis::Reply& range, RedisNode& from);

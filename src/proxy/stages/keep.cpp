@@ -35,6 +35,7 @@ void KeepWhole(RequestContext& context, cache::Lead& lead) {
   if ((keep || lead.followed()) && lead.Taken().has_value()) entry = lead.MakeEntry(now, context.model->ttl);
   if (keep && entry.has_value()) {
     entry->scope = key->scope;
+    entry->purges_heard = context.cache.purges_heard;
     context.worker.tiers.Store(*key, *entry, now, context.cache.key_purges);
   }
   lead.Land(Landing::kWhole, std::move(entry));

@@ -15,7 +15,7 @@ rt::Task<bool> LookBelow(RequestContext& context, Answer& answer) {
       found.emplace(std::move(*entry), cache::TierName::kMemory);
   }
   if (!found.has_value()) found = co_await tiers.FindBelow(*part.key, now);
-  if (!found.has_value() || !IsYoung(context, found->entry)) co_return false;
+  if (!found.has_value() || !MayServe(context, found->entry)) co_return false;
   const CacheStatus status = found->tier == cache::TierName::kMemory  ? CacheStatus::kHitMemory
                              : found->tier == cache::TierName::kRedis ? CacheStatus::kHitRedis
                                                                       : CacheStatus::kHitDisk;

@@ -49,6 +49,7 @@ inline Entry EntryOf(std::uint64_t number, std::size_t size, WallTime now, std::
   entry.scope = {number % 5, number % 7};
   entry.stored_at = now;
   entry.expires_at = {now.us + ttl_us};
+  entry.purges_heard = number * 3;
   return entry;
 }
 
@@ -108,7 +109,7 @@ struct DiskWorld {
     if (!entry) return true;
     const Entry stored = EntryOf(number, size, entry->stored_at, entry->expires_at.us - entry->stored_at.us);
     return entry->bytes.view() == stored.bytes.view() && entry->form == stored.form && entry->family == stored.family &&
-           entry->scope == stored.scope && entry->usage == stored.usage;
+           entry->scope == stored.scope && entry->usage == stored.usage && entry->purges_heard == stored.purges_heard;
   }
 };
 

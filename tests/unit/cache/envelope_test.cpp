@@ -24,6 +24,7 @@ Entry Sample() {
   entry.scope = {0x1122334455667788, 0x99aabbccddeeff00};
   entry.stored_at = {1'700'000'000'000'000};
   entry.expires_at = {1'700'000'300'000'000};
+  entry.purges_heard = 1'699'999'999'999'999;
   return entry;
 }
 
@@ -53,6 +54,7 @@ TEST(CacheEnvelope, ComesBackAsItWent) {
     EXPECT_EQ(back->usage, entry.usage);
     EXPECT_EQ(back->stored_at.us, entry.stored_at.us);
     EXPECT_EQ(back->expires_at.us, entry.expires_at.us);
+    EXPECT_EQ(back->purges_heard, entry.purges_heard);
   }
 }
 
@@ -120,9 +122,9 @@ INSTANTIATE_TEST_SUITE_P(
                 return Whole(DigestOf(1), other);
               },
               EnvelopeFault::kOtherScope},
-        Wrong{"R_06_OldVersion", [](const std::string& whole) { return With(whole, 4, 0); },
+        Wrong{"R_06_OldVersion", [](const std::string& whole) { return With(whole, 4, 1); },
               EnvelopeFault::kOtherVersion},
-        Wrong{"R_06_NewVersion", [](const std::string& whole) { return With(whole, 4, 2); },
+        Wrong{"R_06_NewVersion", [](const std::string& whole) { return With(whole, 4, 3); },
               EnvelopeFault::kOtherVersion},
         Wrong{"R_06_NoSuchForm", [](const std::string& whole) { return With(whole, 6, 2); }, EnvelopeFault::kField},
         Wrong{"R_06_NoSuchFamily", [](const std::string& whole) { return With(whole, 7, 10); }, EnvelopeFault::kField},

@@ -33,9 +33,8 @@ class FakeRedis final : rt::AcceptHandler {
       : network_(network),
         worker_(worker),
         host_("10.1.0." + std::to_string(host)),
-        address_(*rt::Address::FromIp(host_, kPort)),
         timer_(this, [](void* self) { static_cast<FakeRedis*>(self)->SendDue(); }) {
-    Start();
+    AlsoAt(host_);
   }
   ~FakeRedis() { Kill(); }
 
@@ -44,15 +43,22 @@ class FakeRedis final : rt::AcceptHandler {
   std::string url() const { return "redis://" + host_; }
 
   void Start() {
-    fd_ = network_.OpenListener(address_);
-    acceptor_ = worker_.loop().Listen(fd_, false, *this);
+    for (Door& door : doors_) Open(door);
+  }
+  /// A second address: what goes wrong on the way to one goes well on the way to the other.
+  rt::Address AlsoAt(const std::string& host) {
+    doors_.push_back({*rt::Address::FromIp(host, kPort), -1, nullptr});
+    Open(doors_.back());
+    return doors_.back().address;
   }
   /// As by SIGKILL: what stands is reset, what comes is refused.
   void Kill() {
-    if (acceptor_ == nullptr) return;
-    acceptor_.reset();
-    network_.CloseListener(fd_);
-    network_.ResetConnections(address_);
+    for (Door& door : doors_) {
+      if (door.acceptor == nullptr) continue;
+      door.acceptor.reset();
+      network_.CloseListener(door.fd);
+      network_.ResetConnections(door.address);
+    }
     due_.clear();
   }
   /// As by CLIENT KILL: everybody's connection ends.
@@ -70,7 +76,7 @@ class FakeRedis final : rt::AcceptHandler {
     const auto found = counts.find(command);
     return found == counts.end() ? 0 : found->second;
   }
-  std::size_t open() const { return network_.Connections(address_); }
+  std::size_t open() const { return network_.Connections(doors_.front().address); }
 
   /// As PUBLISH does.
   void Publish(const std::string& text) {
@@ -141,12 +147,21 @@ class FakeRedis final : rt::AcceptHandler {
     bool allowed = false;
     bool subscribed = false;
   };
+  struct Door {
+    rt::Address address;
+    int fd = -1;
+    std::unique_ptr<rt::Acceptor> acceptor;
+  };
   struct Due {
     TimePoint at;
     Connection* connection;
     std::string bytes;
   };
 
+  void Open(Door& door) {
+    door.fd = network_.OpenListener(door.address);
+    door.acceptor = worker_.loop().Listen(door.fd, false, *this);
+  }
   void OnAccept(std::unique_ptr<rt::Socket> socket) override {
     connections_.push_back(std::make_unique<Connection>(*this, std::move(socket)));
   }
@@ -231,11 +246,12 @@ class FakeRedis final : rt::AcceptHandler {
     return List(kept);
   }
   std::string Purge(const Words& words) {
-    for (std::size_t i = 6; i < words.size(); ++i) {
+    last_score_ = std::max<std::uint64_t>(last_score_, std::stoull(words[6]));
+    for (std::size_t i = 7; i < words.size(); ++i) {
       Publish("key " + words[i] + " " + std::to_string(++last_score_));
       purged[words[i]] = last_score_;
     }
-    return ":1\r\n";
+    return Bulk(std::to_string(last_score_));
   }
 
   void SendDue() {
@@ -249,9 +265,7 @@ class FakeRedis final : rt::AcceptHandler {
   penstock::test::SimNetwork& network_;
   rt::Worker& worker_;
   const std::string host_;
-  const rt::Address address_;
-  int fd_ = -1;
-  std::unique_ptr<rt::Acceptor> acceptor_;
+  std::vector<Door> doors_;
   std::vector<std::unique_ptr<Connection>> connections_;
   std::deque<Due> due_;
   rt::Timer timer_;

@@ -286,6 +286,37 @@ TEST_F(RedisSentinel, R_09_APlainRedisIsNoSentinelAndTheNextOneIsAsked) {
   EXPECT_EQ(std::count(events.said.begin(), events.said.end(), "10.1.0.3:6379 none"), 1);
 }
 
+TEST_F(RedisSentinel, R_09_OneThatLearnsOfTheMasterLaterIsToldOfThen) {
+  FakeRedis ignorant(network, worker, 4);
+  std::string said = "*-1\r\n";
+  ignorant.script = [&said](const Words& words) -> std::optional<std::string> {
+    if (words[0] == "SENTINEL") return said;
+    return std::nullopt;
+  };
+  for (const bool restarted : {false, true}) {
+    SCOPED_TRACE(restarted);
+    said = "*-1\r\n";
+    events.said.clear();
+    RedisOptions options = OptionsFor({ignorant.url(), sentinel.url()});
+    options.mode = RedisMode::kSentinel;
+    options.master = "main";
+    ASSERT_TRUE(OpenReady(options));
+    Pass(3s);
+    EXPECT_EQ(std::count(events.said.begin(), events.said.end(), "10.1.0.4:6379 no_master"), 1);
+    EXPECT_EQ(std::count(events.said.begin(), events.said.end(), "10.1.0.4:6379 none"), 0);
+    if (restarted) ignorant.Kill();
+    said = "*2\r\n" + Bulk("10.1.0.2") + Bulk("6379");  // out of date: the master is the others' word
+    if (restarted) ignorant.Start();
+    Pass(3s);
+    EXPECT_EQ(std::count(events.said.begin(), events.said.end(), "10.1.0.4:6379 none"), 1);
+    const int asked = ignorant.Count("SENTINEL");
+    Pass(3s);
+    EXPECT_EQ(ignorant.Count("SENTINEL"), asked) << "nothing is to be asked any more";
+    EXPECT_EQ(other.Count("PING"), 0);
+    EXPECT_TRUE(tier->ready());
+  }
+}
+
 TEST_F(RedisSentinel, R_01_TheNextMasterAfterAKill) {
   OpenSentinel();
   ASSERT_TRUE(Until([&] { return tier->ready(); }));

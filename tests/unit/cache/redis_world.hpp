@@ -87,19 +87,22 @@ class RedisWorld : public testing::Test {
     entry.scope = scope;
     entry.stored_at = wall;
     entry.expires_at = {wall.us + 300'000'000};
+    entry.purges_heard = purges.heard();
     return entry;
   }
   void Store(unsigned number) { tier->Store(DigestOf(number), EntryOf(number), wall); }
-  Lookup& Find(unsigned number) {
+  Lookup& Find(unsigned number) { return Find(*tier, number); }
+  Lookup& Find(RedisTier& by, unsigned number) {
     lookups.push_back(std::make_unique<Lookup>());
     Lookup& lookup = *lookups.back();
-    lookup.task = Run(lookup, DigestOf(number));
+    lookup.task = Run(lookup, by, DigestOf(number));
     lookup.task.Start();
     return lookup;
   }
   /// The text found, "" for a miss.
-  std::string Found(unsigned number) {
-    Lookup& lookup = Find(number);
+  std::string Found(unsigned number) { return Found(*tier, number); }
+  std::string Found(RedisTier& by, unsigned number) {
+    Lookup& lookup = Find(by, number);
     EXPECT_TRUE(Until([&] { return lookup.done; }));
     return lookup.entry ? std::string(lookup.entry->bytes.view()) : "";
   }
@@ -118,9 +121,9 @@ class RedisWorld : public testing::Test {
   WallTime wall{1'700'000'000'000'000};
 
  private:
-  rt::Task<void> Run(Lookup& lookup, Digest digest) {
+  rt::Task<void> Run(Lookup& lookup, RedisTier& by, Digest digest) {
     lookup.began = worker.Now();
-    lookup.entry = co_await tier->Find(digest, scope, wall);
+    lookup.entry = co_await by.Find(digest, scope, wall);
     lookup.ended = worker.Now();
     lookup.done = true;
   }

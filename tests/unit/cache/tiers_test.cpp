@@ -112,6 +112,19 @@ TEST_F(TiersWithDisk, K_18_WhatIsBeingReadWhenItsKeyIsPurgedIsNotServed) {
   }
 }
 
+TEST_F(TiersWithDisk, K_18_WhatCouldNotBeRemovedIsNotServed) {
+  OpenWithOne();
+  const std::uint64_t heard = test::EntryOf(1, 1000, Wall()).purges_heard;
+  for (const bool purged : {false, true}) {
+    shared.memory->Erase(key.digest);
+    shared.redis_purges.keys().Note(key.digest, purged ? heard + 1 : heard);
+    const auto below = FindBelow(tiers, key, Wall());
+    Finish(*below);
+    EXPECT_EQ(below->found.has_value(), !purged);
+    EXPECT_EQ(InMemory(), !purged);
+  }
+}
+
 TEST_F(TiersWithDisk, K_18_WhatIsBeingCompressedWhenItsKeyIsPurgedIsNotKept) {
   for (const bool purged : {true, false}) {
     std::latch go{1}, over{1};
