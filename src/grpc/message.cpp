@@ -99,9 +99,7 @@ void MessageReader::Reset(std::size_t keep_max) {
   const bool large = held() > keep_max;
   Begin(Coding::kIdentity, 0);
   if (!large) return;
-  held_ = {};
-  inflated_ = {};
-  parked_ = {};
+  for (std::string* store : {&held_, &inflated_, &parked_}) std::string().swap(*store);
 }
 
 void WritePrefix(char* to, bool compressed, std::uint32_t size) noexcept {
