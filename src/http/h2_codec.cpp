@@ -254,7 +254,7 @@ std::uint32_t H2Codec::peer_max_concurrent_streams() const noexcept {
 void H2Codec::ResumeBody(std::int32_t stream) {
   if (state_->session == nullptr) return;
   H2Stream* resumed = state_->Find(stream);
-  if (resumed == nullptr || !resumed->drained) return;  // its turn comes anyway
+  if (resumed == nullptr || !resumed->drained || resumed->trailers) return;  // its turn comes anyway, or none
   resumed->drained = false;
   state_->Note(nghttp2_session_resume_data(state_->session, stream));
 }
