@@ -77,13 +77,29 @@ H2Verdict H2Budget::OnFrame(std::uint8_t type, std::uint8_t flags, std::size_t l
     case NGHTTP2_SETTINGS:
       if ((flags & NGHTTP2_FLAG_ACK) != 0) return nullptr;  // unasked ones are nghttp2's connection error
       return settings_.Take(limits_.settings, now_, 1) ? nullptr : "too_many_settings";
-    case NGHTTP2_PING:
-      if ((flags & NGHTTP2_FLAG_ACK) != 0) return nullptr;
-      return pings_.Take(limits_.pings, now_, 1) ? nullptr : "too_many_pings";
     case NGHTTP2_WINDOW_UPDATE:
       return ++window_updates_ > 5 + 2 * (streams_opened_ + 10 * data_sent_) ? "window_update_flood" : nullptr;
     default: return nullptr;
   }
+}
+
+H2Verdict H2Budget::OnPing(bool idle) noexcept {
+  if (idle && grpc_) {
+    if (idle_pings_.Take(kIdlePings, now_, 1)) return nullptr;
+    return ++ping_strikes_ > kPingStrikesMax ? kTooManyPings : nullptr;
+  }
+  if (probes_ != 0) {
+    --probes_;
+    return nullptr;
+  }
+  return pings_.Take(limits_.pings, now_, 1) ? nullptr : kTooManyPings;
+}
+
+void H2Budget::OnStreamOpened() noexcept {
+  ++streams_opened_;
+  if (!grpc_) return;
+  idle_pings_ = H2Bucket(kIdlePings);
+  ping_strikes_ = 0;
 }
 
 H2Verdict H2Budget::OnGlitch(double count) noexcept {
@@ -99,7 +115,7 @@ H2Verdict H2Budget::OnStreamClosed(bool premature) noexcept {
 }
 
 H2Verdict H2Budget::OnUnaskedPingAck() noexcept {
-  return pings_.Take(limits_.pings, now_, 1) ? nullptr : "too_many_pings";
+  return pings_.Take(limits_.pings, now_, 1) ? nullptr : kTooManyPings;
 }
 
 H2Verdict H2Budget::OnFed(std::size_t bytes, std::size_t output_queue) noexcept {

@@ -141,9 +141,11 @@ void H2State::Die(int library_code) {
   if (library_code < 0 && library_code != NGHTTP2_ERR_BAD_CLIENT_MAGIC && (preface_sent || server())) {
     char* to = last_words.data();
     if (!preface_sent) to = PutFrameHeader(to, 0, NGHTTP2_SETTINGS);
-    to = PutFrameHeader(to, 8, NGHTTP2_GOAWAY);
+    const std::string_view said = killed == std::string_view(kTooManyPings) ? kTooManyPings : "";
+    to = PutFrameHeader(to, 8 + static_cast<std::uint32_t>(said.size()), NGHTTP2_GOAWAY);
     to = PutBigEndian(to, static_cast<std::uint32_t>(nghttp2_session_get_last_proc_stream_id(session)));
     to = PutBigEndian(to, static_cast<std::uint32_t>(kill_code));
+    to = std::copy(said.begin(), said.end(), to);
     last_words_size = static_cast<std::size_t>(to - last_words.data());
   }
   nghttp2_session_del(std::exchange(session, nullptr));
@@ -252,7 +254,7 @@ std::uint32_t H2Codec::peer_max_concurrent_streams() const noexcept {
 void H2Codec::ResumeBody(std::int32_t stream) {
   if (state_->session == nullptr) return;
   H2Stream* resumed = state_->Find(stream);
-  if (resumed == nullptr || !resumed->drained) return;  // its turn comes anyway
+  if (resumed == nullptr || !resumed->drained || resumed->trailers) return;  // its turn comes anyway, or none
   resumed->drained = false;
   state_->Note(nghttp2_session_resume_data(state_->session, stream));
 }

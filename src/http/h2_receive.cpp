@@ -28,6 +28,8 @@ int OnBeginFrame(nghttp2_session*, const nghttp2_frame_hd* header, void* user_da
   H2State& state = H2State::Of(user_data);
   if (const int rv = state.Check(state.budget.OnFrame(header->type, header->flags, header->length)); rv != 0) return rv;
   if (header->type == NGHTTP2_HEADERS && state.server()) return CheckStreamId(state, *header);
+  if (header->type == NGHTTP2_PING && (header->flags & NGHTTP2_FLAG_ACK) == 0)
+    return state.Check(state.budget.OnPing(state.open_streams == 0));
   return 0;
 }
 
@@ -91,6 +93,7 @@ int OnRequestComplete(H2State& state, H2Stream& stream, bool end) {
   }
   const char* reason = state.builder.reject_reason();
   HeadPtr head = state.builder.Finish(end);
+  if (!state.budget.grpc() && head->Find(HeaderId::kContentType).starts_with("application/grpc")) state.budget.OnGrpc();
   stream.head_received = true;
   stream.handler = reason == nullptr
                        ? state.handler.OnRequest(stream.id, std::move(head), end)

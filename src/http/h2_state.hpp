@@ -119,7 +119,7 @@ struct H2State {
   // Death.
   H2Verdict killed = nullptr;
   H2Error kill_code = H2Error::kNoError;
-  std::array<char, 26> last_words{};  ///< an empty SETTINGS where none went out, and the GOAWAY
+  std::array<char, 48> last_words{};  ///< an empty SETTINGS where none went out, and the GOAWAY
   std::size_t last_words_size = 0;
 };
 

@@ -22,11 +22,11 @@ using std::chrono::seconds;
 /// A request's handler that does nothing by itself.
 struct Call final : RequestHandler {
   explicit Call(ResponseStream& s) : stream(s) {}
-  void Answer(std::string_view body) {
+  void Answer(std::string_view bytes) {
     http::Head head;
     head.status = 200;
     stream.SendHead(head, false);
-    stream.body().Append(body);
+    stream.body().Append(bytes);
     stream.BodyReady();
   }
   void End() {
@@ -91,7 +91,9 @@ struct LongRequests : testing::TestWithParam<Protocol> {
     client.transport.Connect(address, {}, nullptr, "");
     Run([&] { return client.open; });
     if (http2()) {
-      client.Say(test::ClientPreface() + test::HeadersFrame(1, test::RequestBlock(), false));
+      client.Say(test::ClientPreface());
+      Run([&] { return !client.received.empty(); });
+      client.Say(test::SettingsAck() + test::HeadersFrame(1, test::RequestBlock(), false));
     } else {
       client.Say("POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n");
     }
@@ -161,10 +163,12 @@ TEST_P(LongRequests, AnAnswerEndsWithItsTrailers) {
     call->End();
     ASSERT_TRUE(Run([&] { return call->finished; }));
     Wait(milliseconds(10));
-    EXPECT_EQ(client.received.find("^^^^") != std::string::npos, http2());
+    if (!body_left) {  // the second time it is a reference into HPACK's table
+      EXPECT_EQ(client.received.find("^^^^") != std::string::npos, http2());
+    }
     if (!http2()) {
       EXPECT_TRUE(client.received.ends_with("5\r\nhello\r\n0\r\n\r\n")) << client.received;
-      return;
+      continue;
     }
     const auto last = Frames().back();
     EXPECT_EQ(last.type, test::h2::kHeaders);

@@ -25,21 +25,25 @@ class MessageReader {
 
   void Begin(Coding coding, std::size_t message_max);
   /// `bytes` are borrowed until Next() returned kNeedMore or kFailed, or until Park().
-  void Feed(std::string_view bytes) noexcept { rest_ = bytes; }
+  /// What was fed before and not asked for comes first.
+  void Feed(std::string_view bytes);
   /// The next message; valid until the next call of any kind.
   Step Next(std::string_view& message);
-  /// Keeps what was fed and not yet asked for: a later Next() goes on with it. Bounded by what was fed.
+  /// Keeps what was fed and not yet asked for: a later Next() goes on with it. Bounded by what was fed: a stream's
+  /// window, when its handler pauses it (server::ResponseStream::PauseBody).
   void Park();
   /// The body is over. False: in the middle of a message (13).
   bool Finish() const noexcept { return rest_.empty() && prefix_size_ == 0; }
   /// Why kFailed: 13 for a bad flag, compression without a coding, or a broken gzip stream; 8 for too large.
   const Status& failure() const noexcept { return failure_; }
-  std::size_t held() const noexcept { return held_.capacity() + inflated_.capacity(); }
+  std::size_t held() const noexcept { return held_.capacity() + inflated_.capacity() + parked_.capacity(); }
   /// Gives its memory back, if it is more than `keep_max`.
   void Reset(std::size_t keep_max);
 
  private:
   Step Fail(StatusCode code, const char* message);
+  Step OnPrefix();
+  Step Whole(std::string_view bytes, std::string_view& message);
 
   Coding coding_ = Coding::kIdentity;
   std::size_t message_max_ = 0;
@@ -48,12 +52,13 @@ class MessageReader {
   std::size_t prefix_size_ = 0;
   std::string held_;      ///< a message that came in pieces
   std::string inflated_;  ///< a compressed one
+  std::string parked_;    ///< what Park() kept; rest_ is its end
   Status failure_;
 };
 
 /// The five bytes in front of a message of `size` bytes.
 void WritePrefix(char* to, bool compressed, std::uint32_t size) noexcept;
-/// Appends one message; compressed when `coding` says so.
+/// Appends one message; compressed when `coding` says so and that makes it smaller.
 void AppendMessage(Chain& out, std::string_view message, Coding coding);
 
 /// gzip (RFC 1952), the whole of `bytes`. False: broken, trailing bytes, or more than `size_max` come out of it;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -52,6 +53,12 @@ StatusCode StatusOf(std::uint16_t http_status, std::string_view code) noexcept;
 void AppendPercentEncoded(std::string& out, std::string_view message);
 /// The reverse; what is no valid escape stays as it is (FAULTS Q-08).
 std::string DecodePercent(std::string_view text);
+
+/// Of a status message goes no more than this, in bytes before encoding: clients take 8 KiB of trailers, and a message
+/// stands in them twice, once with up to three characters per byte.
+inline constexpr std::size_t kStatusMessageMax = 1024;
+/// `message` up to there, cut between two characters.
+std::string_view CutMessage(std::string_view message) noexcept;
 
 /// The bytes of google.rpc.Status with its ErrorInfo (domain "penstock") and RetryInfo, for grpc-status-details-bin;
 /// empty when `status.reason` is.
