@@ -27,7 +27,7 @@ WALLS = [
     ("sqlite3", ["cache"], "use cache's DiskTier"),
     ("zstd", ["cache"], "use cache's compression"),
     ("CLI/", ["app", "sim"], "parse the command line in app"),
-    ("boost/json", ["base", "config", "telemetry", "upstream", "cache", "proxy", "control", "app", "sim"],
+    ("boost/json", ["base", "config", "telemetry", "upstream", "cache", "proxy", "control", "app", "sim", "grpc"],
      "JSON on the hot path is spliced or written by hand; Boost.JSON is for what runs once or seldom"),
     ("boost/smart_ptr/intrusive", ["proxy"], "give it one owner; per-worker reference counts are for views and pools"),
     ("boost/", [], "add the library to WALLS in tests/tree/house_rules.py, with the one module that may meet it"),

@@ -16,11 +16,14 @@ inline constexpr std::uint32_t kMessageDepthMax = 100;
 
 /// What the answer to a request message needs to know of it.
 struct ReplyFacts {
-  bool stream = false;       ///< the JSON body asks for a stream of events
-  bool empty_final = false;  ///< KServe: an empty message ends the answers (`triton_enable_empty_final_response`)
-  std::string id;            ///< KServe: the request's, echoed
-  std::string model;         ///< KServe: as asked for
-  std::string version;       ///< KServe: as asked for
+  bool stream = false;         ///< the JSON body asks for a stream of events
+  bool empty_final = false;    ///< KServe: an empty message ends the answers (`triton_enable_empty_final_response`)
+  std::string id;              ///< KServe: the request's, echoed
+  std::string model;           ///< KServe: as asked for
+  std::string version;         ///< KServe: as asked for
+  std::uint32_t choices = 1;   ///< KServe: how many texts answer it
+  bool text_output = true;     ///< KServe: whether the output of this name is told
+  bool finish_reason = false;  ///< KServe: likewise
 };
 
 /// Writes the JSON body of the HTTP request that `message` stands for, compact, its members in canonical order (see
