@@ -90,7 +90,8 @@ bool WriteQuoted(ByteWriter& out, std::string_view text) {
     to += plain;
     if (plain == std::min(left, kBlock)) continue;
     out.AdvanceTo(to);
-    to = WriteEscape(out.Room(static_cast<std::size_t>(end - at) + kBlock + kEscapeMax + 2), *at++);
+    to = WriteEscape(out.Room(static_cast<std::size_t>(end - at) + kBlock + kEscapeMax + 2), *at);
+    ++at;
   }
   *to++ = '"';
   out.AdvanceTo(to);

@@ -24,14 +24,14 @@ struct KindOfType {
   Wire wire;
 };
 constexpr KindOfType kKinds[] = {
-    {Type::TYPE_BOOL, Kind::kBool, Wire::kVarint},         {Type::TYPE_INT32, Kind::kInt32, Wire::kVarint},
-    {Type::TYPE_INT64, Kind::kInt64, Wire::kVarint},       {Type::TYPE_UINT32, Kind::kUint32, Wire::kVarint},
-    {Type::TYPE_UINT64, Kind::kUint64, Wire::kVarint},     {Type::TYPE_SINT32, Kind::kSint32, Wire::kVarint},
-    {Type::TYPE_SINT64, Kind::kSint64, Wire::kVarint},     {Type::TYPE_FIXED32, Kind::kFixed32, Wire::kFixed32},
-    {Type::TYPE_FIXED64, Kind::kFixed64, Wire::kFixed64},  {Type::TYPE_SFIXED32, Kind::kSfixed32, Wire::kFixed32},
+    {Type::TYPE_BOOL, Kind::kBool, Wire::kVarint},          {Type::TYPE_INT32, Kind::kInt32, Wire::kVarint},
+    {Type::TYPE_INT64, Kind::kInt64, Wire::kVarint},        {Type::TYPE_UINT32, Kind::kUint32, Wire::kVarint},
+    {Type::TYPE_UINT64, Kind::kUint64, Wire::kVarint},      {Type::TYPE_SINT32, Kind::kSint32, Wire::kVarint},
+    {Type::TYPE_SINT64, Kind::kSint64, Wire::kVarint},      {Type::TYPE_FIXED32, Kind::kFixed32, Wire::kFixed32},
+    {Type::TYPE_FIXED64, Kind::kFixed64, Wire::kFixed64},   {Type::TYPE_SFIXED32, Kind::kSfixed32, Wire::kFixed32},
     {Type::TYPE_SFIXED64, Kind::kSfixed64, Wire::kFixed64}, {Type::TYPE_FLOAT, Kind::kFloat, Wire::kFixed32},
-    {Type::TYPE_DOUBLE, Kind::kDouble, Wire::kFixed64},    {Type::TYPE_ENUM, Kind::kEnum, Wire::kVarint},
-    {Type::TYPE_STRING, Kind::kString, Wire::kLength},     {Type::TYPE_BYTES, Kind::kBytes, Wire::kLength},
+    {Type::TYPE_DOUBLE, Kind::kDouble, Wire::kFixed64},     {Type::TYPE_ENUM, Kind::kEnum, Wire::kVarint},
+    {Type::TYPE_STRING, Kind::kString, Wire::kLength},      {Type::TYPE_BYTES, Kind::kBytes, Wire::kLength},
     {Type::TYPE_MESSAGE, Kind::kMessage, Wire::kLength},
 };
 
