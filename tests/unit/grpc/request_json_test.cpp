@@ -19,7 +19,6 @@ struct Case {
   const char* text;  ///< protobuf's text format
   const char* json;
 };
-void PrintTo(const Case& row, std::ostream* out) { *out << row.name; }
 
 constexpr Case kChat[] = {
     {"Empty", "", "{}"},

@@ -91,8 +91,10 @@ void CompareAnswers(const char* method, int rounds) {
   llm::JsonParser parser(1);
   int compared = 0;
   for (int i = 0; i < rounds; ++i) {
-    Message answer;
-    random.Fill(answer);
+    Message filled;
+    random.Fill(filled);
+    Message answer;  // each key of a map once
+    ASSERT_TRUE(answer.ParseFromString(filled.SerializeAsString()));
     const std::optional<std::string> json = ReflectionJson::Of(answer);
     if (!json) continue;
     const auto wire = test::WireOf(method, *json, parser);
@@ -133,7 +135,7 @@ TEST(GrpcRandom, DamagedRequests) {
     if (json.front() != '{') continue;
     ++accepted;
     const auto view = llm::ParseRequest(llm::Family::kChat, json, parser);
-    if (view.has_error()) ASSERT_EQ(view.error().code, ErrorCode::kInvalidParam) << json;
+    ASSERT_TRUE(view.has_value() || view.error().code == ErrorCode::kInvalidParam) << json;
   }
   EXPECT_GT(accepted, 100);
 }
