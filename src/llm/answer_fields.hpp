@@ -3,7 +3,7 @@
 #include <cstdint>
 #include <string_view>
 
-#include "llm/json/cursor.hpp"
+#include "penstock/llm/json_value.hpp"
 #include "penstock/llm/usage.hpp"
 
 namespace penstock::llm {

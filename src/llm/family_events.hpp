@@ -1,8 +1,8 @@
 #pragma once
 
 #include "llm/event_text.hpp"
-#include "llm/json/cursor.hpp"
 #include "penstock/llm/event_writer.hpp"
+#include "penstock/llm/json_value.hpp"
 
 namespace penstock::llm {
 

@@ -6,7 +6,7 @@
 #include <string_view>
 #include <vector>
 
-#include "llm/json/cursor.hpp"
+#include "penstock/llm/json_value.hpp"
 
 namespace penstock::llm {
 

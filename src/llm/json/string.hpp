@@ -1,9 +1,10 @@
 #pragma once
 
 #include <cstddef>
-#include <span>
 #include <string>
 #include <string_view>
+
+#include "penstock/llm/json_value.hpp"  // Unescape
 
 namespace penstock::llm::json {
 
@@ -13,10 +14,6 @@ enum class Escapes : unsigned char { kGrammar, kText };
 
 /// The first wrong escape of raw[from, size), npos when there is none. Linear.
 std::size_t FindBadEscape(std::string_view raw, std::size_t from, Escapes rule) noexcept;
-
-/// Decodes a raw string that passed FindBadEscape(kText) into `out`; returns the decoded size, which never
-/// exceeds raw.size(), or npos when `out` is too small. A lone surrogate (kGrammar only) becomes U+FFFD.
-std::size_t Unescape(std::string_view raw, std::span<char> out) noexcept;
 
 /// Appends `text` with quotes, escaping what JSON requires: quote, backslash, controls. Bytes that are not
 /// UTF-8 become U+FFFD, so that the result is always valid JSON.

@@ -49,3 +49,9 @@ bool StructuralIndex::Trim() {
 }
 
 }  // namespace penstock::llm::json
+
+namespace penstock::llm {
+
+bool IsUtf8(std::string_view text) noexcept { return simdjson::validate_utf8(text.data(), text.size()); }
+
+}  // namespace penstock::llm

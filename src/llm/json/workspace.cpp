@@ -51,4 +51,10 @@ void JsonParser::Workspace::Trim() {
   canonical.Trim();
 }
 
+std::optional<json::Cursor> ReadJson(std::string_view text, JsonParser& parser) {
+  return parser.workspace().ParseAnswer(text);
+}
+
+void EndJson(JsonParser& parser) { parser.workspace().Trim(); }
+
 }  // namespace penstock::llm

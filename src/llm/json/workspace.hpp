@@ -5,11 +5,11 @@
 #include <string_view>
 
 #include "llm/json/canonical.hpp"
-#include "llm/json/cursor.hpp"
 #include "llm/json/document.hpp"
 #include "llm/json/structural_index.hpp"
 #include "llm/json/validator.hpp"
 #include "penstock/llm/json_parser.hpp"
+#include "penstock/llm/json_value.hpp"
 
 namespace penstock::llm {
 

@@ -1,11 +1,28 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <optional>
+#include <span>
 #include <string_view>
 
-#include "llm/json/document.hpp"
+#include "penstock/llm/json_parser.hpp"
 
+/// Reading JSON of any shape: what modules above this one use to walk an answer. A text is indexed and checked once,
+/// then walked without another look at its grammar; nothing is copied and nothing is allocated after warm-up.
 namespace penstock::llm::json {
+
+/// Immutable. Borrowed view of an indexed text: where each token starts. Valid until the index it came from
+/// is built again. `tokens[count] == size`, so that the end of token i is always found by looking back from i
+/// + 1.
+struct Document {
+  const char* bytes = nullptr;
+  std::uint32_t size = 0;
+  const std::uint32_t* tokens = nullptr;  ///< ascending byte offsets of { } [ ] : , and of the start of each scalar
+  std::uint32_t count = 0;
+};
+
+inline bool IsSpace(char c) noexcept { return c == ' ' || c == '\n' || c == '\r' || c == '\t'; }
 
 /// Owned by one Worker. A place in a text that the Validator accepted: at the first token of a value. No call
 /// checks the grammar again. Cheap to copy; a copy is a bookmark.
@@ -104,4 +121,27 @@ class Cursor {
   const std::uint32_t* token_;
 };
 
+/// Decodes a raw string without wrong escapes into `out`; returns the decoded size, which never exceeds raw.size(), or
+/// npos when `out` is too small. A lone surrogate becomes U+FFFD.
+std::size_t Unescape(std::string_view raw, std::span<char> out) noexcept;
+
+/// Of a number's token. An underflow is 0.
+double NumberValue(std::string_view token) noexcept;
+/// The exact value when the number is integral and within [-2^53, 2^53]: 16, 16.0 and 1.6e1 are the same.
+std::optional<std::int64_t> IntegerValue(std::string_view token) noexcept;
+
 }  // namespace penstock::llm::json
+
+namespace penstock::llm {
+
+/// A text of an upstream, checked against the grammar alone, as SDKs' parsers would take it: keys may repeat, numbers
+/// may be beyond a double, surrogates may be alone. The cursor is at the root, valid until `parser` reads another
+/// text. Nothing: it is not JSON. Time is linear in the text.
+std::optional<json::Cursor> ReadJson(std::string_view text, JsonParser& parser);
+/// When the cursor is no longer needed: gives memory back after an unusually large text.
+void EndJson(JsonParser& parser);
+
+/// Well-formed UTF-8 (RFC 3629), by the vector.
+bool IsUtf8(std::string_view text) noexcept;
+
+}  // namespace penstock::llm

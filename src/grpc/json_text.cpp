@@ -1,0 +1,145 @@
+#include "grpc/json_text.hpp"
+
+#include <array>
+#include <bit>
+#include <charconv>
+#include <cmath>
+#include <cstring>
+
+#include "penstock/llm/json_value.hpp"
+
+namespace penstock::grpc {
+namespace {
+
+constexpr std::size_t kBlock = 16;
+constexpr std::size_t kNumberMax = 32;       // characters of any number that to_chars writes
+constexpr std::size_t kEscapeMax = 6;        // \u001f
+constexpr double kExactMax = 0x1p53;         // below it every integer is a double
+constexpr double kIntegerTokenMax = 0x1p63;  // beyond it a number without a point or an exponent is no integer
+
+using Block = unsigned char __attribute__((vector_size(kBlock)));
+using Words = std::uint64_t __attribute__((vector_size(kBlock)));
+
+/// The place of the first byte of `block` that must be escaped; kBlock: none.
+std::size_t FirstEscape(Block block) noexcept {
+  const auto hits = reinterpret_cast<Words>((block < 0x20) | (block == '"') | (block == '\\'));
+  if (hits[0] != 0) return static_cast<std::size_t>(std::countr_zero(hits[0])) / 8;
+  return 8 + static_cast<std::size_t>(std::countr_zero(hits[1])) / 8;
+}
+
+char* WriteEscape(char* to, char c) noexcept {
+  static constexpr char kDigits[] = "0123456789abcdef";
+  static constexpr char kLetters[] = "btn-fr";  // U+0008 to U+000D; U+000B has none
+  const auto byte = static_cast<unsigned char>(c);
+  *to++ = '\\';
+  if (byte >= 0x20) {
+    *to++ = c;
+  } else if (byte >= '\b' && byte <= '\r' && byte != '\v') {
+    *to++ = kLetters[byte - '\b'];
+  } else {
+    std::memcpy(to, "u00", 3);
+    to[3] = kDigits[byte >> 4];
+    to[4] = kDigits[byte & 15];
+    to += 5;
+  }
+  return to;
+}
+
+constexpr char kSixBits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+constexpr std::array<std::int8_t, 256> kSixBitsOf = [] {
+  std::array<std::int8_t, 256> table{};
+  table.fill(-1);
+  for (int i = 0; i < 64; ++i) table[static_cast<unsigned char>(kSixBits[i])] = static_cast<std::int8_t>(i);
+  return table;
+}();
+
+template <class Real>
+void WriteRealOf(ByteWriter& out, Real value) {
+  if (std::fabs(value) < kExactMax && value == std::trunc(value) && !(value == 0 && std::signbit(value))) {
+    return WriteInteger(out, static_cast<std::int64_t>(value));
+  }
+  char* const to = out.Room(kNumberMax);
+  // A double may be shortest as an integer that no integer type holds, which readers of JSON refuse.
+  const bool huge = std::fabs(value) >= static_cast<Real>(kIntegerTokenMax);
+  out.AdvanceTo(huge ? std::to_chars(to, to + kNumberMax, value, std::chars_format::scientific).ptr
+                     : std::to_chars(to, to + kNumberMax, value).ptr);
+}
+
+}  // namespace
+
+bool WriteQuoted(ByteWriter& out, std::string_view text) {
+  const char* at = text.data();
+  const char* const end = at + text.size();
+  char* to = out.Room(text.size() + kBlock + 2);
+  *to++ = '"';
+  Block seen{};
+  while (at != end) {
+    const auto left = static_cast<std::size_t>(end - at);
+    Block block;
+    if (left >= kBlock) {
+      std::memcpy(&block, at, kBlock);
+    } else {
+      block = Block{} + ' ';
+      std::memcpy(&block, at, left);
+    }
+    std::memcpy(to, &block, kBlock);
+    seen |= block;
+    const std::size_t plain = std::min(FirstEscape(block), std::min(left, kBlock));
+    at += plain;
+    to += plain;
+    if (plain == std::min(left, kBlock)) continue;
+    out.AdvanceTo(to);
+    to = WriteEscape(out.Room(static_cast<std::size_t>(end - at) + kBlock + kEscapeMax + 2), *at);
+    ++at;
+  }
+  *to++ = '"';
+  out.AdvanceTo(to);
+  const auto high = reinterpret_cast<Words>(seen & 0x80);
+  return (high[0] | high[1]) == 0 || llm::IsUtf8(text);
+}
+
+void WriteInteger(ByteWriter& out, std::int64_t value) {
+  char* const to = out.Room(kNumberMax);
+  out.AdvanceTo(std::to_chars(to, to + kNumberMax, value).ptr);
+}
+
+void WriteUnsigned(ByteWriter& out, std::uint64_t value) {
+  char* const to = out.Room(kNumberMax);
+  out.AdvanceTo(std::to_chars(to, to + kNumberMax, value).ptr);
+}
+
+void WriteReal(ByteWriter& out, double value) { WriteRealOf(out, value); }
+void WriteReal(ByteWriter& out, float value) { WriteRealOf(out, value); }
+
+void WriteBase64(ByteWriter& out, std::string_view bytes) {
+  char* to = out.Room((bytes.size() + 2) / 3 * 4 + 2);
+  *to++ = '"';
+  for (std::size_t i = 0; i < bytes.size(); i += 3) {
+    const std::size_t n = std::min<std::size_t>(3, bytes.size() - i);
+    std::uint32_t bits = 0;
+    for (std::size_t k = 0; k < 3; ++k) bits = bits << 8 | (k < n ? static_cast<unsigned char>(bytes[i + k]) : 0u);
+    for (std::size_t k = 0; k < 4; ++k) *to++ = k <= n ? kSixBits[bits >> (18 - 6 * k) & 63] : '=';
+  }
+  *to++ = '"';
+  out.AdvanceTo(to);
+}
+
+char* ReadBase64(std::string_view text, char* to) noexcept {
+  while (!text.empty() && text.back() == '=') text.remove_suffix(1);
+  if (text.size() % 4 == 1) return nullptr;
+  std::uint32_t bits = 0;
+  unsigned held = 0;
+  for (const char c : text) {
+    const int six = kSixBitsOf[static_cast<unsigned char>(c)];
+    if (six < 0) return nullptr;
+    bits = bits << 6 | static_cast<std::uint32_t>(six);
+    held += 6;
+    if (held < 8) continue;
+    held -= 8;
+    *to++ = static_cast<char>(bits >> held);
+  }
+  return to;
+}
+
+}  // namespace penstock::grpc
