@@ -1,5 +1,6 @@
 // The floor of every HTTP/2 figure: nghttp2, epoll, one thread, and a constant 1 KiB answer to whatever is asked.
-//   bench_floor_h2 --port 8099        then e.g.  h2load -n 200000 -c 50 -m 10 -d body.json http://127.0.0.1:8099/
+//   bench_floor_h2 --port 8099 [--grpc]        then e.g.  h2load -n 200000 -c 50 -m 10 -d body.json http://127.0.0.1:8099/
+// --grpc: the constant is one message, and trailers follow: what a gRPC server of these sizes costs at least.
 // It is deliberately as bare as a correct server can be: no limits, no budgets, no timeouts. Not for use.
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -21,24 +22,25 @@
 
 namespace {
 
-constexpr std::size_t kBodyBytes = 1024;
+constexpr std::size_t kAnswerBytes = 1024;
+constexpr std::size_t kPrefixBytes = 5;  // of a gRPC message
 constexpr std::size_t kReadBytes = 64 * 1024;
 constexpr std::size_t kWriteBytes = 64 * 1024;
+
+bool as_grpc = false;
+
+std::vector<std::uint8_t> MakeBody() {
+  std::vector<std::uint8_t> body(kAnswerBytes + (as_grpc ? kPrefixBytes : 0), 'x');
+  if (as_grpc) {
+    const std::uint8_t prefix[kPrefixBytes] = {0, 0, 0, kAnswerBytes >> 8, kAnswerBytes & 255};
+    std::copy(std::begin(prefix), std::end(prefix), body.begin());
+  }
+  return body;
+}
 
 [[noreturn]] void Fail(const char* what) {
   std::perror(what);
   std::exit(1);
-}
-
-ssize_t ReadBody(nghttp2_session*, std::int32_t, std::uint8_t* to, std::size_t capacity, std::uint32_t* flags,
-                 nghttp2_data_source* source, void*) {
-  static const std::vector<std::uint8_t> kBody(kBodyBytes, 'x');
-  const auto sent = static_cast<std::size_t>(source->fd);  // the stream's progress, kept in its data source
-  const std::size_t bytes = std::min(capacity, kBodyBytes - sent);
-  std::memcpy(to, kBody.data() + sent, bytes);
-  source->fd = static_cast<int>(sent + bytes);
-  if (sent + bytes == kBodyBytes) *flags |= NGHTTP2_DATA_FLAG_EOF;
-  return static_cast<ssize_t>(bytes);
 }
 
 nghttp2_nv Field(std::string_view name, std::string_view value) {
@@ -47,14 +49,31 @@ nghttp2_nv Field(std::string_view name, std::string_view value) {
           NGHTTP2_NV_FLAG_NO_COPY_NAME | NGHTTP2_NV_FLAG_NO_COPY_VALUE};
 }
 
+ssize_t ReadBody(nghttp2_session* session, std::int32_t stream, std::uint8_t* to, std::size_t capacity, std::uint32_t* flags,
+                 nghttp2_data_source* source, void*) {
+  static const std::vector<std::uint8_t> kBody = MakeBody();
+  const auto sent = static_cast<std::size_t>(source->fd);  // the stream's progress, kept in its data source
+  const std::size_t bytes = std::min(capacity, kBody.size() - sent);
+  std::memcpy(to, kBody.data() + sent, bytes);
+  source->fd = static_cast<int>(sent + bytes);
+  if (sent + bytes < kBody.size()) return static_cast<ssize_t>(bytes);
+  *flags |= NGHTTP2_DATA_FLAG_EOF;
+  if (as_grpc) {
+    *flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
+    const nghttp2_nv status = Field("grpc-status", "0");
+    if (nghttp2_submit_trailer(session, stream, &status, 1) != 0) return NGHTTP2_ERR_CALLBACK_FAILURE;
+  }
+  return static_cast<ssize_t>(bytes);
+}
+
 int OnFrame(nghttp2_session* session, const nghttp2_frame* frame, void*) {
   const bool ends = (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
   if (!ends || (frame->hd.type != NGHTTP2_HEADERS && frame->hd.type != NGHTTP2_DATA)) return 0;
-  const nghttp2_nv fields[] = {Field(":status", "200"), Field("content-type", "application/json"),
+  const nghttp2_nv fields[] = {Field(":status", "200"), Field("content-type", as_grpc ? "application/grpc" : "application/json"),
                                Field("content-length", "1024")};
   nghttp2_data_provider body{};
   body.read_callback = ReadBody;
-  return nghttp2_submit_response(session, frame->hd.stream_id, fields, std::size(fields), &body) == 0
+  return nghttp2_submit_response(session, frame->hd.stream_id, fields, as_grpc ? 2 : 3, &body) == 0
              ? 0
              : NGHTTP2_ERR_CALLBACK_FAILURE;
 }
@@ -172,11 +191,17 @@ void Accept(int listener, int epoll) {
 
 int main(int argc, char** argv) {
   std::uint16_t port = 8099;
-  if (argc == 3 && std::string_view(argv[1]) == "--port") {
-    std::from_chars(argv[2], argv[2] + std::strlen(argv[2]), port);
-  } else if (argc != 1) {
-    std::fprintf(stderr, "usage: %s [--port N]\n", argv[0]);
-    return 2;
+  for (int i = 1; i < argc; ++i) {
+    const std::string_view word = argv[i];
+    if (word == "--grpc") {
+      as_grpc = true;
+    } else if (word == "--port" && i + 1 < argc) {
+      ++i;
+      std::from_chars(argv[i], argv[i] + std::strlen(argv[i]), port);
+    } else {
+      std::fprintf(stderr, "usage: %s [--port N] [--grpc]\n", argv[0]);
+      return 2;
+    }
   }
   const int listener = Listen(port);
   const int epoll = epoll_create1(EPOLL_CLOEXEC);

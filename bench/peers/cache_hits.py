@@ -21,6 +21,7 @@ class Hits:
     """One row of the table, in the form that throughput.run_once wants. `limit`: the ratio to the floor to reach."""
 
     units = 1
+    rpc = None
     answer_bytes = None  # what the warm-up saw, set for each program
 
     def __init__(self, downstream, connections, streams, limit=None, streamed=False, stored_whole=True):

@@ -160,7 +160,61 @@ class H2Client:
         self.socket.close()
 
 
-CLIENTS = {"h1": H1Client, "h2": H2Client}
+class GrpcClient(H2Client):
+    """Calls of penstock.v1.Inference; messages are written by hand as well."""
+
+    def send(self, model, stream):
+        self.stream += 2
+        fields = b"".join(literal(*field) for field in (
+            (":method", "POST"), (":scheme", "http"), (":authority", "localhost"), (":path", rpc_path(stream)),
+            ("content-type", "application/grpc"), ("te", "trailers")))
+        message = chat_request(model, "What is a penstock?")
+        self.socket.sendall(frame(HEADERS, END_HEADERS, self.stream, fields) + frame(DATA, END_STREAM, self.stream, message))
+
+    def read_content(self):
+        """Up to the second message: the first one tells the role alone."""
+        messages = 0
+        while messages < 2:
+            kind, _, _, payload = self._answer_frame()
+            messages += kind == DATA and payload != b""
+
+    def read_answer(self):
+        """To the trailers; what they say."""
+        while True:
+            kind, flags, stream, payload = self._frame()
+            if kind == RST_STREAM or (stream == self.stream and kind == HEADERS and flags & END_STREAM):
+                return payload
+
+
+def rpc_path(stream):
+    return "/penstock.v1.Inference/" + ("ChatStream" if stream else "Chat")
+
+
+def varint(number):
+    out = b""
+    while number > 127:
+        out, number = out + bytes([number & 127 | 128]), number >> 7
+    return out + bytes([number])
+
+
+def text_field(number, text):
+    """A string, bytes or message field of protobuf."""
+    data = text.encode() if isinstance(text, str) else text
+    return varint(number << 3 | 2) + varint(len(data)) + data
+
+
+def chat_request(model, content, system=None, max_tokens=1_000_000, temperature=None):
+    """A framed penstock.v1.ChatRequest; roles and fields by their numbers in proto/penstock/v1/inference.proto."""
+    def message(role, text):
+        return text_field(2, varint(1 << 3) + varint(role) + text_field(2, text))
+    body = text_field(1, model) + (message(1, system) if system else b"") + message(3, content)
+    if temperature is not None:
+        body += varint(3 << 3 | 1) + struct.pack("<d", temperature)
+    body += varint(6 << 3) + varint(max_tokens)
+    return struct.pack(">BI", 0, len(body)) + body
+
+
+CLIENTS = {"h1": H1Client, "h2": H2Client, "grpc": GrpcClient}
 
 
 class SimControl:

@@ -72,12 +72,13 @@ class LoadResult:
         self.body_bytes = int(sent.group(1))
 
 
-def h2load(port, core, downstream, connections, streams, requests, body_file, options=()):
-    argv = ["h2load", "-n", requests, "-c", connections, "-m", streams, "-d", body_file,
-            "-H", "content-type: application/json", *options]
+def h2load(port, core, downstream, connections, streams, requests, body_file, options=(), rpc=None):
+    """`rpc`: a gRPC method; the body is a message with its prefix."""
+    fields = ["-H", "content-type: application/grpc", "-H", "te: trailers"] if rpc else ["-H", "content-type: application/json"]
+    argv = ["h2load", "-n", requests, "-c", connections, "-m", streams, "-d", body_file, *fields, *options]
     if downstream == "h1":
         argv += ["-p", "http/1.1"]
-    argv.append(f"http://127.0.0.1:{port}/v1/chat/completions")
+    argv.append(f"http://127.0.0.1:{port}{rpc or '/v1/chat/completions'}")
     done = subprocess.run([str(word) for word in argv], capture_output=True, text=True, timeout=RUN_TIMEOUT_S,
                           preexec_fn=lambda: os.sched_setaffinity(0, {core}))
     return LoadResult(done.stdout + done.stderr)

@@ -20,7 +20,7 @@ from programs import PEERS, BenchError, Fleet
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMANDS = {"peers": "throughput", "stream": "throughput", "latency": "latency", "memory": "memory", "cancel": "cancel",
-            "cache": "cache"}
+            "cache": "cache", "grpc": "grpc"}
 
 
 def parse():

@@ -30,6 +30,7 @@ class Work:
         self.model = f"sim:0:{EVENTS}:{EVENT_GAP_US}" if streamed else f"sim-bytes:{ANSWER_BYTES}"
         self.units = EVENTS if streamed else 1  # of one request: what the CPU time is divided by
         self.answer_bytes = None if streamed else ANSWER_BYTES
+        self.rpc = None  # HTTP
 
     @property
     def name(self):
@@ -73,7 +74,7 @@ def run_once(fleet, program, work, requests, body_file, perf_file=None, options=
         perf = subprocess.Popen(["perf", "record", "-q", "-e", "cpu-clock", "-F", "2000", "-o", str(perf_file),
                                  "-p", str(program.pid)], stderr=subprocess.DEVNULL)
     cores, before = measure.CoreClock(), measure.cpu_ns(program.pid)
-    load = measure.h2load(program.port, fleet.other, work.downstream, work.connections, work.streams, requests, body_file, options)
+    load = measure.h2load(program.port, fleet.other, work.downstream, work.connections, work.streams, requests, body_file, options, work.rpc)
     used = measure.cpu_ns(program.pid) - before
     if perf:
         perf.send_signal(2)

@@ -62,7 +62,10 @@ void Drain::OnTimer() {
 void Drain::StopAccepting() {
   phase_ = Phase::kLastWords;
   next_phase_ = worker_.Now() + kLastWords;
-  workers_.Tell([](proxy::Gateway& gateway) { gateway.server().StopAccepting(); });
+  workers_.Tell([](proxy::Gateway& gateway) {
+    gateway.server().StopAccepting();
+    gateway.EndWatches();
+  });
   log_.Info(worker_.Wall(), "accepting no more connections");
 }
 

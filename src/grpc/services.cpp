@@ -4,6 +4,7 @@
 #include <grpc/reflection/v1/reflection.pb.h>
 #include <grpc/reflection/v1alpha/reflection.pb.h>
 #include <kserve/grpc_service.pb.h>
+#include <penstock/v1/inference.pb.h>
 
 #include <algorithm>
 #include <array>
@@ -25,6 +26,7 @@ std::span<const google::protobuf::ServiceDescriptor* const> Services() {
       ServiceBeside<::grpc::reflection::v1::ServerReflectionRequest>(),
       ServiceBeside<::grpc::reflection::v1alpha::ServerReflectionRequest>(),
       ServiceBeside<::inference::ModelInferRequest>(),
+      ServiceBeside<v1::ChatRequest>(),
   };
   return services;
 }

@@ -94,6 +94,11 @@ void Answer::End() {
 
 void Answer::Break(BreakPoint at, const Error& error) {
   if (context_.client == nullptr) return;
+  if (context_.grpc != nullptr) {
+    if (!context_.grpc->status.has_value()) context_.grpc->status = StatusOf(error);
+    context_.client->CutBody();
+    return;
+  }
   std::string last_words = at == BreakPoint::kAnywhere ? "\n\n" : "";
   if (at != BreakPoint::kBody) last_words += ErrorEvent(context_.family(), error, context_.record.id());
   context_.record.bytes_out += last_words.size();

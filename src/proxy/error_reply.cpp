@@ -79,6 +79,16 @@ ErrorRow RowOf(const Error& error) noexcept {
   return {500, "internal_error", Term::kLocalReset};
 }
 
+grpc::Status StatusOf(const Error& error) {
+  grpc::Status status;
+  status.code = grpc::StatusOf(error.code);
+  status.message = Message(error);
+  status.reason = CodeName(error.code);
+  status.type = RowOf(error).type;
+  if (error.param != nullptr) status.param = error.param;
+  return status;
+}
+
 std::string ErrorBody(llm::Family family, const Error& error, std::string_view request_id) {
   std::string out;
   const std::string message = Message(error);

@@ -37,6 +37,7 @@ void RequestContext::Clear(std::size_t body_keep_max) {
   model = nullptr;
   cluster = nullptr;
   cache.Clear();
+  grpc = nullptr;
   deadline = latest = {};
   record = {};
   peer.clear();
@@ -56,11 +57,12 @@ Exchange::Exchange(Gateway& gateway, WorkerContext& worker)
 }
 
 void Exchange::Begin(server::ResponseStream& client, http::HeadPtr head, bool body_follows, bool expect_continue,
-                     const Error* reject) {
+                     const Error* reject, GrpcPart* grpc) {
   context_.client = &client;
   attached_ = true;
   context_.view = context_.worker.view;
   context_.head = std::move(head);
+  context_.grpc = grpc;
   context_.record.began = context_.now();
   context_.protocol = client.protocol();
   if (context_.worker.access_log.enabled()) {
@@ -115,7 +117,7 @@ void Exchange::Refuse(const Error& error) {
 void Exchange::OnBody(std::string_view bytes) {
   if (answered_early_) return;
   context_.record.bytes_in += bytes.size();
-  if (context_.route->kind != RouteKind::kInference) return;  // a GET's body is drained, nobody asked for it
+  if (!TakesBody(*context_.route)) return;  // a GET's body is drained, nobody asked for it
   if (context_.body.size() + bytes.size() > context_.snapshot().config.server.limits.request_body) {
     context_.client->CloseAfter();
     Refuse(DownstreamError(ErrorCode::kBodyTooLarge, "the request body is larger than the gateway takes"));
@@ -166,7 +168,8 @@ void Exchange::Expire(const Error& error) {
     return;
   }
   const bool followed = context_.cache.follower != nullptr;
-  if (answer_.committed() && !followed) return;  // all of it is on its way
+  const bool watches = context_.route != nullptr && context_.route->kind == RouteKind::kGrpcWatch;
+  if (answer_.committed() && !followed && !watches) return;  // all of it is on its way
   pipeline_.Destroy();  // it waits for another thread, a tier, another request's call, or a refusal's end
   if (context_.body.empty()) context_.request.reset();  // that thread has the text which it is a view of
   context_.cache.lead.reset();                          // who follows need not wait for this one's client
@@ -179,7 +182,8 @@ void Exchange::Expire(const Error& error) {
     return;
   }
   context_.record.term = RowOf(error).term;
-  answer_.Break(context_.request->stream ? BreakPoint::kAnywhere : BreakPoint::kBody, error);
+  const bool events = context_.request.has_value() && context_.request->stream;
+  answer_.Break(events ? BreakPoint::kAnywhere : BreakPoint::kBody, error);
 }
 
 void Exchange::End() { Expire(InternalError(ErrorCode::kDraining, "the gateway is shutting down")); }
@@ -321,8 +325,7 @@ void Exchange::Account() {
   line.ts = record.wall;
   line.request_id = record.id();
   line.client = context_.peer;
-  line.protocol =
-      context_.protocol == server::Protocol::kHttp2 ? telemetry::Protocol::kHttp2 : telemetry::Protocol::kHttp1;
+  line.protocol = LabelOf(context_.protocol);
   line.method = context_.head->method_text();
   line.route = context_.route != nullptr ? context_.route->name : kNoRouteName;
   if (context_.tenant != nullptr) line.key = context_.tenant->name;

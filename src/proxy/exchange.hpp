@@ -19,7 +19,7 @@ class Exchange final : public rt::Mortal, public server::RequestHandler {
   Exchange(Gateway& gateway, WorkerContext& worker);
 
   void Begin(server::ResponseStream& client, http::HeadPtr head, bool body_follows, bool expect_continue,
-             const Error* reject);
+             const Error* reject, GrpcPart* grpc = nullptr);
   /// The drain's time is over: what runs ends now, in-band where it is committed.
   void End();
   /// For want of memory: as End(); an answer that only waits for its client to read is cut.
@@ -31,6 +31,9 @@ class Exchange final : public rt::Mortal, public server::RequestHandler {
   }
   /// The worker ends, and nobody can be told any more.
   void Abandon();
+
+  /// Its time is over, or the call's of which it is a part.
+  void OnDeadline();
 
   std::size_t place = 0;  ///< in the worker's list of live exchanges
 
@@ -45,7 +48,6 @@ class Exchange final : public rt::Mortal, public server::RequestHandler {
   void ChooseRequestId();
   void Refuse(const Error& error);
   void Run();
-  void OnDeadline();
   /// Everything that waits ends: `error` to the client, as long as that is free.
   void Expire(const Error& error);
   bool WaitsForReader() const noexcept;

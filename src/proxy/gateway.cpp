@@ -5,11 +5,17 @@
 #include "penstock/base/xxh64.hpp"
 #include "proxy/cache_sample.hpp"
 #include "proxy/exchange.hpp"
+#include "proxy/grpc/call.hpp"
 
 namespace penstock::proxy {
 namespace {
 
 constexpr std::size_t kFreeExchangesMax = 1024;
+
+bool IsGrpcCall(const server::ResponseStream& stream, const http::Head& head) noexcept {
+  return stream.protocol() == server::Protocol::kHttp2 && head.method == http::Method::kPost &&
+         grpc::ContentTypeOf(head.Find(http::HeaderId::kContentType)) != grpc::ContentType::kNone;
+}
 
 /// How far `zone` is: its place among the gateway's `zones`, or behind all of them.
 std::uint32_t ZoneRank(const std::vector<std::string>& zones, const std::string& zone) {
@@ -92,16 +98,40 @@ void Gateway::Apply(std::shared_ptr<const Snapshot> snapshot) {
   context_->metrics.ForgetSeries();
 }
 
-server::RequestHandler& Gateway::OnRequest(server::ResponseStream& stream, http::HeadPtr head, bool body_follows,
-                                           bool expect_continue, const Error* reject) {
+Exchange& Gateway::Take() {
   if (context_->free_exchanges.empty())
     context_->free_exchanges.push_back(std::make_unique<Exchange>(*this, *context_));
   auto& live = static_cast<Exchange&>(*context_->free_exchanges.back().release());
   context_->free_exchanges.pop_back();
   live.place = context_->live.size();
   context_->live.push_back(&live);
-  live.Begin(stream, std::move(head), body_follows, expect_continue, reject);
   return live;
+}
+
+server::RequestHandler& Gateway::OnRequest(server::ResponseStream& stream, http::HeadPtr head, bool body_follows,
+                                           bool expect_continue, const Error* reject) {
+  if (IsGrpcCall(stream, *head)) return BeginCall(stream, std::move(head), body_follows, reject);
+  Exchange& exchange = Take();
+  exchange.Begin(stream, std::move(head), body_follows, expect_continue, reject);
+  return exchange;
+}
+
+server::RequestHandler& Gateway::BeginCall(server::ResponseStream& stream, http::HeadPtr head, bool body_follows,
+                                           const Error* reject) {
+  if (context_->free_calls.empty()) context_->free_calls.push_back(std::make_unique<GrpcCall>(*this, *context_));
+  auto& call = static_cast<GrpcCall&>(*context_->free_calls.back().release());
+  context_->free_calls.pop_back();
+  call.Begin(stream, std::move(head), body_follows, reject);
+  return call;
+}
+
+void Gateway::Recycle(GrpcCall& call) {
+  std::unique_ptr<rt::Mortal> owned(&call);
+  if (context_->free_calls.size() < kFreeExchangesMax) {
+    context_->free_calls.push_back(std::move(owned));
+  } else {
+    context_->worker.Bury(std::move(owned));
+  }
 }
 
 void Gateway::Recycle(Exchange& exchange) {
@@ -117,7 +147,7 @@ void Gateway::Recycle(Exchange& exchange) {
   }
 }
 
-std::size_t Gateway::exchanges() const noexcept { return context_->live.size(); }
+std::size_t Gateway::exchanges() const noexcept { return context_->live.size() - context_->watchers.size(); }
 
 void Gateway::Sample() {
   telemetry::WorkerMetrics& metrics = context_->metrics;
@@ -170,8 +200,23 @@ void Gateway::ResetLargest() {
   largest->Shed();
 }
 
+namespace {
+
+/// Each looks at the worker's state again; one that ends takes itself off the list.
+void WakeWatchers(WorkerContext& worker) {
+  for (const std::vector<rt::Signal*> watchers = worker.watchers; rt::Signal* watcher : watchers) watcher->Set();
+}
+
+}  // namespace
+
+void Gateway::EndWatches() {
+  context_->leaving = true;
+  WakeWatchers(*context_);
+}
+
 void Gateway::BeginDrain() {
   context_->draining = true;
+  WakeWatchers(*context_);
   server_->BeginDrain();
 }
 
@@ -181,8 +226,7 @@ void Gateway::EndAll() {
 }
 
 void Gateway::OnProtocolReject(server::Protocol protocol, const char* reason) {
-  context_->metrics.CountProtocolReject(
-      protocol == server::Protocol::kHttp2 ? telemetry::Protocol::kHttp2 : telemetry::Protocol::kHttp1, reason);
+  context_->metrics.CountProtocolReject(LabelOf(protocol), reason);
 }
 
 void Gateway::OnConnectionKilled(const char* reason) { context_->metrics.CountConnectionKilled(reason); }

@@ -101,13 +101,16 @@ void BuildUpstreamHead(const RequestContext& context, const upstream::Endpoint& 
   to.set_method_text(from.method_text());
   to.set_scheme(spec.url.https ? "https" : "http");
   to.set_authority(endpoint.authority());
-  to.set_target(from.target(), spec.url.path);
+  to.set_target(context.route->target.empty() ? from.target() : context.route->target, spec.url.path);
   bool content_type = false;
   const auto& extra = context.snapshot().config.server.forward_headers;
   for (std::size_t i = 0; i < from.size(); ++i) {
     const http::Head::Field field = from.field(i);
     switch (field.id) {
-      case HeaderId::kContentType: content_type = true; break;
+      case HeaderId::kContentType:
+        if (context.grpc != nullptr) continue;  // it is JSON by now
+        content_type = true;
+        break;
       case HeaderId::kAccept:
       case HeaderId::kUserAgent:
       case HeaderId::kTraceparent:

@@ -1,6 +1,7 @@
 #include "proxy/local_answers.hpp"
 
 #include "penstock/proxy/error_reply.hpp"
+#include "proxy/grpc/local.hpp"
 
 namespace penstock::proxy {
 namespace {
@@ -69,6 +70,8 @@ void AnswerLocally(RequestContext& context, Answer& answer) {
         answer.Reply(200, kJson, R"({"status":"ok"})");
       }
       return;
+    case RouteKind::kGrpcLocal: AnswerGrpcLocally(context, answer); return;
+    case RouteKind::kGrpcWatch:
     case RouteKind::kInference: return;
   }
 }
@@ -77,6 +80,11 @@ void AnswerError(RequestContext& context, Answer& answer, const Error& error) {
   const ErrorRow row = RowOf(error);
   if (context.record.term == telemetry::Term::kWell) context.record.term = row.term;
   const bool wait = row.status == 503 || row.status == 429;
+  if (context.grpc != nullptr) {
+    if (!context.grpc->status.has_value()) context.grpc->status = StatusOf(error);
+    answer.Reply(row.status, kJson, {}, wait ? context.record.retry_after : Duration{});
+    return;
+  }
   answer.Reply(row.status, kJson, ErrorBody(context.family(), error, context.record.id()),
                wait ? context.record.retry_after : Duration{});
 }

@@ -1,6 +1,7 @@
 #include "proxy/pipeline.hpp"
 
 #include "proxy/answer.hpp"
+#include "proxy/grpc/local.hpp"
 #include "proxy/local_answers.hpp"
 #include "proxy/stages/stages.hpp"
 
@@ -19,6 +20,10 @@ namespace penstock::proxy {
 //   Keep           a complete answer goes into the tiers; who followed learns how it ended
 // Whatever comes out, exactly one answer goes to the client, and Exchange accounts for it once, on every exit.
 rt::Task<void> RunPipeline(RequestContext& context, Answer& answer, Attempt& attempt) {
+  if (context.route->kind == RouteKind::kGrpcWatch) {
+    co_await WatchHealth(context, answer);
+    co_return;
+  }
   if (context.route->kind != RouteKind::kInference) {
     AnswerLocally(context, answer);
     co_return;

@@ -14,6 +14,7 @@
 #include "penstock/server/request_handler.hpp"
 #include "penstock/telemetry/term.hpp"
 #include "proxy/cache_part.hpp"
+#include "proxy/grpc/part.hpp"
 #include "proxy/worker_context.hpp"
 
 namespace penstock::proxy {
@@ -61,6 +62,7 @@ struct RequestContext {
   const ModelRoute* model = nullptr;  ///< who answers, or is asked just now: a fallback of it
   const ClusterView* cluster = nullptr;
   CachePart cache;
+  GrpcPart* grpc = nullptr;  ///< null: an HTTP request
   policy::Deadline deadline;
   policy::Deadline latest;              ///< what `total` allows: the client may have wished for less
   rt::Timer* deadline_timer = nullptr;  ///< the exchange's; armed when the deadline is known

@@ -9,6 +9,22 @@ namespace {
 using http::Method;
 using llm::Family;
 
+/// A gRPC method that goes upstream, as the family's HTTP request.
+constexpr Route Completion(std::string_view path, std::string_view name, Family family) {
+  const std::string_view target = family == Family::kChat          ? "/v1/chat/completions"
+                                  : family == Family::kCompletions ? "/v1/completions"
+                                                                   : "/v1/embeddings";
+  return {Method::kPost, path, name, RouteKind::kInference, family, true, target, false};
+}
+/// One that the gateway answers itself.
+constexpr Route Local(std::string_view path, std::string_view name, RouteKind kind) {
+  return {Method::kPost, path, name, kind, Family::kChat, true, {}, false};
+}
+/// Likewise, for whoever asks.
+constexpr Route Probe(std::string_view path, std::string_view name, RouteKind kind) {
+  return {Method::kPost, path, name, kind, Family::kChat, true, {}, true};
+}
+
 constexpr Route kRoutes[] = {
     {Method::kPost, "/v1/chat/completions", "chat_completions", RouteKind::kInference, Family::kChat},
     {Method::kPost, "/v1/completions", "completions", RouteKind::kInference, Family::kCompletions},
@@ -22,7 +38,25 @@ constexpr Route kRoutes[] = {
     {Method::kPost, "/detokenize", "detokenize", RouteKind::kInference, Family::kDetokenize},
     {Method::kGet, "/v1/models", "models", RouteKind::kModels, Family::kChat},
     {Method::kGet, "/v1/models/", "model", RouteKind::kModel, Family::kChat},
-    {Method::kGet, "/health", "health", RouteKind::kHealth, Family::kChat},
+    {Method::kGet, "/health", "health", RouteKind::kHealth, Family::kChat, false, {}, true},
+    Completion("/penstock.v1.Inference/Chat", "grpc_chat", Family::kChat),
+    Completion("/penstock.v1.Inference/ChatStream", "grpc_chat_stream", Family::kChat),
+    Completion("/penstock.v1.Inference/Complete", "grpc_complete", Family::kCompletions),
+    Completion("/penstock.v1.Inference/CompleteStream", "grpc_complete_stream", Family::kCompletions),
+    Completion("/penstock.v1.Inference/Embed", "grpc_embed", Family::kEmbeddings),
+    Local("/penstock.v1.Inference/ListModels", "grpc_models", RouteKind::kModels),
+    Completion("/inference.GRPCInferenceService/ModelInfer", "kserve_infer", Family::kCompletions),
+    Completion("/inference.GRPCInferenceService/ModelStreamInfer", "kserve_stream_infer", Family::kCompletions),
+    Probe("/inference.GRPCInferenceService/ServerLive", "kserve_server_live", RouteKind::kGrpcLocal),
+    Probe("/inference.GRPCInferenceService/ServerReady", "kserve_server_ready", RouteKind::kGrpcLocal),
+    Local("/inference.GRPCInferenceService/ServerMetadata", "kserve_server_metadata", RouteKind::kGrpcLocal),
+    Local("/inference.GRPCInferenceService/ModelReady", "kserve_model_ready", RouteKind::kGrpcLocal),
+    Local("/inference.GRPCInferenceService/ModelMetadata", "kserve_model_metadata", RouteKind::kGrpcLocal),
+    Probe("/grpc.health.v1.Health/Check", "grpc_health", RouteKind::kGrpcLocal),
+    Probe("/grpc.health.v1.Health/Watch", "grpc_health_watch", RouteKind::kGrpcWatch),
+    Local("/grpc.reflection.v1.ServerReflection/ServerReflectionInfo", "grpc_reflection", RouteKind::kGrpcLocal),
+    Local("/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo", "grpc_reflection_v1alpha",
+          RouteKind::kGrpcLocal),
 };
 
 bool Matches(const Route& route, std::string_view path) noexcept {

@@ -10,6 +10,7 @@
 #include "penstock/net/resolver.hpp"
 #include "penstock/policy/overload_levels.hpp"
 #include "penstock/rt/offload.hpp"
+#include "penstock/rt/task.hpp"
 #include "penstock/server/server.hpp"
 #include "penstock/telemetry/access_log.hpp"
 #include "proxy/cluster_view.hpp"
@@ -17,6 +18,15 @@
 namespace penstock::proxy {
 
 class Exchange;
+
+constexpr telemetry::Protocol LabelOf(server::Protocol protocol) noexcept {
+  switch (protocol) {
+    case server::Protocol::kHttp1: return telemetry::Protocol::kHttp1;
+    case server::Protocol::kHttp2: return telemetry::Protocol::kHttp2;
+    case server::Protocol::kGrpc: return telemetry::Protocol::kGrpc;
+  }
+  return telemetry::Protocol::kHttp1;
+}
 
 /// Owned by one Worker. What the exchanges of one worker share.
 struct WorkerContext {
@@ -45,13 +55,17 @@ struct WorkerContext {
   http::HeadPool& heads = *head_pool;
   http::H2Memory& h2_memory = *h2_pool;
   llm::JsonParser json;
+  std::string grpc_message;           ///< the gRPC message that is being made
+  std::vector<rt::Signal*> watchers;  ///< of the gateway's health; set when it changes
   ViewPtr view;  ///< what new exchanges begin with
   std::unordered_map<const upstream::Endpoint*, EndpointPoolPtr> pools;
   std::vector<std::unique_ptr<rt::Mortal>> free_exchanges;  ///< Exchanges, whose type is not complete here
+  std::vector<std::unique_ptr<rt::Mortal>> free_calls;      ///< GrpcCalls, likewise
   std::vector<Exchange*> live;                              ///< each knows its place
   std::size_t buffered_bytes_max = 0;                       ///< this worker's share of `buffered_bytes`
   std::size_t workers = 1;
   bool draining = false;
+  bool leaving = false;  ///< the drain has closed the listeners
   policy::OverloadActions overload;  ///< what is done against it just now
 
   /// Everything that waits in this worker's chains, by whole blocks: what the memory really is; and its part of what

@@ -97,7 +97,7 @@ def request_fields(method="POST", path="/v1/chat/completions", authority="gatewa
 
 class Stream:
     def __init__(self):
-        self.headers, self.body, self.ended, self.reset = None, b"", False, None
+        self.headers, self.body, self.trailers, self.ended, self.reset = None, b"", None, False, None
         self.window = 65535  # what we may send
 
     @property
@@ -233,6 +233,8 @@ class Connection:
                 state = self.stream(stream)
                 if state.headers is None or state.status < 200:
                     state.headers = decoded
+                else:
+                    state.trailers = decoded
                 if self._block[1] & END_STREAM:
                     state.ended = True
         elif kind == RST_STREAM:

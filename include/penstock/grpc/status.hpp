@@ -35,10 +35,10 @@ enum class StatusCode : std::uint8_t {
 /// google.rpc.RetryInfo.
 struct Status {
   StatusCode code = StatusCode::kOk;
-  std::string message;  ///< for people, UTF-8
-  std::string reason;   ///< the contract's code of the error ("queue_full"); empty: no details are sent
-  std::string type;     ///< its type ("service_unavailable")
-  std::string param;    ///< the request's field at fault
+  std::string message{};  ///< for people, UTF-8
+  std::string reason{};   ///< the contract's code of the error ("queue_full"); empty: no details are sent
+  std::string type{};     ///< its type ("service_unavailable")
+  std::string param{};    ///< the request's field at fault
   Duration retry_after{};
 };
 

@@ -4,6 +4,7 @@
 #include <string_view>
 
 #include "penstock/base/error.hpp"
+#include "penstock/grpc/status.hpp"
 #include "penstock/llm/family.hpp"
 #include "penstock/telemetry/term.hpp"
 
@@ -18,6 +19,9 @@ struct ErrorRow {
 
 /// The one place that translates errors; exhaustive.
 ErrorRow RowOf(const Error& error) noexcept;
+
+/// What a gRPC client hears of it.
+grpc::Status StatusOf(const Error& error);
 
 /// The reply's body in the family's shape.
 std::string ErrorBody(llm::Family family, const Error& error, std::string_view request_id);

@@ -21,6 +21,7 @@
 namespace penstock::proxy {
 
 class Exchange;
+class GrpcCall;
 struct WorkerContext;
 
 /// Owned by one Worker. The gateway's own logic on one worker: takes requests from the server, answers them through the
@@ -36,7 +37,7 @@ class Gateway final : public server::RequestSink {
   /// Requests from now on use this snapshot. On the worker's thread.
   void Apply(std::shared_ptr<const Snapshot> snapshot);
   server::Server& server() noexcept { return *server_; }
-  std::size_t exchanges() const noexcept;  ///< in flight
+  std::size_t exchanges() const noexcept;  ///< in flight, without those who only watch
   /// Brings the gauges that nobody counts up and down (connections, buffered bytes) to date: before a scrape.
   void Sample();
   /// Tells Redis of a purge; `told` hears whether it was reached, on the worker's thread. Without Redis: at once.
@@ -49,6 +50,8 @@ class Gateway final : public server::RequestSink {
   void ResetLargest();
   /// CONTRACT 5, Drain: /health turns 503, answers close their connections.
   void BeginDrain();
+  /// Listeners have closed, connections are about to: who watches the gateway's health is told to go elsewhere.
+  void EndWatches();
   /// Its end: what waits gets 503 draining, committed streams end with stream_interrupted.
   void EndAll();
 
@@ -59,7 +62,12 @@ class Gateway final : public server::RequestSink {
 
  private:
   friend class Exchange;
+  friend class GrpcCall;
+  Exchange& Take();
   void Recycle(Exchange& exchange);
+  void Recycle(GrpcCall& call);
+  server::RequestHandler& BeginCall(server::ResponseStream& stream, http::HeadPtr head, bool body_follows,
+                                    const Error* reject);
 
   std::unique_ptr<WorkerContext> context_;
   std::unique_ptr<server::Server> server_;

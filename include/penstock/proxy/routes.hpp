@@ -17,6 +17,8 @@ enum class RouteKind : std::uint8_t {
   kModels,     ///< the configured models
   kModel,      ///< one of them; the path's rest is its name
   kHealth,     ///< for load balancers
+  kGrpcLocal,  ///< what the gateway knows itself, for gRPC clients
+  kGrpcWatch,  ///< its health, and every change of it
 };
 
 /// Immutable. A row of the public API; the tests' cancel and truncation matrices are generated from this table.
@@ -25,8 +27,14 @@ struct Route {
   std::string_view path;  ///< exact; a trailing "/" takes the rest as an argument
   std::string_view name;  ///< label `route` of the metrics, field of the access log
   RouteKind kind;
-  llm::Family family;  ///< for kInference; shapes the errors of all
+  llm::Family family;            ///< for kInference; shapes the errors of all
+  bool grpc = false;             ///< taken from gRPC clients only
+  std::string_view target = {};  ///< of the upstream request, where it is another than `path`
+  bool open = false;             ///< for probes: no key is asked for
 };
+
+/// Does a request's body mean anything there?
+constexpr bool TakesBody(const Route& route) noexcept { return route.kind == RouteKind::kInference || route.grpc; }
 
 std::span<const Route> Routes() noexcept;
 

@@ -10,7 +10,7 @@
 
 namespace penstock::server {
 
-enum class Protocol : std::uint8_t { kHttp1, kHttp2 };
+enum class Protocol : std::uint8_t { kHttp1, kHttp2, kGrpc };
 
 /// How a client's stream ended before its answer did.
 enum class Departure : std::uint8_t {

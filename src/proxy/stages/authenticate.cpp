@@ -5,7 +5,7 @@ namespace penstock::proxy {
 
 std::optional<Error> Authenticate(RequestContext& context) {
   const Tenants& tenants = *context.snapshot().tenants;
-  if (context.route->kind == RouteKind::kHealth) return std::nullopt;
+  if (context.route->open) return std::nullopt;
   const std::string_view key = tenants.open() ? std::string_view{} : OfferedKey(*context.head);
   if (key.empty()) {
     context.tenant = tenants.anonymous();

@@ -63,6 +63,8 @@ std::optional<Error> CheckAuthority(RequestContext& context) {
 
 std::optional<Error> CheckHead(RequestContext& context) {
   const http::Head& head = *context.head;
+  if (context.route->grpc && context.grpc == nullptr)
+    return DownstreamError(ErrorCode::kUnsupportedMedia, "this is a gRPC method: application/grpc over HTTP/2");
   if (context.route->kind != RouteKind::kInference) return std::nullopt;
   if (head.Has(HeaderId::kXPenstockCache) && head.Count(HeaderId::kXPenstockCache) > 1) JoinCacheLines(*context.head);
 
@@ -74,7 +76,7 @@ std::optional<Error> CheckHead(RequestContext& context) {
   if (!coding.empty() && !EqualsLower(coding, "identity")) {
     return DownstreamError(ErrorCode::kUnsupportedMedia, "compressed request bodies are not taken");
   }
-  if (head.Has(HeaderId::kContentType) && !IsJson(head.Find(HeaderId::kContentType))) {
+  if (context.grpc == nullptr && head.Has(HeaderId::kContentType) && !IsJson(head.Find(HeaderId::kContentType))) {
     return DownstreamError(ErrorCode::kUnsupportedMedia, "the request body must be application/json in UTF-8");
   }
   return std::nullopt;

@@ -1,0 +1,78 @@
+#pragma once
+
+#include <memory>
+#include <string_view>
+#include <vector>
+
+#include "penstock/grpc/message.hpp"
+#include "penstock/rt/worker.hpp"
+#include "proxy/grpc/turn.hpp"
+
+namespace penstock::proxy {
+
+class Gateway;
+
+/// Owned by one Worker. One gRPC call: a stream of an HTTP/2 session. Cuts the request into messages, gives each to an
+/// exchange of its own as a turn, and sends what the turns answer; the last thing it sends is the status. Recycled.
+///
+/// A method whose client sends one message has one turn, which begins with the head, so that a bad key or an unknown
+/// method is refused before the message came. Where the client streams, each message is a turn; kTurnsMax run at once,
+/// beyond that the client waits. Answers go out as they come: a client tells them apart by their ids.
+class GrpcCall final : public rt::Mortal, public server::RequestHandler, private rt::Flushable {
+ public:
+  static constexpr std::size_t kTurnsMax = 16;  ///< at once, of a client that streams requests
+
+  GrpcCall(Gateway& gateway, WorkerContext& worker);
+  ~GrpcCall() override;
+
+  void Begin(server::ResponseStream& stream, http::HeadPtr head, bool body_follows, const Error* reject);
+
+  server::ResponseStream& stream() noexcept { return *stream_; }
+  /// The fields of a turn's HTTP answer that a client may see; the first turn's go into the call's head.
+  void TakeFields(const http::Head& head);
+  void Send(std::string_view message);
+  /// Messages with their prefixes.
+  void SendRaw(Chain&& messages);
+  void OnTurnOver(GrpcTurn& turn, grpc::Status status);
+
+ private:
+  void OnBody(std::string_view bytes) override;
+  void OnEnd() override;
+  void OnRequestFailed(const Error& error) override;
+  void OnSent() override;
+  void OnFinished() override;
+  void OnGone(server::Departure departure) override;
+  void Flush() override;
+
+  std::optional<grpc::Status> ReadHead(const http::Head& head);
+  bool streams() const noexcept { return method_ != nullptr && method_->client_streams; }
+  void TakeMessages();
+  void BeginTurn(std::string_view message);
+  void FailRequest(grpc::Status status, const Error& error);
+  void OnDeadline();
+  void Reap();
+  void EndIfDone();
+  void End(const grpc::Status& status);
+  void SendHead();
+  void Recycle();
+
+  Gateway& gateway_;
+  WorkerContext& worker_;
+  server::ResponseStream* stream_ = nullptr;
+  const grpc::Method* method_ = nullptr;
+  http::HeadPtr request_head_;  ///< where each message is a turn: what its exchange gets a copy of
+  http::HeadPtr head_;          ///< ours, until it is sent
+  grpc::MessageReader reader_;
+  grpc::Coding coding_ = grpc::Coding::kIdentity;  ///< of the answer
+  std::optional<TimePoint> deadline_;
+  rt::Timer deadline_timer_;
+  GrpcTurn turn_;                                 ///< of a client that sends one message
+  std::vector<std::unique_ptr<GrpcTurn>> turns_;  ///< of one that streams
+  std::size_t messages_ = 0;
+  bool head_sent_ = false;
+  bool request_over_ = false;
+  bool paused_ = false;
+  bool ended_ = false;
+};
+
+}  // namespace penstock::proxy

@@ -1,0 +1,21 @@
+#pragma once
+
+#include <optional>
+
+#include "penstock/grpc/method.hpp"
+#include "penstock/grpc/status.hpp"
+#include "penstock/grpc/translation.hpp"
+
+namespace penstock::proxy {
+
+/// Owned by one Worker. What makes a request a gRPC one: until ParseBody its body is a protobuf message.
+struct GrpcPart {
+  const grpc::Method* method = nullptr;  ///< null: not served
+  grpc::ReplyFacts facts;
+  std::optional<grpc::Status> status;  ///< what the client hears, whatever the pipeline answers
+};
+
+/// The content type of an answer whose body is gRPC messages already, prefixes included.
+inline constexpr std::string_view kGrpcType = "application/grpc";
+
+}  // namespace penstock::proxy

@@ -1,0 +1,158 @@
+"""What the gRPC tests share: messages generated from proto/ by the distribution's protoc, a gateway whose models misbehave in
+known ways, calls by the distribution's grpcio, and calls written frame by frame."""
+
+import atexit
+import importlib
+import shutil
+import struct
+import subprocess
+import sys
+import tempfile
+
+import h2_client
+import harness
+from harness import FaultCase, World, cluster, endpoint
+
+try:
+    import grpc
+except ImportError:  # the tests run under the distribution's Python
+    sys.exit("the gRPC tests want python3-grpcio: run them with /usr/bin/python3")
+
+MODEL = "sim:0:6:0"
+INFERENCE = "/penstock.v1.Inference/"
+KSERVE = "/inference.GRPCInferenceService/"
+
+
+def _generated():
+    """The folder of the generated modules."""
+    out = tempfile.mkdtemp(prefix="penstock-protos-")
+    atexit.register(shutil.rmtree, out, True)
+    protos = harness.SOURCE / "proto"
+    files = sorted(str(path.relative_to(protos)) for path in protos.rglob("*.proto") if "google" not in path.parts)
+    subprocess.run(["protoc", f"--proto_path={protos}", f"--python_out={out}", *files], check=True)
+    grpc.__path__.append(f"{out}/grpc")  # beside grpcio's own modules
+    sys.path.append(out)
+    return out
+
+
+_generated()
+inference = importlib.import_module("penstock.v1.inference_pb2")
+health = importlib.import_module("grpc.health.v1.health_pb2")
+
+
+class GrpcCase(FaultCase):
+    """Models as in cache_test, and one for each of `programs`."""
+
+    programs = ()
+    cache = {}
+    auth = {}
+    server = {}
+    retry = {"attempts": 1}
+    upstream = "http1"
+
+    @classmethod
+    def make_world(cls):
+        def config(world):
+            models = [{"name": "m", "upstream_name": MODEL, "cluster": "c"},
+                      {"name": "slow", "upstream_name": "sim:300:6:0", "cluster": "c"},
+                      {"name": "paced", "upstream_name": "sim:50:20:10000", "cluster": "c"},
+                      {"name": "silent", "upstream_name": "fault:silence", "cluster": "c"},
+                      *({"name": program, "cluster": "c"} for program in cls.programs)]
+            return {"server": {"listeners": [{"address": "127.0.0.1:0"}], "workers": 2, **cls.server}, "models": models, "cache": cls.cache,
+                    "clusters": [cluster("c", [endpoint(world.sims["faulty"].address, cls.upstream)], retry=cls.retry,
+                                         timeouts={"headers": "2s", "first_token": "2s", "idle": "700ms", "total": "20s"})],
+                    "auth": cls.auth}
+        return World(config, sims=("faulty",))
+
+    def setUp(self):
+        super().setUp()
+        self.sim = self.world.sims["faulty"]
+
+    def channel(self, **options):
+        channel = grpc.insecure_channel(self.gateway.address, options=tuple(options.items()))
+        self.addCleanup(channel.close)
+        return channel
+
+    def unary(self, path, answer, channel=None):
+        return (channel or self.channel()).unary_unary(path, _bytes, answer.FromString)
+
+    def stream(self, path, answer, channel=None):
+        return (channel or self.channel()).unary_stream(path, _bytes, answer.FromString)
+
+    def bidi(self, path, answer, channel=None):
+        return (channel or self.channel()).stream_stream(path, _bytes, answer.FromString)
+
+    def chat(self, prompt="hello", model="m", **fields):
+        fields.setdefault("temperature", 0)
+        fields.setdefault("max_tokens", 4096)
+        return inference.ChatRequest(model=model, messages=[inference.Message(role=inference.ROLE_USER, content=prompt)], **fields)
+
+    def metadata(self, *more):
+        """With a request id that the oracle will look for."""
+        return (("x-request-id", self.request_id()), *more)
+
+    def fails(self, code, call):
+        """The error's text; the call ends with that status."""
+        with self.assertRaises(grpc.RpcError) as raised:
+            result = call()
+            if hasattr(result, "__iter__") and not hasattr(result, "SerializeToString"):
+                list(result)
+        error = raised.exception
+        self.assertEqual(error.code(), code, error)
+        return error
+
+
+def _bytes(message):
+    return message if isinstance(message, bytes) else message.SerializeToString()
+
+
+def framed(message, flag=0, length=None):
+    message = _bytes(message)
+    return struct.pack(">BI", flag, len(message) if length is None else length) + message
+
+
+def messages(body):
+    """The messages of a body, undone from their prefixes."""
+    found = []
+    while body:
+        flag, length = struct.unpack(">BI", body[:5])
+        assert flag == 0 and len(body) >= 5 + length, body[:40]
+        found.append(body[5:5 + length])
+        body = body[5 + length:]
+    return found
+
+
+class RawCall:
+    """One call by hand; `fields` replace the usual ones of the same name (None: left out)."""
+
+    def __init__(self, address, path, body=b"", fields=(), method="POST", end=True, pieces=None):
+        usual = {"content-type": "application/grpc", "te": "trailers"}
+        usual.update(dict(fields))
+        headers = [(name, value) for name, value in usual.items() if value is not None]
+        with h2_client.Connection(address) as connection:
+            if pieces is None:
+                self.id = connection.request(body, headers, method, path, end=end)
+            else:
+                self.id = connection.request(b"", headers, method, path, end=False)
+                for piece in pieces:
+                    connection.send(h2_client.frame(h2_client.DATA, 0, self.id, piece))
+                if end:
+                    connection.send(h2_client.frame(h2_client.DATA, h2_client.END_STREAM, self.id, b""))
+            self.answer = connection.finish(self.id)
+
+    @property
+    def http(self):
+        return self.answer.status
+
+    @property
+    def status(self):
+        """grpc-status, from the trailers or from a head that is all there is."""
+        found = dict(self.answer.trailers or self.answer.headers or []).get("grpc-status")
+        return None if found is None else int(found)
+
+    @property
+    def only_trailers(self):
+        return self.answer.trailers is None and self.answer.body == b""
+
+    def trailer(self, name):
+        return dict(self.answer.trailers or self.answer.headers or []).get(name)
