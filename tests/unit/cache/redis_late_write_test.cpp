@@ -83,6 +83,8 @@ TEST_P(RedisLateWrite, K_18_BeforeTheListenerHearsOfThePurge) {
   EXPECT_TRUE(heard.purged.empty());
   EXPECT_EQ(Found(1), "") << "the purge was acknowledged";
   EXPECT_EQ(tier->stats().misses, 1u);
+  Hold(ear, false);
+  EXPECT_TRUE(Until([&] { return !heard.purged.empty(); }));
 }
 
 TEST_P(RedisLateWrite, OfAnotherKey) {
