@@ -27,10 +27,11 @@ class RedisLateWrite : public RedisPurgeWorld, public testing::WithParamInterfac
     Hold(false);
     EXPECT_TRUE(Until([&] { return server.keys.size() == 1; })) << "what was purged is in Redis";
   }
-  void Hold(bool held) {
+  void Hold(bool held) { Hold(slow, held); }
+  void Hold(const rt::Address& way, bool held) {
     penstock::test::LinkOptions options;
     options.black_hole = held;
-    network.SetLink(slow, options);
+    network.SetLink(way, options);
   }
 
   const rt::Address slow = server.AlsoAt("10.1.0.9");
@@ -68,6 +69,22 @@ TEST_P(RedisLateWrite, K_18_OfAnotherInstance) {
   newcomer.tier->Store(DigestOf(1), again, wall);
   EXPECT_EQ(Found(*newcomer.tier, 1), TextOf(1));
   EXPECT_EQ(Found(*other.tier, 1), TextOf(1));
+}
+
+TEST_P(RedisLateWrite, K_18_BeforeTheListenerHearsOfThePurge) {
+  const rt::Address ear = server.AlsoAt("10.1.0.8");
+  Listen(OptionsFor({"redis://10.1.0.8"}));
+  NotedEvents second_events;
+  RedisTier second(worker, resolver, OptionsFor({slow_url}), purges, second_events);
+  ASSERT_TRUE(OpenReady(OptionsFor({server.url()})));
+  ASSERT_TRUE(Until([&] { return second.ready(); }));
+  Hold(ear, true);
+  StoreAroundAPurge(second, purges.heard());
+  EXPECT_TRUE(heard.purged.empty());
+  EXPECT_EQ(Found(1), "") << "the purge was acknowledged";
+  EXPECT_EQ(tier->stats().misses, 1u);
+  Hold(ear, false);
+  EXPECT_TRUE(Until([&] { return !heard.purged.empty(); }));
 }
 
 TEST_P(RedisLateWrite, OfAnotherKey) {
