@@ -6,7 +6,7 @@
 
 #include "penstock/grpc/translation.hpp"
 
-namespace penstock::grpc {
+namespace penstock::grpc::kserve {
 namespace {
 
 namespace json = boost::json;
@@ -200,4 +200,4 @@ bool IsNumber(std::string_view text) noexcept {
   return end == text.size();
 }
 
-}  // namespace penstock::grpc
+}  // namespace penstock::grpc::kserve

@@ -5,7 +5,7 @@
 #include <string>
 #include <string_view>
 
-namespace penstock::grpc {
+namespace penstock::grpc::kserve {
 
 /// Owned by one Worker. The members of a JSON object that is being put together, sorted by name.
 class JsonMembers {
@@ -41,4 +41,4 @@ bool IsNumber(std::string_view text) noexcept;
 /// A number without fraction and exponent.
 bool IsInteger(std::string_view text) noexcept;
 
-}  // namespace penstock::grpc
+}  // namespace penstock::grpc::kserve

@@ -5,7 +5,7 @@
 #include <cmath>
 #include <cstring>
 
-namespace penstock::grpc {
+namespace penstock::grpc::kserve {
 namespace {
 
 constexpr const char* kWrongSize = "the tensor's contents do not fit its shape and datatype";
@@ -110,4 +110,4 @@ const char* ReadTensor(const inference::ModelInferRequest::InferInputTensor& ten
   return "the tensor's datatype is not served";
 }
 
-}  // namespace penstock::grpc
+}  // namespace penstock::grpc::kserve

@@ -8,7 +8,7 @@
 #include <string_view>
 #include <vector>
 
-namespace penstock::grpc {
+namespace penstock::grpc::kserve {
 
 /// Elements of one tensor. Those served hold one value, or one for each text of a batch.
 inline constexpr std::size_t kElementsMax = 1024;
@@ -38,4 +38,4 @@ struct Scalar {
 const char* ReadTensor(const inference::ModelInferRequest::InferInputTensor& tensor, const std::string* raw,
                        std::vector<Scalar>& into);
 
-}  // namespace penstock::grpc
+}  // namespace penstock::grpc::kserve

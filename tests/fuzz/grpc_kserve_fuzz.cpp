@@ -15,6 +15,7 @@
 namespace {
 
 using namespace penstock::grpc;
+using namespace penstock::grpc::kserve;
 
 constexpr Method kInfer{"/inference.GRPCInferenceService/ModelInfer", Service::kKserve,
                         penstock::llm::Family::kCompletions, false, false};
