@@ -86,7 +86,10 @@ struct LongRequests : testing::TestWithParam<Protocol> {
   LongRequests() {
     options->body_timeout = seconds(60);
     network.SetLink(address, {.latency = milliseconds(1), .window_bytes = 256 * 1024});
+    OnTick();
   }
+  /// The clock stands still where nobody waits for it.
+  void OnTick() { client_worker.Arm(tick, seconds(1)); }
   bool http2() const { return GetParam() == Protocol::kHttp2; }
   /// A request with a body, of which nothing has come yet.
   Call& Open() {
@@ -140,6 +143,7 @@ struct LongRequests : testing::TestWithParam<Protocol> {
   std::shared_ptr<Options> options = std::make_shared<Options>();
   std::optional<Server> server;
   Client client{client_worker};
+  rt::Timer tick{this, [](void* self) { static_cast<LongRequests*>(self)->OnTick(); }};
 };
 
 INSTANTIATE_TEST_SUITE_P(Protocols, LongRequests, testing::Values(Protocol::kHttp1, Protocol::kHttp2),
