@@ -97,7 +97,7 @@ const std::string kLong = kRow + kRow + kRow + kRow + kRow + kRow + kRow + kRow;
 INSTANTIATE_TEST_SUITE_P(
     Rows, Messages,
     testing::Values(
-        Case{"Q_01_Empty", Message(""), Coding::kIdentity, {""}, 0}, Case{"Nothing", "", Coding::kIdentity, {}, 0},
+        Case{"EmptyMessage", Message(""), Coding::kIdentity, {""}, 0}, Case{"Nothing", "", Coding::kIdentity, {}, 0},
         Case{"Q_14_ManyInOne",
              Message("a") + Message("") + Message("bc") + Message(kLong),
              Coding::kIdentity,
