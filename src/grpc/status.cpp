@@ -1,7 +1,7 @@
 #include "penstock/grpc/status.hpp"
 
-#include "google/rpc/error_details.pb.h"
-#include "google/rpc/status.pb.h"
+#include <google/rpc/error_details.pb.h>
+#include <google/rpc/status.pb.h>
 
 namespace penstock::grpc {
 namespace {

@@ -114,7 +114,8 @@ void H2Stream::OnBody(std::string_view bytes) {
     session_.codec_.Consumed(id_, bytes.size());
   }
   // A question longer than its window is about to wait for a round trip per window.
-  if (!window_grown_ && !body_paused_ && (received_ += bytes.size()) > session_.connection_.options().h2.stream_window / 2) {
+  if (!window_grown_ && !body_paused_ &&
+      (received_ += bytes.size()) > session_.connection_.options().h2.stream_window / 2) {
     window_grown_ = true;
     session_.codec_.GrowWindow(id_, kWindowMax);
   }
@@ -346,8 +347,7 @@ bool H2Session::ReaderTooSlow(TimePoint now) {
 /// A stream's turn under the eye of the clock: bodies that come too slowly, answers that nobody takes.
 void H2Session::Look(H2Stream& stream, TimePoint now) {
   const Options& options = connection_.options();
-  if (!stream.request_complete_ && !stream.failed_ && stream.answer_ == H2Stream::Answer::kNone &&
-      !stream.endless_) {
+  if (!stream.request_complete_ && !stream.failed_ && stream.answer_ == H2Stream::Answer::kNone && !stream.endless_) {
     if (stream.body_paused_) return;
     const bool window_over = now - stream.looked_at_ >= kBodyWindow;
     const auto expected = options.body_min_rate * static_cast<std::uint64_t>(kBodyWindow / std::chrono::seconds(1));

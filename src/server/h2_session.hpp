@@ -52,9 +52,9 @@ class H2Stream final : public ResponseStream, public http::H2StreamHandler {
   bool head_request_ = false;  ///< the answer has no body, whatever is written
   bool failed_ = false;        ///< the handler knows already that the rest of the request will not come
   bool body_paused_ = false;
-  bool endless_ = false;   ///< the request's body has no clock
-  std::uint32_t owed_ = 0; ///< received while paused, not credited; at most a window
-  http::HeadPtr trailers_; ///< while kEnding: wait for the body to leave; null: none
+  bool endless_ = false;    ///< the request's body has no clock
+  std::uint32_t owed_ = 0;  ///< received while paused, not credited; at most a window
+  http::HeadPtr trailers_;  ///< while kEnding: wait for the body to leave; null: none
   Departure departure_ = Departure::kClosed;
   ReaderWatch reader_;
   std::uint64_t received_ = 0;  ///< of the question, until its window has grown

@@ -138,6 +138,11 @@ class Driver final : public http::H2ConnectionHandler {
     head.Add("x-f", std::string(how, 'f'));
     codec_.SubmitResponse(id, head, how % 3 == 0);
   }
+  void End(std::int32_t id) {
+    http::Head trailers;
+    trailers.Add("grpc-status", "0");
+    codec_.SubmitTrailers(id, trailers);
+  }
   void Request() {
     if (streams_.size() > 200) return;
     http::Head head;
@@ -166,7 +171,7 @@ class Driver final : public http::H2ConnectionHandler {
       case 1: return codec_.ResumeBody(id);
       case 2: return codec_.Consumed(id, how * 100u);
       case 3: return codec_.GrowWindow(id, how * 500u);
-      case 4: return codec_.SubmitPing();
+      case 4: return server_ && how % 2 == 1 ? End(id) : codec_.SubmitPing();
       case 5: return server_ ? Respond(id) : Request();
       case 6:
         if (const auto found = streams_.find(id); found != streams_.end() && found->second->closed == 0) {

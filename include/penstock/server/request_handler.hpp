@@ -38,8 +38,9 @@ class ResponseStream {
   virtual void BodyReady() = 0;
   /// The answer is complete with what body() holds now. OnFinished follows when it has left.
   virtual void EndBody() = 0;
-  /// As EndBody(), and the fields of `trailers` follow the body (HTTP/2). HTTP/1.1 has no way for them that every client
-  /// reads: they are dropped. A body that is empty by now holds them up no longer: not even a closed window does.
+  /// As EndBody(), and the fields of `trailers` follow the body (HTTP/2). HTTP/1.1 has no way for them that every
+  /// client reads: they are dropped. A body that is empty by now holds them up no longer: not even a closed window
+  /// does.
   virtual void EndWith(const http::Head& trailers) = 0;
   /// The answer cannot be completed: what body() holds is sent, then the framing is broken (HTTP/1.1: close before the
   /// end; HTTP/2: RST_STREAM INTERNAL_ERROR). OnFinished follows.
@@ -52,8 +53,8 @@ class ResponseStream {
   /// This connection carries no further request after this answer.
   virtual void CloseAfter() = 0;
 
-  /// While paused, what comes of the request is not credited: the client stops after its window, and what it sends until
-  /// then is still delivered (HTTP/1.1: what the last read held). The time does not count for body_timeout and
+  /// While paused, what comes of the request is not credited: the client stops after its window, and what it sends
+  /// until then is still delivered (HTTP/1.1: what the last read held). The time does not count for body_timeout and
   /// body_min_rate. HTTP/1.1 reads nothing meanwhile, so a client that goes is not seen before a write fails.
   virtual void PauseBody(bool paused) = 0;
   /// The request may go on as long as it likes: body_timeout and body_min_rate do not count.

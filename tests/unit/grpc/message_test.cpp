@@ -97,13 +97,14 @@ const std::string kLong = kRow + kRow + kRow + kRow + kRow + kRow + kRow + kRow;
 INSTANTIATE_TEST_SUITE_P(
     Rows, Messages,
     testing::Values(
-        Case{"Q_01_Empty", Message(""), Coding::kIdentity, {""}, 0}, Case{"Nothing", "", Coding::kIdentity, {}, 0},
+        Case{"EmptyMessage", Message(""), Coding::kIdentity, {""}, 0}, Case{"Nothing", "", Coding::kIdentity, {}, 0},
         Case{"Q_14_ManyInOne",
              Message("a") + Message("") + Message("bc") + Message(kLong),
              Coding::kIdentity,
              {"a", "", "bc", kLong},
              0},
-        Case{"Q_10_Gzip", Packed("packed") + Message("plain") + Packed(kLong) + Packed(""),
+        Case{"Q_10_Gzip",
+             Packed("packed") + Message("plain") + Packed(kLong) + Packed(""),
              Coding::kGzip,
              {"packed", "plain", kLong, ""},
              0},

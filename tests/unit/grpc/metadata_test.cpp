@@ -1,11 +1,10 @@
 // Header fields of gRPC: what clients may write, and what they may not.
 #include "penstock/grpc/metadata.hpp"
 
+#include <google/rpc/status.pb.h>
 #include <gtest/gtest.h>
 
 #include <string>
-
-#include "google/rpc/status.pb.h"
 
 namespace penstock::grpc {
 namespace {
@@ -37,12 +36,12 @@ TEST(GrpcMetadata, Q_17_Timeouts) {
     const char* value;
     Duration timeout;
   };
-  for (const Row& row : {Row{"1S", std::chrono::seconds(1)}, Row{"100m", milliseconds(100)}, Row{"0n", nanoseconds(0)},
-                         Row{"7u", std::chrono::microseconds(7)}, Row{"3M", std::chrono::minutes(3)},
-                         Row{"2H", hours(2)}, Row{"00000001S", std::chrono::seconds(1)},
-                         Row{"99999999m", milliseconds(99'999'999)}, Row{"99999999n", nanoseconds(99'999'999)},
-                         Row{"99999999H", Duration::max()}, Row{"2562047H", hours(2'562'047)},
-                         Row{"2562048H", Duration::max()}}) {
+  for (const Row& row :
+       {Row{"1S", std::chrono::seconds(1)}, Row{"100m", milliseconds(100)}, Row{"0n", nanoseconds(0)},
+        Row{"7u", std::chrono::microseconds(7)}, Row{"3M", std::chrono::minutes(3)}, Row{"2H", hours(2)},
+        Row{"00000001S", std::chrono::seconds(1)}, Row{"99999999m", milliseconds(99'999'999)},
+        Row{"99999999n", nanoseconds(99'999'999)}, Row{"99999999H", Duration::max()}, Row{"2562047H", hours(2'562'047)},
+        Row{"2562048H", Duration::max()}}) {
     const auto timeout = ParseTimeout(row.value);
     ASSERT_TRUE(timeout.has_value()) << row.value;
     EXPECT_EQ(*timeout, row.timeout) << row.value;
@@ -59,9 +58,9 @@ TEST(GrpcMetadata, Q_09_BinaryWithAndWithoutPadding) {
     const char* text;
     std::string bytes;
   };
-  for (const Row& row :
-       {Row{"", ""}, Row{"Zg==", "f"}, Row{"Zg", "f"}, Row{"Zm8=", "fo"}, Row{"Zm8", "fo"}, Row{"Zm9v", "foo"},
-        Row{"Zm9vYmFy", "foobar"}, Row{"AAEC//79", std::string("\0\1\2\xff\xfe\xfd", 6)}, Row{"q6ur", "\xab\xab\xab"}}) {
+  for (const Row& row : {Row{"", ""}, Row{"Zg==", "f"}, Row{"Zg", "f"}, Row{"Zm8=", "fo"}, Row{"Zm8", "fo"},
+                         Row{"Zm9v", "foo"}, Row{"Zm9vYmFy", "foobar"},
+                         Row{"AAEC//79", std::string("\0\1\2\xff\xfe\xfd", 6)}, Row{"q6ur", "\xab\xab\xab"}}) {
     const auto bytes = DecodeBinary(row.text);
     ASSERT_TRUE(bytes.has_value()) << row.text;
     EXPECT_EQ(*bytes, row.bytes) << row.text;
@@ -72,8 +71,8 @@ TEST(GrpcMetadata, Q_09_BinaryWithAndWithoutPadding) {
 }
 
 TEST(GrpcMetadata, Q_09_InvalidBinaryIsNothing) {
-  for (const char* text : {"=", "==", "===", "====", "Z", "Zg=", "Zg===", "Z===", "Zm9vY", "Zm=v", "Zg==Zg==", "Zm9v,Zm9v",
-                           "Zm 9", "Zm9v\n", "Zm-_", "Zm8!", "\xff\xff\xff\xff"}) {
+  for (const char* text : {"=", "==", "===", "====", "Z", "Zg=", "Zg===", "Z===", "Zm9vY", "Zm=v",
+                           "Zg==Zg==", "Zm9v,Zm9v", "Zm 9", "Zm9v\n", "Zm-_", "Zm8!", "\xff\xff\xff\xff"}) {
     EXPECT_FALSE(DecodeBinary(text).has_value()) << text;
   }
 }

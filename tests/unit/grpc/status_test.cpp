@@ -1,12 +1,11 @@
 // Statuses: the contract's table, their text on the wire, their details.
 #include "penstock/grpc/status.hpp"
 
+#include <google/rpc/error_details.pb.h>
+#include <google/rpc/status.pb.h>
 #include <gtest/gtest.h>
 
 #include <string>
-
-#include "google/rpc/error_details.pb.h"
-#include "google/rpc/status.pb.h"
 
 namespace penstock::grpc {
 namespace {
@@ -16,20 +15,44 @@ TEST(GrpcStatus, FollowsTheContractsTable) {
     ErrorCode code;
     int status;
   };
-  for (const Row& row :
-       {Row{ErrorCode::kNone, 0}, Row{ErrorCode::kBadRequest, 13}, Row{ErrorCode::kHttpVersion, 12},
-        Row{ErrorCode::kTransferCoding, 12}, Row{ErrorCode::kExpectationFailed, 12},
-        Row{ErrorCode::kMisdirectedRequest, 14}, Row{ErrorCode::kInvalidJson, 3}, Row{ErrorCode::kInvalidParam, 3},
-        Row{ErrorCode::kDuplicateKey, 3}, Row{ErrorCode::kInvalidApiKey, 16}, Row{ErrorCode::kModelForbidden, 7},
-        Row{ErrorCode::kModelNotFound, 5}, Row{ErrorCode::kNotFound, 12}, Row{ErrorCode::kMethodNotAllowed, 12},
-        Row{ErrorCode::kRequestTimeout, 4}, Row{ErrorCode::kBodyTooLarge, 8}, Row{ErrorCode::kHeadersTooLarge, 8},
-        Row{ErrorCode::kUriTooLong, 8}, Row{ErrorCode::kUnsupportedMedia, 12}, Row{ErrorCode::kRequestsExceeded, 8},
-        Row{ErrorCode::kTokensExceeded, 8}, Row{ErrorCode::kConcurrencyExceeded, 8}, Row{ErrorCode::kQueueFull, 14},
-        Row{ErrorCode::kQueueTimeout, 14}, Row{ErrorCode::kOverloaded, 14}, Row{ErrorCode::kDraining, 14},
-        Row{ErrorCode::kNoHealthyUpstream, 14}, Row{ErrorCode::kUpstreamConnect, 14}, Row{ErrorCode::kUpstreamTls, 14},
-        Row{ErrorCode::kUpstreamDns, 14}, Row{ErrorCode::kUpstreamReset, 14}, Row{ErrorCode::kUpstreamProtocol, 13},
-        Row{ErrorCode::kUpstreamTimeout, 4}, Row{ErrorCode::kDeadlineExceeded, 4}, Row{ErrorCode::kUpstreamStatus, 2},
-        Row{ErrorCode::kStreamInterrupted, 14}, Row{ErrorCode::kClientGone, 1}, Row{ErrorCode::kInternal, 13}}) {
+  for (const Row& row : {Row{ErrorCode::kNone, 0},
+                         Row{ErrorCode::kBadRequest, 13},
+                         Row{ErrorCode::kHttpVersion, 12},
+                         Row{ErrorCode::kTransferCoding, 12},
+                         Row{ErrorCode::kExpectationFailed, 12},
+                         Row{ErrorCode::kMisdirectedRequest, 14},
+                         Row{ErrorCode::kInvalidJson, 3},
+                         Row{ErrorCode::kInvalidParam, 3},
+                         Row{ErrorCode::kDuplicateKey, 3},
+                         Row{ErrorCode::kInvalidApiKey, 16},
+                         Row{ErrorCode::kModelForbidden, 7},
+                         Row{ErrorCode::kModelNotFound, 5},
+                         Row{ErrorCode::kNotFound, 12},
+                         Row{ErrorCode::kMethodNotAllowed, 12},
+                         Row{ErrorCode::kRequestTimeout, 4},
+                         Row{ErrorCode::kBodyTooLarge, 8},
+                         Row{ErrorCode::kHeadersTooLarge, 8},
+                         Row{ErrorCode::kUriTooLong, 8},
+                         Row{ErrorCode::kUnsupportedMedia, 12},
+                         Row{ErrorCode::kRequestsExceeded, 8},
+                         Row{ErrorCode::kTokensExceeded, 8},
+                         Row{ErrorCode::kConcurrencyExceeded, 8},
+                         Row{ErrorCode::kQueueFull, 14},
+                         Row{ErrorCode::kQueueTimeout, 14},
+                         Row{ErrorCode::kOverloaded, 14},
+                         Row{ErrorCode::kDraining, 14},
+                         Row{ErrorCode::kNoHealthyUpstream, 14},
+                         Row{ErrorCode::kUpstreamConnect, 14},
+                         Row{ErrorCode::kUpstreamTls, 14},
+                         Row{ErrorCode::kUpstreamDns, 14},
+                         Row{ErrorCode::kUpstreamReset, 14},
+                         Row{ErrorCode::kUpstreamProtocol, 13},
+                         Row{ErrorCode::kUpstreamTimeout, 4},
+                         Row{ErrorCode::kDeadlineExceeded, 4},
+                         Row{ErrorCode::kUpstreamStatus, 2},
+                         Row{ErrorCode::kStreamInterrupted, 14},
+                         Row{ErrorCode::kClientGone, 1},
+                         Row{ErrorCode::kInternal, 13}}) {
     EXPECT_EQ(static_cast<int>(StatusOf(row.code)), row.status) << CodeName(row.code);
   }
 }
@@ -79,8 +102,8 @@ TEST(GrpcStatus, Q_08_InvalidEscapesStayAsTheyAre) {
     const char* text;
     const char* decoded;
   };
-  for (const Row& row : {Row{"%", "%"}, Row{"%4", "%4"}, Row{"%4g", "%4g"}, Row{"%%41", "%A"}, Row{"a%zzb%41", "a%zzbA"},
-                         Row{"%e2%98%ba", "\u263a"}, Row{"% 41", "% 41"}}) {
+  for (const Row& row : {Row{"%", "%"}, Row{"%4", "%4"}, Row{"%4g", "%4g"}, Row{"%%41", "%A"},
+                         Row{"a%zzb%41", "a%zzbA"}, Row{"%e2%98%ba", "\u263a"}, Row{"% 41", "% 41"}}) {
     EXPECT_EQ(DecodePercent(row.text), row.decoded) << row.text;
   }
 }

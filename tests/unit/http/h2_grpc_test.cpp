@@ -103,9 +103,10 @@ TEST(H2Grpc, Q_16_HeadsOfGrpc) {
     std::string block;
     std::int64_t reset;
   };
-  for (const Row& row : {Row{"te missing", Server::Block(), -1}, Row{"te", Server::Block(Literal("te", "trailers")), -1},
-                         Row{"two paths", RequestBlock() + Literal(":path", "/a/b"), 1},
-                         Row{"two paths behind a field", Server::Block(Literal(":path", "/a/b")), 1}}) {
+  for (const Row& row :
+       {Row{"te missing", Server::Block(), -1}, Row{"te", Server::Block(Literal("te", "trailers")), -1},
+        Row{"two paths", RequestBlock() + Literal(":path", "/a/b"), 1},
+        Row{"two paths behind a field", Server::Block(Literal(":path", "/a/b")), 1}}) {
     Server server;
     ASSERT_TRUE(server.Exchange(HeadersFrame(1, row.block))) << row.what;
     EXPECT_EQ(server.SentReset(1), row.reset) << row.what;
