@@ -38,19 +38,22 @@ int LowHalf(std::string_view raw, std::size_t at) noexcept {
   return IsLow(unit) ? unit : -1;
 }
 
-char SimpleEscape(char c) noexcept {
-  switch (c) {
-    case '"': return '"';
-    case '\\': return '\\';
-    case '/': return '/';
-    case 'b': return '\b';
-    case 'f': return '\f';
-    case 'n': return '\n';
-    case 'r': return '\r';
-    case 't': return '\t';
-    default: return '\0';
-  }
-}
+/// What the letter behind a backslash stands for; 0: it is no escape of one letter. A table, because escapes of
+/// different kinds alternate in answers and a switch would be predicted wrongly.
+constexpr std::array<char, 256> kSimpleEscapes = [] {
+  std::array<char, 256> table{};
+  table['"'] = '"';
+  table['\\'] = '\\';
+  table['/'] = '/';
+  table['b'] = '\b';
+  table['f'] = '\f';
+  table['n'] = '\n';
+  table['r'] = '\r';
+  table['t'] = '\t';
+  return table;
+}();
+
+char SimpleEscape(char c) noexcept { return kSimpleEscapes[static_cast<unsigned char>(c)]; }
 
 std::size_t EncodeUtf8(std::uint32_t point, char* out) noexcept {
   const auto put = [&](std::size_t i, std::uint32_t byte) { out[i] = static_cast<char>(byte); };
@@ -63,13 +66,8 @@ std::size_t EncodeUtf8(std::uint32_t point, char* out) noexcept {
   return put(2, 0x80 | (point >> 6 & 63)), put(3, 0x80 | (point & 63)), 4;
 }
 
-/// Decodes the escape at raw[at] (a backslash), moving `at` behind it.
+/// Decodes the \u escape at raw[at], moving `at` behind it.
 std::uint32_t DecodeEscape(std::string_view raw, std::size_t& at) noexcept {
-  const char kind = raw[at + 1];
-  if (kind != 'u') {
-    at += 2;
-    return static_cast<unsigned char>(SimpleEscape(kind));
-  }
   const int unit = HexQuad(raw.data() + at + 2);
   at += 6;
   if (IsLow(unit)) return 0xFFFD;
@@ -132,6 +130,12 @@ std::size_t Unescape(std::string_view raw, std::span<char> out) noexcept {
     written += next - at;
     at = next;
     if (at == raw.size()) break;
+    if (const char simple = SimpleEscape(raw[at + 1]); simple != '\0') {
+      if (written == out.size()) return kNone;
+      out[written++] = simple;
+      at += 2;
+      continue;
+    }
     char encoded[4];
     const std::size_t n = EncodeUtf8(DecodeEscape(raw, at), encoded);
     if (n > out.size() - written) return kNone;
