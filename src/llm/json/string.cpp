@@ -1,6 +1,8 @@
 #include "llm/json/string.hpp"
 
+#include <algorithm>
 #include <array>
+#include <bit>
 #include <cstdint>
 #include <cstring>
 
@@ -96,6 +98,26 @@ std::size_t SequenceSize(std::string_view text, std::size_t at) noexcept {
   return lead < 0xF5 && range && tail(1) && tail(2) && tail(3) ? 4 : 0;
 }
 
+using Block = unsigned char __attribute__((vector_size(16)));
+using Words = std::uint64_t __attribute__((vector_size(16)));
+
+/// Copies what stands before the next backslash, as far as there is room: the number of bytes. Looks and copies at
+/// once, for escapes in an answer's text are seldom far apart.
+std::size_t CopyPlain(std::string_view from, std::span<char> to) noexcept {
+  const std::size_t size = std::min(from.size(), to.size());
+  std::size_t at = 0;
+  for (; size - at >= sizeof(Block); at += sizeof(Block)) {
+    Block block;
+    std::memcpy(&block, from.data() + at, sizeof block);
+    std::memcpy(to.data() + at, &block, sizeof block);
+    const auto hits = reinterpret_cast<Words>(block == '\\');
+    if (hits[0] != 0) return at + static_cast<std::size_t>(std::countr_zero(hits[0])) / 8;
+    if (hits[1] != 0) return at + 8 + static_cast<std::size_t>(std::countr_zero(hits[1])) / 8;
+  }
+  for (; at != size && from[at] != '\\'; ++at) to[at] = from[at];
+  return at;
+}
+
 }  // namespace
 
 std::size_t FindBadEscape(std::string_view raw, std::size_t from, Escapes rule) noexcept {
@@ -124,12 +146,11 @@ std::size_t Unescape(std::string_view raw, std::span<char> out) noexcept {
   std::size_t written = 0;
   std::size_t at = 0;
   while (at < raw.size()) {
-    const std::size_t next = std::min(raw.find('\\', at), raw.size());
-    if (next - at > out.size() - written) return kNone;
-    if (next != at) std::memcpy(out.data() + written, raw.data() + at, next - at);
-    written += next - at;
-    at = next;
+    const std::size_t plain = CopyPlain(raw.substr(at), out.subspan(written));
+    written += plain;
+    at += plain;
     if (at == raw.size()) break;
+    if (raw[at] != '\\') return kNone;  // no room
     if (const char simple = SimpleEscape(raw[at + 1]); simple != '\0') {
       if (written == out.size()) return kNone;
       out[written++] = simple;
