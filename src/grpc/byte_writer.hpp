@@ -13,21 +13,25 @@ namespace penstock::grpc {
 class ByteWriter {
  public:
   /// `expected` bytes more, as a guess: growing costs a copy.
-  ByteWriter(std::string& out, std::size_t expected) : out_(out), at_(out.size()) {
-    out_.resize(at_ + std::max(expected, kSmallest));
+  ByteWriter(std::string& out, std::size_t expected) : out_(out) {
+    const std::size_t used = out_.size();
+    out_.resize(used + std::max(expected, kSmallest));
+    at_ = out_.data() + used;
+    end_ = out_.data() + out_.size();
   }
-  ~ByteWriter() { out_.resize(at_); }
+  ~ByteWriter() { out_.resize(offset()); }
   ByteWriter(const ByteWriter&) = delete;
   ByteWriter& operator=(const ByteWriter&) = delete;
 
   /// Room for `size` bytes, to be filled and then claimed with Advance().
   char* Room(std::size_t size) {
-    if (out_.size() - at_ < size) out_.resize(std::max(out_.size() * 2, at_ + size));
-    return out_.data() + at_;
+    if (static_cast<std::size_t>(end_ - at_) < size) [[unlikely]]
+      Grow(size);
+    return at_;
   }
   void Advance(std::size_t size) noexcept { at_ += size; }
   /// Claims up to `end`, which lies within the room.
-  void AdvanceTo(const char* end) noexcept { at_ = static_cast<std::size_t>(end - out_.data()); }
+  void AdvanceTo(char* end) noexcept { at_ = end; }
 
   void Put(char c) {
     *Room(1) = c;
@@ -39,16 +43,24 @@ class ByteWriter {
   }
 
   /// The offset of the next byte, and what was written at one.
-  std::size_t offset() const noexcept { return at_; }
+  std::size_t offset() const noexcept { return static_cast<std::size_t>(at_ - out_.data()); }
   char* From(std::size_t offset) noexcept { return out_.data() + offset; }
   /// Takes back everything from `offset` on.
-  void Rewind(std::size_t offset) noexcept { at_ = offset; }
+  void Rewind(std::size_t offset) noexcept { at_ = out_.data() + offset; }
 
  private:
   static constexpr std::size_t kSmallest = 64;
 
+  [[gnu::noinline]] void Grow(std::size_t size) {
+    const std::size_t used = offset();
+    out_.resize(std::max(out_.size() * 2, used + size));
+    at_ = out_.data() + used;
+    end_ = out_.data() + out_.size();
+  }
+
   std::string& out_;
-  std::size_t at_;
+  char* at_;
+  char* end_;  ///< of the room
 };
 
 }  // namespace penstock::grpc

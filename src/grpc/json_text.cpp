@@ -20,9 +20,12 @@ constexpr double kIntegerTokenMax = 0x1p63;  // beyond it a number without a poi
 using Block = unsigned char __attribute__((vector_size(kBlock)));
 using Words = std::uint64_t __attribute__((vector_size(kBlock)));
 
-/// The place of the first byte of `block` that must be escaped; kBlock: none.
-std::size_t FirstEscape(Block block) noexcept {
-  const auto hits = reinterpret_cast<Words>((block < 0x20) | (block == '"') | (block == '\\'));
+/// All ones where a byte must be escaped.
+Words Escapes(Block block) noexcept {
+  return reinterpret_cast<Words>((block < 0x20) | (block == '"') | (block == '\\'));
+}
+/// The first of them; kBlock: none.
+std::size_t FirstOf(Words hits) noexcept {
   if (hits[0] != 0) return static_cast<std::size_t>(std::countr_zero(hits[0])) / 8;
   return 8 + static_cast<std::size_t>(std::countr_zero(hits[1])) / 8;
 }
@@ -75,21 +78,24 @@ bool WriteQuoted(ByteWriter& out, std::string_view text) {
   *to++ = '"';
   Block seen{};
   while (at != end) {
-    const auto left = static_cast<std::size_t>(end - at);
-    Block block;
-    if (left >= kBlock) {
+    const std::size_t left = std::min(static_cast<std::size_t>(end - at), kBlock);
+    Block block = Block{} + ' ';
+    if (left == kBlock) {
       std::memcpy(&block, at, kBlock);
     } else {
-      block = Block{} + ' ';
       std::memcpy(&block, at, left);
     }
     std::memcpy(to, &block, kBlock);
     seen |= block;
-    const std::size_t plain = std::min(FirstEscape(block), std::min(left, kBlock));
+    const Words hits = Escapes(block);
+    if ((hits[0] | hits[1]) == 0) {
+      at += left;
+      to += left;
+      continue;
+    }
+    const std::size_t plain = FirstOf(hits);
     at += plain;
-    to += plain;
-    if (plain == std::min(left, kBlock)) continue;
-    out.AdvanceTo(to);
+    out.AdvanceTo(to + plain);
     to = WriteEscape(out.Room(static_cast<std::size_t>(end - at) + kBlock + kEscapeMax + 2), *at);
     ++at;
   }

@@ -66,7 +66,10 @@ class RequestWriter {
 
   bool Scan(const MessagePlan& plan, Pieces pieces, std::uint32_t depth, Slot* slots, Found& found);
   bool WriteObject(const MessagePlan& plan, Pieces pieces, std::uint32_t depth, bool stream);
-  bool WriteMembers(const MessagePlan& plan, const Slot* slots, Found found, Pieces pieces, std::uint32_t depth);
+  [[gnu::noinline]] bool WriteWithExtra(const MessagePlan& plan, const Slot* slots, Found found, Pieces pieces,
+                                        std::uint32_t depth);
+  bool WriteMembers(const MessagePlan& plan, const Slot* slots, Found found, Pieces pieces, std::uint32_t depth,
+                    std::span<const MapEntries::Entry> extra);
   bool WriteStandIn(const MessagePlan& plan, Pieces pieces, std::uint32_t depth);
   bool WriteField(const FieldPlan& field, const Slot& slot, bool many, Pieces pieces, std::uint32_t depth);
   bool WriteMessageField(const FieldPlan& field, const Slot& slot, bool many, Pieces pieces, std::uint32_t depth);
@@ -164,30 +167,36 @@ bool RequestWriter::WriteObject(const MessagePlan& plan, Pieces pieces, std::uin
   if (!Scan(plan, pieces, depth, slots, found)) return false;
   if ((found.present & plan.tagged) != 0) found.present |= plan.tag;
   if (stream) found.present |= plan.stream;
-  return WriteMembers(plan, slots, found, pieces, depth);
+  if ((found.present & plan.merge) != 0) return WriteWithExtra(plan, slots, found, pieces, depth);
+  return WriteMembers(plan, slots, found, pieces, depth, {});
+}
+
+/// Apart, for few messages have `extra` and its entries take much of a frame.
+bool RequestWriter::WriteWithExtra(const MessagePlan& plan, const Slot* slots, Found found, Pieces pieces,
+                                   std::uint32_t depth) {
+  MapEntries extra;
+  const std::size_t place = PlaceOf(plan.merge);
+  const bool many = (found.many & plan.merge) != 0;
+  if (!CollectExtra(plan.fields[place], slots[place], many, pieces, depth + 1, extra)) return false;
+  found.present &= ~plan.merge;
+  return WriteMembers(plan, slots, found, pieces, depth, {extra.begin(), extra.size()});
 }
 
 /// Two sorted lists become one: the fields that are set, and the members of `extra`.
 bool RequestWriter::WriteMembers(const MessagePlan& plan, const Slot* slots, Found found, Pieces pieces,
-                                 std::uint32_t depth) {
-  MapEntries extra;
-  if ((found.present & plan.merge) != 0) {
-    const std::size_t place = PlaceOf(plan.merge);
-    const bool many = (found.many & plan.merge) != 0;
-    if (!CollectExtra(plan.fields[place], slots[place], many, pieces, depth + 1, extra)) return false;
-    found.present &= ~plan.merge;
-  }
-  const MapEntries::Entry* entry = extra.begin();
+                                 std::uint32_t depth, std::span<const MapEntries::Entry> extra) {
+  const MapEntries::Entry* entry = extra.data();
+  const MapEntries::Entry* const end = entry + extra.size();
   bool first = true;
   out_.Put('{');
   for (std::uint64_t left = found.present; left != 0; left &= left - 1) {
     const std::size_t place = PlaceOf(left);
     const FieldPlan& field = plan.fields[place];
     if (field.number != 0 && IsDefault(field, slots[place].last)) continue;
-    for (; entry != extra.end() && entry->key < field.name; ++entry, first = false) {
+    for (; entry != end && entry->key < field.name; ++entry, first = false) {
       if (!WriteExtra(plan, *entry, first, depth)) return false;
     }
-    if (entry != extra.end() && entry->key == field.name) return Blame("extra", depth, Invalid(kSetAlready));
+    if (entry != end && entry->key == field.name) return Blame("extra", depth, Invalid(kSetAlready));
     if ((field.namesakes & found.present) != 0) return Blame(field.name.c_str(), depth, Invalid(kExclusive));
     WriteKey(field, first);
     first = false;
@@ -199,7 +208,7 @@ bool RequestWriter::WriteMembers(const MessagePlan& plan, const Slot* slots, Fou
       return Blame(field.name.c_str(), depth, false);
     }
   }
-  for (; entry != extra.end(); ++entry, first = false) {
+  for (; entry != end; ++entry, first = false) {
     if (!WriteExtra(plan, *entry, first, depth)) return false;
   }
   out_.Put('}');

@@ -1,5 +1,6 @@
 #include "penstock/grpc/method.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 
@@ -31,10 +32,14 @@ constexpr Method kMethods[] = {
 constexpr std::size_t kSlots = 64;  // nearly four for each method
 constexpr std::uint8_t kEmpty = 0xFF;
 
-/// FNV-1a (http://www.isthe.com/chongo/tech/comp/fnv/). The table is fixed, so nobody can make it collide.
+/// Of the size and the last bytes, by FNV-1a's step (http://www.isthe.com/chongo/tech/comp/fnv/): methods differ in
+/// their ends. The table is fixed, so nobody can make it collide.
 constexpr std::size_t SlotOf(std::string_view path) noexcept {
-  std::uint32_t hash = 2166136261u;
-  for (const char c : path) hash = (hash ^ static_cast<unsigned char>(c)) * 16777619u;
+  constexpr std::size_t kHashed = 8;
+  std::uint32_t hash = 2166136261u ^ static_cast<std::uint32_t>(path.size());
+  for (const char c : path.substr(path.size() - std::min(path.size(), kHashed))) {
+    hash = (hash ^ static_cast<unsigned char>(c)) * 16777619u;
+  }
   return (hash ^ hash >> 16) % kSlots;
 }
 

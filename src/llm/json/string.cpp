@@ -1,6 +1,8 @@
 #include "llm/json/string.hpp"
 
+#include <algorithm>
 #include <array>
+#include <bit>
 #include <cstdint>
 #include <cstring>
 
@@ -38,19 +40,22 @@ int LowHalf(std::string_view raw, std::size_t at) noexcept {
   return IsLow(unit) ? unit : -1;
 }
 
-char SimpleEscape(char c) noexcept {
-  switch (c) {
-    case '"': return '"';
-    case '\\': return '\\';
-    case '/': return '/';
-    case 'b': return '\b';
-    case 'f': return '\f';
-    case 'n': return '\n';
-    case 'r': return '\r';
-    case 't': return '\t';
-    default: return '\0';
-  }
-}
+/// What the letter behind a backslash stands for; 0: it is no escape of one letter. A table, because escapes of
+/// different kinds alternate in answers and a switch would be predicted wrongly.
+constexpr std::array<char, 256> kSimpleEscapes = [] {
+  std::array<char, 256> table{};
+  table['"'] = '"';
+  table['\\'] = '\\';
+  table['/'] = '/';
+  table['b'] = '\b';
+  table['f'] = '\f';
+  table['n'] = '\n';
+  table['r'] = '\r';
+  table['t'] = '\t';
+  return table;
+}();
+
+char SimpleEscape(char c) noexcept { return kSimpleEscapes[static_cast<unsigned char>(c)]; }
 
 std::size_t EncodeUtf8(std::uint32_t point, char* out) noexcept {
   const auto put = [&](std::size_t i, std::uint32_t byte) { out[i] = static_cast<char>(byte); };
@@ -63,13 +68,8 @@ std::size_t EncodeUtf8(std::uint32_t point, char* out) noexcept {
   return put(2, 0x80 | (point >> 6 & 63)), put(3, 0x80 | (point & 63)), 4;
 }
 
-/// Decodes the escape at raw[at] (a backslash), moving `at` behind it.
+/// Decodes the \u escape at raw[at], moving `at` behind it.
 std::uint32_t DecodeEscape(std::string_view raw, std::size_t& at) noexcept {
-  const char kind = raw[at + 1];
-  if (kind != 'u') {
-    at += 2;
-    return static_cast<unsigned char>(SimpleEscape(kind));
-  }
   const int unit = HexQuad(raw.data() + at + 2);
   at += 6;
   if (IsLow(unit)) return 0xFFFD;
@@ -96,6 +96,26 @@ std::size_t SequenceSize(std::string_view text, std::size_t at) noexcept {
   }
   const bool range = (lead != 0xF0 || byte(1) >= 0x90) && (lead != 0xF4 || byte(1) < 0x90);
   return lead < 0xF5 && range && tail(1) && tail(2) && tail(3) ? 4 : 0;
+}
+
+using Block = unsigned char __attribute__((vector_size(16)));
+using Words = std::uint64_t __attribute__((vector_size(16)));
+
+/// Copies what stands before the next backslash, as far as there is room: the number of bytes. Looks and copies at
+/// once, for escapes in an answer's text are seldom far apart.
+std::size_t CopyPlain(std::string_view from, std::span<char> to) noexcept {
+  const std::size_t size = std::min(from.size(), to.size());
+  std::size_t at = 0;
+  for (; size - at >= sizeof(Block); at += sizeof(Block)) {
+    Block block;
+    std::memcpy(&block, from.data() + at, sizeof block);
+    std::memcpy(to.data() + at, &block, sizeof block);
+    const auto hits = reinterpret_cast<Words>(block == '\\');
+    if (hits[0] != 0) return at + static_cast<std::size_t>(std::countr_zero(hits[0])) / 8;
+    if (hits[1] != 0) return at + 8 + static_cast<std::size_t>(std::countr_zero(hits[1])) / 8;
+  }
+  for (; at != size && from[at] != '\\'; ++at) to[at] = from[at];
+  return at;
 }
 
 }  // namespace
@@ -126,12 +146,17 @@ std::size_t Unescape(std::string_view raw, std::span<char> out) noexcept {
   std::size_t written = 0;
   std::size_t at = 0;
   while (at < raw.size()) {
-    const std::size_t next = std::min(raw.find('\\', at), raw.size());
-    if (next - at > out.size() - written) return kNone;
-    if (next != at) std::memcpy(out.data() + written, raw.data() + at, next - at);
-    written += next - at;
-    at = next;
+    const std::size_t plain = CopyPlain(raw.substr(at), out.subspan(written));
+    written += plain;
+    at += plain;
     if (at == raw.size()) break;
+    if (raw[at] != '\\') return kNone;  // no room
+    if (const char simple = SimpleEscape(raw[at + 1]); simple != '\0') {
+      if (written == out.size()) return kNone;
+      out[written++] = simple;
+      at += 2;
+      continue;
+    }
     char encoded[4];
     const std::size_t n = EncodeUtf8(DecodeEscape(raw, at), encoded);
     if (n > out.size() - written) return kNone;

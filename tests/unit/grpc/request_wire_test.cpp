@@ -62,7 +62,12 @@ std::string Groups(int levels) {
 
 class GrpcFaults : public testing::TestWithParam<Case> {};
 
-TEST_P(GrpcFaults, Q_27) { EXPECT_EQ(JsonOf("Chat", GetParam().wire), GetParam().json); }
+TEST_P(GrpcFaults, Q_27) {
+  EXPECT_EQ(JsonOf("Chat", GetParam().wire), GetParam().json);
+  // libprotobuf takes a field of another type for an unknown one; in all else it says the same.
+  if (std::string_view(GetParam().name).find("WrongType") != std::string_view::npos) return;
+  EXPECT_EQ(v1::ChatRequest().ParseFromString(GetParam().wire), GetParam().json.front() == '{');
+}
 
 const Case kFaults[] = {
     {"Q_27_UnknownFieldsAreIgnored",
