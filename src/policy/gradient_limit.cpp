@@ -99,7 +99,8 @@ void GradientLimit::BeginProbe(TimePoint now) noexcept {
   const double patience_s = call_s * (1 + rules_.probe_answers / std::max(estimate_ / 2, 1.0));
   const double pause_s = std::max(ToSeconds(rules_.probe_every), call_s * rules_.probe_every_calls);
   probing_ = true;
-  probe_end_ = now + (std::exchange(probed_, true) ? std::max(rules_.probe_max, Seconds(patience_s)) : rules_.probe_max);
+  probe_end_ =
+      now + (std::exchange(probed_, true) ? std::max(rules_.probe_max, Seconds(patience_s)) : rules_.probe_max);
   probe_pause_ = Seconds(pause_s * (1 - kShake + 2 * kShake * prng_.Uniform()));
 }
 

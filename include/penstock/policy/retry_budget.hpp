@@ -92,7 +92,9 @@ class RetryBudget {
 
   enum class Source : std::uint8_t { kNone, kRatio, kReserve };
   static constexpr std::int64_t kBefore = 1;  ///< the slot of which the window has a part
-  static constexpr std::int64_t First(std::int64_t last) noexcept { return last - static_cast<std::int64_t>(kSlots) + 1; }
+  static constexpr std::int64_t First(std::int64_t last) noexcept {
+    return last - static_cast<std::int64_t>(kSlots) + 1;
+  }
   std::int64_t Advance(TimePoint now) noexcept;
   Source Find(std::int64_t last, std::int64_t to, std::int64_t before) noexcept;
   bool Spend(Source source, std::int64_t slot) noexcept;

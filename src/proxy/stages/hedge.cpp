@@ -27,8 +27,7 @@ std::optional<std::uint32_t> Hedge::Stop() noexcept {
 void Hedge::OnLate() {
   if (!attempt_.MayBeHedged() || context_.worker.crowded()) return;
   Choice choice = admission_.Another();
-  if (choice.slot.pool == nullptr || !context_.model->hedging->budget.TryBeside(watched_at_, context_.now()))
-    return;
+  if (choice.slot.pool == nullptr || !context_.model->hedging->budget.TryBeside(watched_at_, context_.now())) return;
   second_ = choice.index;
   attempt_.Hedge(std::move(choice.slot));
 }

@@ -104,8 +104,8 @@ TEST(RetryBudget, ARatioOfOneRefusesNobodyBeside) {
         if (asked_at == TimePoint{}) {
           budget.OnRequest(0, at);
         } else {
-          ASSERT_TRUE(budget.TryBeside(asked_at, at))
-              << ToMilliseconds(between) << " apart, " << ToMilliseconds(late) << " late, at " << ToSeconds(at - kStart);
+          ASSERT_TRUE(budget.TryBeside(asked_at, at)) << ToMilliseconds(between) << " apart, " << ToMilliseconds(late)
+                                                      << " late, at " << ToSeconds(at - kStart);
         }
       }
     }
