@@ -1,33 +1,49 @@
 #include "control/breaker_watch.hpp"
 
-#include <string_view>
-
 namespace penstock::control {
 
+namespace {
+
+int Rank(policy::BreakerState state) noexcept {
+  return state == policy::BreakerState::kOpen ? 2 : state == policy::BreakerState::kHalfOpen ? 1 : 0;
+}
+
+}  // namespace
+
 void BreakerWatch::Look(const proxy::Snapshot& snapshot, TimePoint now, WallTime wall) {
-  std::unordered_map<std::string_view, policy::BreakerState> worst;  // clusters may share an endpoint by its name
-  const auto rank = [](policy::BreakerState state) {
-    return state == policy::BreakerState::kOpen ? 2 : state == policy::BreakerState::kHalfOpen ? 1 : 0;
-  };
+  WorstStates worst;  // clusters may share an endpoint by its name
   for (const proxy::ModelRoute& model : snapshot.models) {
-    const auto& endpoints = snapshot.clusters[model.cluster].endpoints;
-    for (std::size_t i = 0; i < endpoints.size(); ++i) {
-      const policy::CircuitBreaker& breaker = (*model.breakers)[i];
-      Seen& seen = seen_[&breaker];
-      seen.generation = snapshot.generation;
-      Note(model, *endpoints[i], breaker, now, wall, seen);
-      policy::BreakerState& state = worst.try_emplace(endpoints[i]->name(), seen.state).first->second;
-      if (rank(seen.state) > rank(state)) state = seen.state;
-    }
+    Watched& watched = watched_[model.breakers.get()];
+    watched.held = model.breakers;
+    watched.generation = snapshot.generation;
+    LookAt(model, snapshot.clusters[model.cluster], now, wall, worst);
   }
   for (const proxy::ClusterRoute& cluster : snapshot.clusters) {
     for (const auto& endpoint : cluster.endpoints) {
-      endpoint->metrics.breaker.Set(slab_, rank(worst.try_emplace(endpoint->name()).first->second));
+      const auto found = worst.find(endpoint->name());
+      endpoint->metrics.breaker.Set(slab_, found == worst.end() ? 0 : Rank(found->second));
       if (endpoint->finds_limit()) endpoint->found_limit.Look(now);
       endpoint->metrics.limit.Set(slab_, endpoint->limit());
     }
   }
-  std::erase_if(seen_, [&](const auto& each) { return each.second.generation != snapshot.generation; });
+  std::erase_if(watched_, [&](const auto& each) { return each.second.generation != snapshot.generation; });
+}
+
+void BreakerWatch::LookAt(const proxy::ModelRoute& model, const proxy::ClusterRoute& cluster, TimePoint now,
+                          WallTime wall, WorstStates& worst) {
+  Watched& watched = watched_[model.breakers.get()];
+  const std::uint64_t ejections = model.breakers->ejections();
+  const bool open = model.breakers->open() != nullptr;
+  if (!open && !watched.open && ejections == watched.ejections) return;
+  watched.ejections = ejections;
+  watched.open = open;
+  watched.endpoints.resize(cluster.endpoints.size());
+  for (std::size_t i = 0; i < cluster.endpoints.size(); ++i) {
+    Seen& seen = watched.endpoints[i];
+    Note(model, *cluster.endpoints[i], (*model.breakers)[i], now, wall, seen);
+    const auto [at, fresh] = worst.try_emplace(cluster.endpoints[i]->name(), seen.state);
+    if (!fresh && Rank(seen.state) > Rank(at->second)) at->second = seen.state;
+  }
 }
 
 void BreakerWatch::Note(const proxy::ModelRoute& model, const upstream::Endpoint& endpoint,

@@ -1,7 +1,9 @@
 #pragma once
 
-#include <string>
+#include <memory>
+#include <string_view>
 #include <unordered_map>
+#include <vector>
 
 #include "penstock/proxy/snapshot.hpp"
 #include "penstock/telemetry/log.hpp"
@@ -25,14 +27,25 @@ class BreakerWatch {
   struct Seen {
     policy::BreakerState state = policy::BreakerState::kClosed;
     std::uint64_t opened = 0;
-    std::uint64_t generation = 0;  ///< of the snapshot that had it last
   };
+  /// One model's. While all its breakers are closed and none has opened since the last look, they are not walked.
+  struct Watched {
+    std::shared_ptr<const proxy::Breakers> held;  ///< so that its address is nobody else's
+    std::uint64_t generation = 0;                 ///< of the snapshot that had it last
+    std::uint64_t ejections = 0;
+    bool open = false;
+    std::vector<Seen> endpoints;
+  };
+  using WorstStates = std::unordered_map<std::string_view, policy::BreakerState>;
+
+  void LookAt(const proxy::ModelRoute& model, const proxy::ClusterRoute& cluster, TimePoint now, WallTime wall,
+              WorstStates& worst);
   void Note(const proxy::ModelRoute& model, const upstream::Endpoint& endpoint, const policy::CircuitBreaker& breaker,
             TimePoint now, WallTime wall, Seen& seen);
 
   telemetry::Slab& slab_;
   telemetry::Logger& log_;
-  std::unordered_map<const policy::CircuitBreaker*, Seen> seen_;
+  std::unordered_map<const proxy::Breakers*, Watched> watched_;
 };
 
 }  // namespace penstock::control

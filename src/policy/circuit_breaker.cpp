@@ -100,10 +100,7 @@ void CircuitBreaker::OnFailure(const BreakerPermit& permit, TimePoint now, Prng&
   if (failures_in_a_row_ != std::numeric_limits<std::uint32_t>::max()) ++failures_in_a_row_;
   window_.Add(now, true);
   if (!FailsTooOften()) return;
-  if (!limit_.TryEject()) {
-    refused_total_.fetch_add(1, std::memory_order_relaxed);
-    return;
-  }
+  if (!limit_.TryEject()) return;
   if (now - closed_at_ >= rules_.open_max) opened_in_a_row_ = 0;
   Open(now, prng);
 }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 namespace penstock::policy {
 namespace {
@@ -10,16 +11,19 @@ constexpr double kGradientMin = 0.5;  // a window takes away half of the limit a
 constexpr double kOverloadCut = 0.9;
 constexpr double kLeastS = 1e-6;   // below, clocks and queues of the gateway itself are measured
 constexpr double kRatioMax = 100;  // one answer of a minute among fast ones is no average
+constexpr double kShake = 0.25;    // of the time between probes
+
+Duration Seconds(double seconds) { return Duration(static_cast<std::int64_t>(1e9 * seconds)); }
 
 }  // namespace
 
-GradientLimit::GradientLimit(const GradientRules& rules) noexcept
-    : rules_(rules), limit_(std::clamp(rules.initial, rules.min, rules.max)), estimate_(limit_) {}
+GradientLimit::GradientLimit(const GradientRules& rules, std::uint64_t seed) noexcept
+    : rules_(rules), limit_(std::clamp(rules.initial, rules.min, rules.max)), estimate_(limit_), prng_(seed) {}
 
 void GradientLimit::OnLatency(LatencyKind kind, Duration latency, std::uint32_t in_flight, TimePoint now) noexcept {
   const std::lock_guard lock(mutex_);
   if (probe_due_ == TimePoint{}) {
-    window_began_ = now;
+    window_began_ = load_began_ = now;
     probe_due_ = now + rules_.probe_max;
   }
   if (probing_ && now >= probe_end_) EndProbe(now);
@@ -34,9 +38,11 @@ void GradientLimit::OnLatency(LatencyKind kind, Duration latency, std::uint32_t 
   in_flight_most_ = std::max(in_flight_most_, in_flight);
   if (probing_) {
     if (samples.count >= rules_.probe_answers) EndProbe(now);
-  } else if (answers_ >= rules_.window_answers && now - window_began_ >= rules_.window) {
-    CloseWindow(now);
+    return;
   }
+  load_sum_ += in_flight;
+  ++load_answers_;
+  if (answers_ >= rules_.window_answers && now - window_began_ >= rules_.window) CloseWindow(now);
 }
 
 void GradientLimit::Look(TimePoint now) noexcept {
@@ -78,14 +84,31 @@ double GradientLimit::RatioOfWindow() noexcept {
   return sum / answers_;
 }
 
+/// Little's law: the mean in flight / the rate at which they begin.
+Duration GradientLimit::MeanCall(TimePoint now) const noexcept {
+  const auto count = static_cast<double>(load_answers_);
+  if (load_answers_ == 0) return Duration::zero();
+  const double seconds = ToSeconds(now - load_began_) * static_cast<double>(load_sum_) / (count * count);
+  return Seconds(std::min(seconds, ToSeconds(rules_.call_max)));
+}
+
+/// Until those beyond half of the limit have gone, and then as many as are looked at have come, at the rate at which so
+/// few go and come.
 void GradientLimit::BeginProbe(TimePoint now) noexcept {
+  const double call_s = ToSeconds(MeanCall(now));
+  const double patience_s = call_s * (1 + rules_.probe_answers / std::max(estimate_ / 2, 1.0));
+  const double pause_s = std::max(ToSeconds(rules_.probe_every), call_s * rules_.probe_every_calls);
   probing_ = true;
-  probe_end_ = now + rules_.probe_max;
+  probe_end_ =
+      now + (std::exchange(probed_, true) ? std::max(rules_.probe_max, Seconds(patience_s)) : rules_.probe_max);
+  probe_pause_ = Seconds(pause_s * (1 - kShake + 2 * kShake * prng_.Uniform()));
 }
 
 void GradientLimit::EndProbe(TimePoint now) noexcept {
   probing_ = false;
-  probe_due_ = now + rules_.probe_every;
+  probe_due_ = now + probe_pause_;
+  load_began_ = now;
+  load_sum_ = load_answers_ = 0;
   for (Samples& samples : kinds_) {
     if (samples.count >= rules_.probe_answers) samples.least_s = samples.sum_s / samples.count;
   }

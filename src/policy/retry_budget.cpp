@@ -46,30 +46,60 @@ void RetryBudget::OnRequest(std::uint32_t worker, TimePoint now) noexcept {
   requests_[worker].Add(SlotNumber(now));
 }
 
-bool RetryBudget::TryRetry(TimePoint now) noexcept {
+RetryPromise::~RetryPromise() {
+  if (budget_ != nullptr) budget_->Return();
+}
+
+bool RetryBudget::TryRetry(TimePoint now, RetryPromise promise) noexcept {
   const std::lock_guard lock(mutex_);
+  if (std::exchange(promise.budget_, nullptr) != nullptr) --promised_;
+  const std::int64_t last = Advance(now);
+  return Spend(Find(last, last, kBefore), last);
+}
+
+RetryPromise RetryBudget::Promise(TimePoint now) noexcept {
+  const std::lock_guard lock(mutex_);
+  const std::int64_t last = Advance(now);
+  if (Find(last, last, kBefore) == Source::kNone) return {};
+  ++promised_;
+  return RetryPromise(this);
+}
+
+bool RetryBudget::TryBeside(TimePoint asked_at, TimePoint now) noexcept {
+  const std::lock_guard lock(mutex_);
+  const std::int64_t last = Advance(now);
+  const std::int64_t asked = std::clamp(SlotNumber(asked_at), First(last), last);
+  return Spend(Find(last, asked, 0), asked);
+}
+
+void RetryBudget::Return() noexcept {
+  const std::lock_guard lock(mutex_);
+  --promised_;
+}
+
+std::int64_t RetryBudget::Advance(TimePoint now) noexcept {
   latest_ = std::max(latest_, now);
-  const std::int64_t last = SlotNumber(latest_);
-  // Slots that lie in the window whole, but for the one being filled ...
-  const std::int64_t whole = last - static_cast<std::int64_t>(kSlots) + 1;
+  return SlotNumber(latest_);
+}
+
+/// What would pay for one more up to slot `to`. Requests: of the slots that lie in the window whole, but for the one
+/// being filled. Retries: of `before` slots more.
+RetryBudget::Source RetryBudget::Find(std::int64_t last, std::int64_t to, std::int64_t before) noexcept {
   std::uint64_t requests = 0;
-  for (std::uint32_t i = 0; i < workers_; ++i) requests += requests_[i].Sum(whole, last);
-  // ... and those of which any part does.
-  const std::uint64_t paid = paid_.Sum(whole - 1, last);
+  for (std::uint32_t i = 0; i < workers_; ++i) requests += requests_[i].Sum(First(last), to);
+  const auto wanted = static_cast<double>(paid_.Sum(First(last) - before, to) + promised_ + 1);
   const double earned = rules_.ratio > 0 ? rules_.ratio * static_cast<double>(requests) : 0;
-  if (static_cast<double>(paid + 1) <= earned) {
-    paid_.Add(last);
-    return true;
-  }
+  if (wanted <= earned) return Source::kRatio;
   if (latest_ - wanted_at_ >= rules_.window) reserve_used_ = 0;
   wanted_at_ = latest_;
   // What was paid may outlive the requests that paid for it, by less than a window: the reserve makes up for that first.
-  if (static_cast<double>(paid + reserve_used_ + 1) <= earned + rules_.min) {
-    ++reserve_used_;
-    return true;
-  }
-  refused_total_.fetch_add(1, std::memory_order_relaxed);
-  return false;
+  return wanted + reserve_used_ <= earned + rules_.min ? Source::kReserve : Source::kNone;
+}
+
+bool RetryBudget::Spend(Source source, std::int64_t slot) noexcept {
+  if (source == Source::kRatio) paid_.Add(slot);
+  if (source == Source::kReserve) ++reserve_used_;
+  return source != Source::kNone;
 }
 
 }  // namespace penstock::policy

@@ -7,6 +7,7 @@ namespace penstock::proxy {
 
 bool ClusterQueue::MayPass(policy::Priority priority, bool retry) const noexcept {
   if (!waited_for()) return true;
+  if (claimed_.load(std::memory_order_relaxed)) return false;
   const std::size_t before =
       static_cast<std::size_t>(priority) + (retry ? 0 : 1);  // who comes back is ahead of its class
   for (std::size_t i = 0; i < before; ++i) {
@@ -42,6 +43,7 @@ void ClusterQueue::GiveBack(QueueWaiter& waiter, bool others_may) {
     queue_.Return(waiter);
   }
   missed_ = false;
+  Publish();
 }
 
 void ClusterQueue::Admitted(QueueWaiter& waiter, TimePoint now) {
@@ -66,20 +68,22 @@ void ClusterQueue::Leave(QueueWaiter& waiter) noexcept {
   const bool had_turn = waiter.taken() && waiter.aside_at_ == QueueWaiter::kNowhere;
   ComeBack(waiter);
   queue_.Leave(waiter);
-  Publish();
   if (had_turn) WakeHead();  // whom it would have been otherwise
+  Publish();
 }
 
 void ClusterQueue::OnRoom() noexcept {
   const std::lock_guard lock(mutex_);
-  if (queue_.size() == 0) return;
-  if (WakeHead()) return;
+  Wake();
+}
+
+void ClusterQueue::OnRoomSeen() noexcept {
+  const std::lock_guard lock(mutex_);
   if (in_turn() != 0) {
-    missed_ = true;
-    return;
+    missed_ = true;  // or else it would race whoever has the turn, and win where that one's worker is busy
+  } else {
+    Wake();
   }
-  SomeComeBack();
-  WakeHead();
 }
 
 void ClusterQueue::Look(TimePoint now) noexcept {
@@ -90,11 +94,25 @@ void ClusterQueue::Look(TimePoint now) noexcept {
   if (in_turn() != 0) return;  // somebody is looking
   SomeComeBack();
   WakeHead();
+  Publish();
 }
 
 Duration ClusterQueue::PauseFor(TimePoint now, Duration unknown) const {
   const std::lock_guard lock(mutex_);
   return rate_.PauseFor(queue_.size(), now, unknown);
+}
+
+void ClusterQueue::Wake() noexcept {
+  if (queue_.size() == 0) return;
+  if (!WakeHead()) {
+    if (in_turn() != 0) {
+      missed_ = true;
+      return;
+    }
+    SomeComeBack();
+    WakeHead();
+  }
+  Publish();
 }
 
 bool ClusterQueue::WakeHead() {
@@ -180,6 +198,7 @@ void ClusterQueue::Publish() noexcept {
     depths_[i].store(static_cast<std::uint32_t>(queue_.size(static_cast<policy::Priority>(i))),
                      std::memory_order_relaxed);
   }
+  claimed_.store(in_turn() != 0, std::memory_order_relaxed);
   waiting_.store(static_cast<std::uint32_t>(queue_.size()));
 }
 

@@ -117,8 +117,6 @@ class CircuitBreaker {
   /// The end of the last open time, were it not cut short by active checks; TimePoint{0} before the first.
   TimePoint open_until() const noexcept { return TimePoint{open_until_ns_.load(std::memory_order_relaxed)}; }
   std::uint64_t opened_total() const noexcept { return opened_total_.load(std::memory_order_relaxed); }
-  /// Openings that the EjectionLimit refused.
-  std::uint64_t refused_total() const noexcept { return refused_total_.load(std::memory_order_relaxed); }
 
  private:
   friend class BreakerPermit;
@@ -147,7 +145,6 @@ class CircuitBreaker {
 
   // Written at every end.
   alignas(64) std::mutex mutex_;
-  std::atomic<std::uint64_t> refused_total_{0};
   OutcomeWindow window_;
   std::uint32_t failures_in_a_row_ = 0;
   std::uint32_t opened_in_a_row_ = 0;

@@ -39,6 +39,7 @@ class EjectionLimit {
     do {
       if (seen >= allowed_) return false;
     } while (!ejected_.compare_exchange_weak(seen, seen + 1, std::memory_order_relaxed));
+    total_.fetch_add(1, std::memory_order_relaxed);
     return true;
   }
 
@@ -49,11 +50,13 @@ class EjectionLimit {
   }
 
   std::uint32_t ejected() const noexcept { return ejected_.load(std::memory_order_relaxed); }
+  std::uint64_t total() const noexcept { return total_.load(std::memory_order_relaxed); }  ///< ever
   std::uint32_t allowed() const noexcept { return allowed_; }
 
  private:
   const std::uint32_t allowed_;
   std::atomic<std::uint32_t> ejected_{0};
+  std::atomic<std::uint64_t> total_{0};
 };
 
 }  // namespace penstock::policy

@@ -144,8 +144,8 @@ class alignas(64) EndpointLoad {
   std::atomic<std::uint32_t> elsewhere_{0};
   std::atomic<std::uint64_t> started_{0};
   RoomWatch* watch_ = nullptr;
-  PeakEwma latency_;
   alignas(64) std::atomic<std::int64_t> last_progress_ns_{0};
+  PeakEwma latency_;                                       // written at first contents; read by p2c_ewma's picks only
   alignas(64) std::atomic<std::int64_t> recovered_ns_{0};  ///< 0: was never away
   std::atomic<bool> usable_{true};
 };

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <mutex>
 
+#include "penstock/base/prng.hpp"
 #include "penstock/base/time.hpp"
 
 /// `max_concurrency: auto`: how many requests at a time an endpoint bears, found out from how fast it answers.
@@ -28,9 +29,11 @@ struct GradientRules {
   double smoothing = 0.3;  ///< of a window's verdict in the new limit
   Duration window = std::chrono::milliseconds(250);  ///< at least so long, and at least so many answers, make a verdict
   std::uint32_t window_answers = 8;
-  Duration probe_every = std::chrono::seconds(30);  ///< the least latency is measured anew
-  Duration probe_max = std::chrono::seconds(5);
+  Duration probe_every = std::chrono::seconds(30);  ///< the least latency is measured anew, at the soonest
+  double probe_every_calls = 10;                    ///< likewise, in calls: what a probe costs lasts as long as they do
+  Duration probe_max = std::chrono::seconds(5);     ///< or as long as calls need to go and come, if that is longer
   std::uint32_t probe_answers = 4;
+  Duration call_max = std::chrono::minutes(10);  ///< calls beyond count as that long
 };
 
 /// Shared: the limit is an atomic that every pick reads; a tiny mutex around what every answer's end changes. One per
@@ -45,13 +48,20 @@ struct GradientRules {
 /// The least latency is the smallest average of a window. It is not Gradient2's long-term average, which a server that
 /// is always full drags along with it, but measured anew as Envoy's minRTT: every `probe_every` (the first time after
 /// `probe_max`), while the limit is in use, it is halved until `probe_answers` answers to requests that began among no
-/// more than that, or for `probe_max`; then their average is the least. (Envoy goes down to 3, which for calls that
-/// last minutes is a standstill.) A probe that saw too few changes nothing.
+/// more than that; then their average is the least. (Envoy goes down to 3, which for calls that last minutes is a
+/// standstill.) A probe that saw too few changes nothing.
+///
+/// An answer here is a first token, seconds after its call began; but the calls that are under way must go before any
+/// begins among few, and that takes minutes where calls do. So a probe's patience and the time between two of them
+/// follow how long calls last, by Little's law: what is in flight / what begins per second. About a fortieth of the
+/// capacity is what the probes cost. The first one lasts `probe_max` at most, for nothing is known yet; and times are
+/// shaken by a quarter, so that the endpoints of a cluster, which began together, do not all halve at once.
 ///
 /// A refusal for overload or a timeout takes a tenth off, once per window.
 class GradientLimit {
  public:
-  explicit GradientLimit(const GradientRules& rules = {}) noexcept;
+  /// `seed` for when it probes.
+  explicit GradientLimit(const GradientRules& rules = {}, std::uint64_t seed = 0) noexcept;
   GradientLimit(const GradientLimit&) = delete;
   GradientLimit& operator=(const GradientLimit&) = delete;
 
@@ -72,6 +82,7 @@ class GradientLimit {
   };
 
   void CloseWindow(TimePoint now) noexcept;
+  Duration MeanCall(TimePoint now) const noexcept;
   double RatioOfWindow() noexcept;
   void BeginProbe(TimePoint now) noexcept;
   void EndProbe(TimePoint now) noexcept;
@@ -84,9 +95,16 @@ class GradientLimit {
   std::mutex mutex_;
   std::array<Samples, kLatencyKinds> kinds_;
   double estimate_;
+  Prng prng_;
   bool probing_ = false;
+  bool probed_ = false;
   TimePoint probe_due_{};  ///< 0: no answer yet
   TimePoint probe_end_{};
+  Duration probe_pause_{};  ///< from the end of this one to the next
+  // Since the last probe: for how long calls last.
+  TimePoint load_began_{};
+  std::uint64_t load_sum_ = 0;  ///< of what was in flight when each began
+  std::uint64_t load_answers_ = 0;
   TimePoint window_began_{};
   TimePoint cut_at_{};  ///< for a refusal
   std::uint32_t answers_ = 0;

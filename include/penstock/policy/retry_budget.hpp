@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <utility>
 
 #include "penstock/base/time.hpp"
 
@@ -19,6 +20,27 @@ struct RetryBudgetRules {
 };
 
 inline constexpr Duration kRetryWindowMin = std::chrono::milliseconds(20);
+
+class RetryBudget;
+
+/// Owned by one Worker. A retry that its budget keeps for somebody who waits before he makes it; given back when it
+/// dies unspent.
+class RetryPromise {
+ public:
+  RetryPromise() = default;
+  RetryPromise(RetryPromise&& other) noexcept : budget_(std::exchange(other.budget_, nullptr)) {}
+  RetryPromise& operator=(RetryPromise&& other) noexcept {
+    std::swap(budget_, other.budget_);
+    return *this;
+  }
+  ~RetryPromise();
+  explicit operator bool() const noexcept { return budget_ != nullptr; }
+
+ private:
+  friend class RetryBudget;
+  explicit RetryPromise(RetryBudget* budget) noexcept : budget_(budget) {}
+  RetryBudget* budget_ = nullptr;
+};
 
 /// Shared: a padded count per worker with a single writer each, and a mutex that only retries take; one object per
 /// cluster. What keeps a cluster that fails from being asked twice as often.
@@ -43,11 +65,18 @@ class RetryBudget {
   void OnRequest(std::uint32_t worker, TimePoint now) noexcept;
 
   /// Takes one retry, if there is one. Asked last, when everything else allows the retry: what it gave is spent.
-  bool TryRetry(TimePoint now) noexcept;
-
-  std::uint64_t refused_total() const noexcept { return refused_total_.load(std::memory_order_relaxed); }
+  /// `promise`: this budget's, and given up whatever the answer. It may be no then, too, when requests became fewer
+  /// during the wait: the rule is about when retries are made.
+  bool TryRetry(TimePoint now, RetryPromise promise = {}) noexcept;
+  /// Before a wait that ends in a retry; empty: there is none, and no sense in waiting.
+  RetryPromise Promise(TimePoint now) noexcept;
+  /// Takes one for a second attempt beside one that began at `asked_at`. It counts as of then, against the requests up
+  /// to then: it is forgotten with the request that pays for it, so a ratio of 1 refuses nobody. Younger than half of
+  /// the window, or few requests are left that count.
+  bool TryBeside(TimePoint asked_at, TimePoint now) noexcept;
 
  private:
+  friend class RetryPromise;
   static constexpr std::size_t kSlots = 20;  ///< per window: 5 % of the requests are forgotten too early
 
   /// Shared: one writer at a time, any readers. Counts by slot of time. A slot's number and its count share one word,
@@ -61,6 +90,15 @@ class RetryBudget {
     std::array<std::atomic<std::uint64_t>, kSlots + 1> slots_{};
   };
 
+  enum class Source : std::uint8_t { kNone, kRatio, kReserve };
+  static constexpr std::int64_t kBefore = 1;  ///< the slot of which the window has a part
+  static constexpr std::int64_t First(std::int64_t last) noexcept {
+    return last - static_cast<std::int64_t>(kSlots) + 1;
+  }
+  std::int64_t Advance(TimePoint now) noexcept;
+  Source Find(std::int64_t last, std::int64_t to, std::int64_t before) noexcept;
+  bool Spend(Source source, std::int64_t slot) noexcept;
+  void Return() noexcept;
   std::int64_t SlotNumber(TimePoint now) const noexcept { return now.ns > 0 ? now.ns / slot_ns_ : 0; }
 
   const RetryBudgetRules rules_;
@@ -73,7 +111,7 @@ class RetryBudget {
   TimePoint latest_;     ///< workers read their clocks apart; time does not go back here
   TimePoint wanted_at_;  ///< when the ratio was last not enough
   std::uint32_t reserve_used_ = 0;
-  std::atomic<std::uint64_t> refused_total_{0};
+  std::uint32_t promised_ = 0;
 };
 
 }  // namespace penstock::policy

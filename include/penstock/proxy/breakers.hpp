@@ -26,6 +26,8 @@ class Breakers {
   const std::deque<policy::CircuitBreaker>* open() const noexcept {
     return limit_.ejected() == 0 ? nullptr : &breakers_;
   }
+  /// How often one of them left the closed state.
+  std::uint64_t ejections() const noexcept { return limit_.total(); }
   const Rules& rules() const noexcept { return rules_; }
 
  private:

@@ -47,6 +47,10 @@ struct QueueWaiter : policy::QueueEntry {
 /// it was there before), it stands aside and the next one is woken. Those aside come back, kBackMax at a time, when
 /// nobody else waits or at the next look. Who is admitted and sees room for more wakes the next. So what comes free is
 /// used, and a cluster that comes back meets one request after the other, not all that wait.
+///
+/// Who was woken has a claim on what came free: no newcomer goes before it, of whatever class, else a higher class that
+/// comes in steadily would take every place on the fast path, where the order does not see it, and the lowest its share
+/// never.
 class ClusterQueue final : public policy::RoomWatch, public std::enable_shared_from_this<ClusterQueue> {
  public:
   static constexpr std::size_t kBackMax = 64;
@@ -54,11 +58,11 @@ class ClusterQueue final : public policy::RoomWatch, public std::enable_shared_f
 
   ClusterQueue(telemetry::MetricRegistry& registry, std::string_view cluster) : metrics(registry, cluster) {}
 
-  /// Nobody waits who goes before such a newcomer. Any thread, no lock.
+  /// Nobody waits who goes before such a newcomer, and nobody was woken. Any thread, no lock.
   bool MayPass(policy::Priority priority, bool retry) const noexcept;
 
   /// False: there is no room, also not by driving somebody out. Else the caller looks for room once more, and calls
-  /// OnRoom() if it sees some: it may have come free before anybody waited.
+  /// OnRoomSeen() if it sees some: it may have come free before anybody waited.
   bool Enter(QueueWaiter& waiter, const policy::AdmissionQueue::Limits& limits, TimePoint now);
   /// What the signal was about.
   QueueWaiter::Word Hear(QueueWaiter& waiter);
@@ -72,6 +76,8 @@ class ClusterQueue final : public policy::RoomWatch, public std::enable_shared_f
   void Leave(QueueWaiter& waiter) noexcept;
 
   void OnRoom() noexcept override;
+  /// A newcomer sees room. Unlike OnRoom() this wakes nobody while somebody looks, whose room it may be.
+  void OnRoomSeen() noexcept;
   /// For what comes with time and tells nobody: a pause or a breaker's time that is over, an endpoint that is healthy
   /// again. Those who wait call it every now and then.
   void Look(TimePoint now) noexcept;
@@ -91,6 +97,7 @@ class ClusterQueue final : public policy::RoomWatch, public std::enable_shared_f
     bool posted = false;                // a letter is on its way
   };
 
+  void Wake() noexcept;
   bool WakeHead();
   void Tell(QueueWaiter& waiter, QueueWaiter::Word word);
   void Unwake(QueueWaiter& waiter) noexcept;
@@ -102,6 +109,7 @@ class ClusterQueue final : public policy::RoomWatch, public std::enable_shared_f
   std::size_t in_turn() const noexcept { return queue_.size() - queue_.waiting() - aside_.size(); }
 
   std::array<std::atomic<std::uint32_t>, policy::kPriorities> depths_{};
+  std::atomic<bool> claimed_{false};  // somebody was woken and has not said yet how it went
   std::atomic<std::int64_t> looked_ns_{0};
 
   mutable std::mutex mutex_;  // everything below

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 
@@ -13,12 +14,17 @@ namespace penstock::proxy {
 /// Tail at Scale", CACM 56-2, 2013: ask twice when a request has waited longer than 95 % of them do, within a budget).
 struct Hedging {
   Hedging(const config::Hedge& rules, std::uint32_t workers)
-      : after(rules.after), budget({.ratio = rules.budget, .min = 1, .window = std::chrono::seconds(10)}, workers) {}
+      : after(rules.after), budget({.ratio = rules.budget, .min = 1, .window = WindowOf(rules.after)}, workers) {}
 
   /// How long a stream may be without content; nothing: that is not known yet.
   std::optional<Duration> Patience(TimePoint now) noexcept {
     if (after.kind == config::HedgeAfter::Kind::kTime) return after.time;
     return first_tokens.Estimate(now);
+  }
+
+  /// Ten seconds, or longer: when a stream is hedged, it must still count.
+  static Duration WindowOf(const config::HedgeAfter& after) noexcept {
+    return std::max<Duration>(std::chrono::seconds(10), 2 * after.time);
   }
 
   const config::HedgeAfter after;

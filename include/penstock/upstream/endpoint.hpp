@@ -4,6 +4,7 @@
 #include <memory>
 #include <string>
 
+#include "penstock/base/xxh64.hpp"
 #include "penstock/config/clusters.hpp"
 #include "penstock/policy/endpoint_load.hpp"
 #include "penstock/policy/endpoint_rest.hpp"
@@ -22,6 +23,7 @@ class Endpoint {
       : spec_(spec),
         authority_(Authority(spec)),
         watch_(std::move(watch)),
+        found_limit({}, Xxh64(spec.name, 0)),
         metrics(registry, cluster, spec.name),
         kind_(spec.kind) {
     load.set_watch(watch_.get());

@@ -112,7 +112,7 @@ rt::Task<Choice> Admission::Queue() {
     outcome_ = Outcome::kQueueFull;
     co_return Choice{};
   }
-  if (RoomLeft(context_)) queue.OnRoom();
+  if (RoomLeft(context_)) queue.OnRoomSeen();
   while (true) {
     co_await place.Next();
     const QueuePlace::Word word = place.Hear();

@@ -91,7 +91,11 @@ rt::Task<std::optional<Error>> Forward(RequestContext& context, Answer& answer, 
   }
   if (trial.end == Trial::End::kBroken) co_await Rescue(context, answer, attempt);
   if (trial.committed()) co_return std::nullopt;
-  if (context.model != told) co_await FallBack(context, *told);
+  if (context.model != told) {
+    context.UseModel(*told);
+    context.cache.fallback_key.reset();  // a failure is kept nowhere
+    if (context.cache.lead.has_value()) context.cache.lead->flight().SetAnsweredBy(told->name);
+  }
   if (trial.end == Trial::End::kFailed) {
     if (trial.pause > Duration::zero()) context.record.retry_after = trial.pause;
     co_return trial.error;

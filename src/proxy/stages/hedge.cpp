@@ -14,7 +14,8 @@ void Hedge::Watch() {
   Hedging* const hedging = context_.model->hedging.get();
   if (hedging == nullptr || !attempt_.MayBeHedged()) return;
   rt::Worker& worker = context_.worker.worker;
-  hedging->budget.OnRequest(worker.index(), worker.Now());
+  watched_at_ = worker.Now();
+  hedging->budget.OnRequest(worker.index(), watched_at_);
   if (const std::optional<Duration> patience = hedging->Patience(worker.Now())) worker.Arm(timer_, *patience);
 }
 
@@ -26,7 +27,7 @@ std::optional<std::uint32_t> Hedge::Stop() noexcept {
 void Hedge::OnLate() {
   if (!attempt_.MayBeHedged() || context_.worker.crowded()) return;
   Choice choice = admission_.Another();
-  if (choice.slot.pool == nullptr || !context_.model->hedging->budget.TryRetry(context_.now())) return;
+  if (choice.slot.pool == nullptr || !context_.model->hedging->budget.TryBeside(watched_at_, context_.now())) return;
   second_ = choice.index;
   attempt_.Hedge(std::move(choice.slot));
 }

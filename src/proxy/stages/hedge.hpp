@@ -29,6 +29,7 @@ class Hedge {
   Attempt& attempt_;
   Admission& admission_;
   rt::Timer timer_;
+  TimePoint watched_at_{};
   std::optional<std::uint32_t> second_;
 };
 

@@ -1,5 +1,7 @@
 #include "proxy/stages/try_model.hpp"
 
+#include <utility>
+
 #include "penstock/proxy/error_reply.hpp"
 #include "proxy/stages/admit.hpp"
 #include "proxy/stages/hedge.hpp"
@@ -60,10 +62,17 @@ rt::Task<Trial> TryModel(RequestContext& context, Attempt& attempt) {
   cluster.route->budget->OnRequest(worker.index(), worker.Now());
   while (true) {
     Choice choice = admission.TryNow();
-    if (choice.slot.pool == nullptr) choice = co_await admission.Wait();
+    policy::RetryPromise promise;
+    if (choice.slot.pool == nullptr) {
+      if (progress.attempts > 0) {  // who may not ask again has nothing to wait for
+        promise = cluster.route->budget->Promise(worker.Now());
+        if (!promise) co_return Failed(attempt, true);
+      }
+      choice = co_await admission.Wait();
+    }
     if (choice.slot.pool == nullptr) co_return progress.attempts == 0 ? NobodyToAsk(admission) : Failed(attempt, true);
     if (progress.attempts > 0) {
-      if (!cluster.route->budget->TryRetry(worker.Now())) co_return Failed(attempt, true);
+      if (!cluster.route->budget->TryRetry(worker.Now(), std::move(promise))) co_return Failed(attempt, true);
       context.worker.metrics.gateway.retries[static_cast<std::size_t>(verdict.reason)].Add(context.worker.metrics.slab);
     }
     ++progress.attempts;

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <deque>
 #include <map>
 #include <utility>
 #include <vector>
@@ -19,17 +20,24 @@ class Server {
  public:
   std::uint32_t slots = 20;
   Duration service = 100ms;
+  Duration prefill{};  ///< the first token comes so long after the slot; zero: with the end
 
   /// Keeps the server as full as `limit` allows for `time`, with at most `offered` at a time.
   void Run(GradientLimit& limit, Duration time, std::uint32_t offered = 1'000'000) {
     const TimePoint end = now_ + time;
     while (now_ < end) {
       while (in_flight() < std::min(limit.limit(), offered)) Begin();
+      if (!starting_.empty() && starting_.begin()->first <= leaving_.begin()->first) {
+        const auto next = starting_.begin();
+        now_ = std::max(now_, next->first);
+        limit.OnLatency(LatencyKind::kFirstToken, now_ - next->second.began, next->second.among, now_);
+        starting_.erase(next);
+        continue;
+      }
       const auto next = leaving_.begin();
       now_ = std::max(now_, next->first);
-      const Request request = next->second;
+      limit.Look(now_);
       leaving_.erase(next);
-      limit.OnLatency(LatencyKind::kFirstToken, now_ - request.began, request.among, now_);
       ++done_;
       most_ = std::max(most_, in_flight());
     }
@@ -49,14 +57,17 @@ class Server {
     free_at_.resize(slots, now_);
     const auto slot = std::min_element(free_at_.begin(), free_at_.end());
     const auto shake = static_cast<std::int64_t>(prng_.Below(static_cast<std::uint64_t>(service.count()) / 5));
-    *slot = std::max(*slot, now_) + service * 9 / 10 + Duration(shake);
-    leaving_.emplace(*slot, Request{now_, in_flight() + 1});
+    const TimePoint served = std::max(*slot, now_);
+    *slot = served + service * 9 / 10 + Duration(shake);
+    starting_.emplace(prefill == Duration::zero() ? *slot : served + prefill, Request{now_, in_flight() + 1});
+    leaving_.emplace(*slot, 0);
   }
 
   Prng prng_{42};
   TimePoint now_{1'000'000'000};
   std::vector<TimePoint> free_at_;
-  std::multimap<TimePoint, Request> leaving_;
+  std::multimap<TimePoint, Request> starting_;
+  std::multimap<TimePoint, int> leaving_;
   std::uint64_t done_ = 0;
   std::uint32_t most_ = 0;
 };
@@ -90,7 +101,12 @@ TEST(GradientLimit, ShrinksWhenTheServerSlowsAndGrowsAgain) {
   EXPECT_LT(limit.limit(), before / 2);
   server.service = 100ms;
   server.Run(limit, 10s);
-  EXPECT_GT(limit.limit(), 100u);
+  std::uint32_t most = limit.limit();
+  for (int i = 0; i < 10; ++i) {  // it may probe just now
+    server.Run(limit, 500ms);
+    most = std::max(most, limit.limit());
+  }
+  EXPECT_GT(most, 100u);
 }
 
 TEST(GradientLimit, ASlowerServerIsMeasuredAnew) {
@@ -103,6 +119,69 @@ TEST(GradientLimit, ASlowerServerIsMeasuredAnew) {
   server.TakeDone();
   server.Run(limit, 60s);
   EXPECT_GT(static_cast<double>(server.TakeDone()) / 60, 0.85 * 50 / 0.4);
+}
+
+/// Calls of three minutes, of whose first tokens the limit hears after less than a second.
+struct CallsOfMinutes : testing::Test {
+  CallsOfMinutes() {
+    server.slots = 32;
+    server.service = 180s;
+    server.prefill = 300ms;
+    server.Run(limit, 3h);
+    server.TakeDone();
+  }
+  double ShareOfCapacity(Duration time) {
+    server.TakeDone();
+    server.Run(limit, time);
+    return static_cast<double>(server.TakeDone()) * ToSeconds(server.service) / (server.slots * ToSeconds(time));
+  }
+  GradientLimit limit;
+  Server server;
+};
+
+TEST_F(CallsOfMinutes, TheLimitIsFoundAndProbesCostLittle) {
+  server.TakeMost();
+  EXPECT_GT(ShareOfCapacity(6h), 0.93);
+  EXPECT_LE(server.TakeMost(), 2 * server.slots);
+}
+
+TEST_F(CallsOfMinutes, ASlowerServerIsMeasuredAnew) {
+  server.prefill = 2s;  // for good: longer prompts
+  server.Run(limit, 1h);
+  EXPECT_GT(ShareOfCapacity(3h), 0.85);
+}
+
+TEST_F(CallsOfMinutes, AFasterServerIsKnownAtOnce) {
+  server.prefill = 100ms;
+  server.Run(limit, 10min);
+  EXPECT_GT(ShareOfCapacity(3h), 0.85);
+}
+
+/// Endpoints of one cluster get their calls together.
+TEST(GradientLimit, NotAllProbeAtOnce) {
+  constexpr std::size_t kEndpoints = 6;
+  std::deque<GradientLimit> limits;
+  std::vector<Server> servers(kEndpoints);
+  for (std::size_t i = 0; i < kEndpoints; ++i) {
+    limits.emplace_back(GradientRules{}, i + 1);
+    servers[i].service = 180s;
+    servers[i].prefill = 300ms;
+  }
+  std::size_t most = 0, probes = 0;
+  std::vector<std::uint32_t> before(kEndpoints, 0);
+  for (int minute = 0; minute < 12 * 60; ++minute) {
+    std::size_t halved = 0;
+    for (std::size_t i = 0; i < kEndpoints; ++i) {
+      servers[i].Run(limits[i], 60s);
+      const bool probes_now = limits[i].limit() < 0.6 * before[i];
+      if (!probes_now) before[i] = limits[i].limit();
+      halved += probes_now;
+    }
+    probes += halved != 0;
+    if (minute > 120) most = std::max(most, halved);
+  }
+  EXPECT_GT(probes, 50u);
+  EXPECT_LE(most, 3u);
 }
 
 TEST(GradientLimit, GrowsNotWhileItIsNotUsed) {

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <atomic>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "penstock/base/prng.hpp"
@@ -34,7 +35,6 @@ TEST(RetryBudget, RatioAndReserve) {
     RetryBudget budget({.ratio = row.ratio, .min = row.min}, 1);
     for (int i = 0; i < row.requests; ++i) budget.OnRequest(0, kStart);
     EXPECT_EQ(TakeAll(budget, kStart + 1s), row.retries) << row.ratio << " of " << row.requests << " and " << row.min;
-    EXPECT_EQ(budget.refused_total(), 1u);
   }
 }
 
@@ -65,6 +65,63 @@ TEST(RetryBudget, TheReserveComesBackAfterAWindowWithoutWant) {
   EXPECT_EQ(TakeAll(budget, kStart + 10s - 1ns), 0) << "and asking puts it off";
   EXPECT_EQ(TakeAll(budget, kStart + 19s), 0);
   EXPECT_EQ(TakeAll(budget, kStart + 29s), 3);
+}
+
+TEST(RetryBudget, WhatIsPromisedIsKeptAndPaidOnce) {
+  RetryBudget budget({.ratio = 0, .min = 2}, 1);
+  RetryPromise first = budget.Promise(kStart);
+  RetryPromise second = budget.Promise(kStart);
+  EXPECT_TRUE(first && second);
+  EXPECT_FALSE(budget.Promise(kStart)) << "two were there";
+  EXPECT_FALSE(budget.TryRetry(kStart)) << "and who does not wait does not get in between";
+  EXPECT_TRUE(budget.TryRetry(kStart + 1s, std::move(first)));
+  EXPECT_FALSE(budget.TryRetry(kStart + 1s)) << "the other one is waited for still";
+  second = {};
+  EXPECT_TRUE(budget.TryRetry(kStart + 1s)) << "it was given back";
+  EXPECT_FALSE(budget.TryRetry(kStart + 1s));
+}
+
+TEST(RetryBudget, APromiseIsNoRightWhenRequestsBecomeFewer) {
+  RetryBudget budget({.ratio = 0.1, .min = 0}, 1);
+  for (int i = 0; i < 10; ++i) budget.OnRequest(0, kStart);
+  RetryPromise promise = budget.Promise(kStart);
+  EXPECT_TRUE(promise);
+  EXPECT_FALSE(budget.TryRetry(kStart + 11s, std::move(promise)));
+}
+
+/// Every stream is hedged, whenever that is: with a ratio of 1 the budget is no reason not to.
+TEST(RetryBudget, ARatioOfOneRefusesNobodyBeside) {
+  for (const Duration between : {10ms, 370ms, 700ms, 1000ms, 2900ms}) {
+    for (const Duration late : {1ms, 250ms, 900ms, 5000ms}) {
+      RetryBudget budget({.ratio = 1, .min = 0}, 1);
+      std::vector<std::pair<TimePoint, TimePoint>> events;  // when, and of whom when it is no request
+      for (Duration t = 0s; t < 60s; t += between) {
+        events.emplace_back(kStart + t, TimePoint{});
+        events.emplace_back(kStart + t + late, kStart + t);
+      }
+      std::sort(events.begin(), events.end());
+      for (const auto& [at, asked_at] : events) {
+        if (asked_at == TimePoint{}) {
+          budget.OnRequest(0, at);
+        } else {
+          ASSERT_TRUE(budget.TryBeside(asked_at, at)) << ToMilliseconds(between) << " apart, " << ToMilliseconds(late)
+                                                      << " late, at " << ToSeconds(at - kStart);
+        }
+      }
+    }
+  }
+}
+
+TEST(RetryBudget, WhoIsBesideKeepsTheRatio) {
+  RetryBudget budget({.ratio = 0.05, .min = 1}, 1);
+  int beside = 0, requests = 0;
+  for (Duration t = 0s; t < 100s; t += 10ms) {
+    budget.OnRequest(0, kStart + t);
+    ++requests;
+    beside += t >= 2s && budget.TryBeside(kStart + t - 2s, kStart + t);
+  }
+  EXPECT_LE(beside, 0.05 * requests + 1);
+  EXPECT_GE(beside, 0.85 * 0.05 * requests);
 }
 
 TEST(RetryBudget, U_31_EveryAnswerA500ForAMinute) {
@@ -126,6 +183,7 @@ TEST(RetryBudgetProperty, U_31_TheBoundHoldsForEverySlidingWindow) {
     Log log;
     TimePoint now = kStart + Duration(static_cast<std::int64_t>(prng.Below(1'000'000'000)));
     std::uint64_t gap_ns = 1;
+    std::vector<RetryPromise> promises;
     for (int i = 0; i < 15'000; ++i, ++events) {
       if (i % 500 == 0) gap_ns = std::uint64_t{1} << (10 + prng.Below(21));  // 1 us to 1 s
       now = now + Duration(static_cast<std::int64_t>(prng.Below(1000) == 0 ? prng.Below(15'000'000'000)
@@ -135,8 +193,19 @@ TEST(RetryBudgetProperty, U_31_TheBoundHoldsForEverySlidingWindow) {
         log.requests.push_back(now);
         continue;
       }
-      if (!budget.TryRetry(now)) {
-        ++refused;
+      // Some wait before they retry, and some of those never do.
+      const std::uint64_t how = prng.Below(8);
+      if (how == 0) {
+        if (RetryPromise promise = budget.Promise(now)) promises.push_back(std::move(promise));
+        continue;
+      }
+      RetryPromise promise;
+      if (how <= 2 && !promises.empty()) {
+        promise = std::move(promises.back());
+        promises.pop_back();
+      }
+      if (how == 1 || !budget.TryRetry(now, std::move(promise))) {
+        refused += how != 1;
         continue;
       }
       log.retries.push_back(now);

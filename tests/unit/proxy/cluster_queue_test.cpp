@@ -55,9 +55,9 @@ class Client {
     waiter_.reset();
     lease_.reset();
   }
-  void Again() {
+  void Again(Priority priority = Priority::kDefault) {
     waiter_.emplace(worker_);
-    Begin();
+    Begin(priority);
   }
   bool has_place() const { return lease_.has_value(); }
   bool driven_out() const { return driven_out_; }
@@ -75,7 +75,7 @@ class Client {
       driven_out_ = true;
       co_return;
     }
-    if (fleet_.RoomLeft()) fleet_.queue->OnRoom();
+    if (fleet_.RoomLeft()) fleet_.queue->OnRoomSeen();
     while (true) {
       co_await waiter_->signal;
       if (fleet_.queue->Hear(*waiter_) == QueueWaiter::Word::kDrivenOut) {
@@ -145,22 +145,58 @@ TEST_F(Queue, OnePlaceWakesOne) {
   EXPECT_EQ(fleet_.queue->depth(), 1u);
 }
 
-TEST_F(Queue, NobodyOvertakesButAHigherClass) {
+TEST_F(Queue, AHigherClassGoesFirstButNotBeforeWhoWasWoken) {
   const auto blocked = fleet_.loads[1].TryLease(1);
   auto held = fleet_.loads[0].TryLease(1);
-  Make('a').Begin();
-  held.reset();  // the word is on its way, and the place is free
+  Client& first = Make('a');
+  first.Begin();
   Client& late = Make('b', 1);
-  late.Begin();
-  EXPECT_FALSE(late.has_place());
+  late.Begin(Priority::kBatch);
+  held.reset();  // the word is on its way to the first, and the place is free
   Client& urgent = Make('c', 1);
   urgent.Begin(Priority::kInteractive);
+  EXPECT_FALSE(urgent.has_place());
+  workers_[1]->RunTurn();  // the newcomer's worker is quicker than that of the first
+  workers_[1]->RunTurn();
+  EXPECT_EQ(order_, "");
+  Turns();
+  EXPECT_EQ(order_, "a");
+  first.Go();
+  Turns();
+  EXPECT_EQ(order_, "ac");
+}
+
+TEST_F(Queue, AHigherClassDoesNotWaitForWhoWaitsBelow) {
+  auto blocked = fleet_.loads[1].TryLease(1);
+  const auto held = fleet_.loads[0].TryLease(1);
+  for (const char name : {'a', 'b'}) Make(name, 0, 0).Begin(Priority::kBatch);
+  fleet_.loads[1].set_watch(nullptr);  // as an endpoint that comes back: nobody is told
+  blocked.reset();
+  Client& urgent = Make('c', 1, 1);
+  urgent.Begin(Priority::kInteractive);
   EXPECT_TRUE(urgent.has_place());
-  Turns();
-  EXPECT_EQ(order_, "c");
-  urgent.Go();
-  Turns();
-  EXPECT_EQ(order_, "ca") << "it lost a race, and kept its place";
+}
+
+/// One place, and a request of the highest class at each moment at which it comes free, before anybody who waits has
+/// heard of that: none of them ever waits, so the queue's order alone would not see that they pass the others over.
+TEST_F(Queue, U_28_NewcomersOfAHigherClassDoNotStarveTheLowest) {
+  const auto blocked = fleet_.loads[1].TryLease(1);
+  Client& steady = Make('i', 1);
+  steady.Begin(Priority::kInteractive);
+  std::deque<Client> low;
+  for (int i = 0; i < 100; ++i) low.emplace_back(fleet_, *workers_[0], 'b', order_).Begin(Priority::kBatch);
+  for (int round = 0; round < 180; ++round) {
+    for (Client& client : low) {
+      if (client.has_place()) client.Go();
+    }
+    if (steady.has_place()) {
+      steady.Go();
+      steady.Again(Priority::kInteractive);
+    }
+    Turns();
+  }
+  EXPECT_GE(std::count(order_.begin(), order_.end(), 'b'), 20) << "a ninth";
+  EXPECT_GE(std::count(order_.begin(), order_.end(), 'i'), 80) << "and they are not held up by all who wait below";
 }
 
 TEST_F(Queue, C_04_WhoLeavesWithItsTurnPassesItOn) {
