@@ -63,7 +63,7 @@ class Services(GrpcCase):
             with self.subTest(version):
                 asked = queue.SimpleQueue()
                 answers = self.bidi(f"/grpc.reflection.{version}.ServerReflection/ServerReflectionInfo", pb2.ServerReflectionResponse)(
-                    iter(asked.get, None), metadata=self.metadata())
+                    iter(asked.get, None))
                 asked.put(pb2.ServerReflectionRequest(list_services=""))
                 names = {service.name for service in next(answers).list_services_response.service}
                 self.assertLessEqual({"penstock.v1.Inference", "inference.GRPCInferenceService", "grpc.health.v1.Health"}, names)
@@ -112,7 +112,7 @@ class Services(GrpcCase):
     def test_kserve_streams(self):
         """Two requests at once on one stream; the answers carry their ids."""
         asked = queue.SimpleQueue()
-        answers = self.bidi(KSERVE + "ModelStreamInfer", kserve.ModelStreamInferResponse)(iter(asked.get, None), metadata=self.metadata())
+        answers = self.bidi(KSERVE + "ModelStreamInfer", kserve.ModelStreamInferResponse)(iter(asked.get, None), metadata=self.named(4))
         for id in ("a", "b"):
             asked.put(infer(f"prompt {id}", id=id, stream=True, parameters={"triton_enable_empty_final_response": True}))
         texts, finals = {"a": "", "b": ""}, set()
@@ -135,9 +135,15 @@ class Services(GrpcCase):
         answers = self.bidi(KSERVE + "ModelStreamInfer", kserve.ModelStreamInferResponse)(iter(()))
         self.assertEqual((list(answers), answers.code()), ([], grpc.StatusCode.OK))
 
+    def named(self, count):
+        """Metadata of a call with so many requests; each is told of under an id of its own."""
+        name = self.request_id()
+        self.asked[-1:] = [f"{name}-{n + 1}" for n in range(count)]
+        return (("x-request-id", name),)
+
     def test_kserve_more_requests_than_run_at_once(self):
         requests = [infer(f"prompt {n}", id=str(n), model="slow") for n in range(60)]
-        answers = self.bidi(KSERVE + "ModelStreamInfer", kserve.ModelStreamInferResponse)(iter(requests), metadata=self.metadata())
+        answers = self.bidi(KSERVE + "ModelStreamInfer", kserve.ModelStreamInferResponse)(iter(requests), metadata=self.named(60))
         self.assertEqual({answer.infer_response.id for answer in answers}, {str(n) for n in range(60)})
 
     def test_kserve_a_client_that_leaves_cancels_all_it_asked(self):
@@ -158,10 +164,10 @@ class Leaving(GrpcCase):
         self.assertEqual(next(watch).status, SERVING)
         stream = self.stream(INFERENCE + "ChatStream", inference.ChatChunk, channel)(self.chat(model="paced"))
         next(stream)
+        self.world.canary.end()  # it would find nobody
         self.gateway.signal(signal.SIGTERM)
         self.assertEqual(next(watch).status, NOT_SERVING)
         self.assertEqual(self.unary(HEALTH + "Check", health.HealthCheckResponse, channel)(health.HealthCheckRequest()).status, NOT_SERVING)
-        self.world.canary.end()  # it would find nobody
         finishes = [choice.finish_reason for chunk in stream for choice in chunk.choices if choice.finish_reason]
         self.assertEqual((finishes, stream.code()), (["stop"], grpc.StatusCode.OK))
         self.fails(grpc.StatusCode.UNAVAILABLE, lambda: next(watch))

@@ -91,6 +91,16 @@ def headers_frame(stream, headers, end_stream=True, end_headers=True):
     return frame(HEADERS, (END_STREAM if end_stream else 0) | (END_HEADERS if end_headers else 0), stream, block(headers))
 
 
+def headers_frames(stream, headers, end_stream=True):
+    """As headers_frame(), with as many CONTINUATIONs as it takes."""
+    fields = block(headers)
+    pieces = [fields[at:at + 16384] for at in range(0, len(fields), 16384)]
+    out = frame(HEADERS, (END_STREAM if end_stream else 0) | (END_HEADERS if len(pieces) == 1 else 0), stream, pieces[0])
+    for piece in pieces[1:]:
+        out += frame(CONTINUATION, END_HEADERS if piece is pieces[-1] else 0, stream, piece)
+    return out
+
+
 def request_fields(method="POST", path="/v1/chat/completions", authority="gateway.test", more=(), scheme="http"):
     return [(":method", method), (":scheme", scheme), (":path", path), (":authority", authority), *more]
 
@@ -162,7 +172,7 @@ class Connection:
             body = body.encode()
         stream, self.next_id = self.next_id, self.next_id + 2
         fields = request_fields(method, path, authority, headers)
-        self.send(headers_frame(stream, fields, end_stream=end and not body))
+        self.send(headers_frames(stream, fields, end_stream=end and not body))
         while body and not self.stream(stream).over:
             room = min(16384, len(body), self.window, self.stream(stream).window)
             if room <= 0:

@@ -27,6 +27,16 @@ void SetTimeout(http::Head& head, Duration left) {
   head.Add("x-penstock-timeout-ms", Decimal(ms).view(), HeaderId::kXPenstockTimeoutMs);
 }
 
+/// Each turn of a call is told of under an id of its own.
+void NumberRequestId(http::Head& head, std::size_t number) {
+  std::string id(head.Find(HeaderId::kXRequestId));
+  if (id.empty()) return;
+  id += '-';
+  id += Decimal(number).view();
+  head.Remove(HeaderId::kXRequestId);
+  head.Add("x-request-id", id, HeaderId::kXRequestId);
+}
+
 http::HeadPtr CopyOf(const http::Head& from, http::HeadPool& pool) {
   http::HeadPtr to = pool.Take();
   to->version = from.version;
@@ -152,6 +162,7 @@ void GrpcCall::TakeMessages() {
 void GrpcCall::BeginTurn(std::string_view message) {
   GrpcTurn& turn = *turns_.emplace_back(std::make_unique<GrpcTurn>(*this, worker_));
   http::HeadPtr head = CopyOf(*request_head_, worker_.heads);
+  NumberRequestId(*head, messages_);
   if (deadline_.has_value()) SetTimeout(*head, *deadline_ - worker_.worker.Now());
   turn.Begin(method_);
   Exchange& exchange = gateway_.Take();
