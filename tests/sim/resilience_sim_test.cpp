@@ -289,8 +289,8 @@ TEST(Resilience, U_28_BatchIsSlowUnderLoadAndNeverStandsStill) {
   ResilienceWorld world(seed.value(), 1, Cluster(1, ", queue: {size: 1000, timeout: 600s}", ", max_concurrency: 4"));
   world.server(0).script = [](const SeenRequest&) { return Act{.wait = 200ms, .tokens = 1, .gap = 0s}; };
   std::vector<std::size_t> batch, urgent;
-  // More than there are places: by class alone it would always be their turn.
-  for (int i = 0; i < 6; ++i) urgent.push_back(world.Ask({.priority = "interactive", .tag = "urgent"}));
+  // So many that some wait when all four end together: by class alone it would always be their turn.
+  for (int i = 0; i < 12; ++i) urgent.push_back(world.Ask({.priority = "interactive", .tag = "urgent"}));
   world.RunFor(50ms);
   for (int i = 0; i < 100; ++i) batch.push_back(world.Ask({.priority = "batch", .tag = "batch"}));
   const TimePoint end = world.now() + 60s;
