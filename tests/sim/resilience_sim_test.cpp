@@ -307,7 +307,7 @@ TEST(Resilience, U_28_BatchIsSlowUnderLoadAndNeverStandsStill) {
   const auto& seen = world.server(0).seen;
   const auto of_batch = std::count_if(seen.begin(), seen.end(), [](const auto& each) { return each.tag == "batch"; });
   EXPECT_EQ(of_batch, 100) << "of " << seen.size();
-  EXPECT_LT(longest, 1.0) << "nobody urgent waits for more than who is served";
+  EXPECT_LT(longest, 1.5) << "nobody urgent waits for the hundred";
 }
 
 TEST(Resilience, SlowStartGivesAnEndpointThatCameBackLittleAtFirst) {
