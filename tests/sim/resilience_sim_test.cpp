@@ -289,8 +289,8 @@ TEST(Resilience, U_28_BatchIsSlowUnderLoadAndNeverStandsStill) {
   ResilienceWorld world(seed.value(), 1, Cluster(1, ", queue: {size: 1000, timeout: 600s}", ", max_concurrency: 4"));
   world.server(0).script = [](const SeenRequest&) { return Act{.wait = 200ms, .tokens = 1, .gap = 0s}; };
   std::vector<std::size_t> batch, urgent;
-  // As many as there are places: none of them ever finds another one of its class in the queue.
-  for (int i = 0; i < 4; ++i) urgent.push_back(world.Ask({.priority = "interactive", .tag = "urgent"}));
+  // So many that some wait when all four end together: by class alone it would always be their turn.
+  for (int i = 0; i < 12; ++i) urgent.push_back(world.Ask({.priority = "interactive", .tag = "urgent"}));
   world.RunFor(50ms);
   for (int i = 0; i < 100; ++i) batch.push_back(world.Ask({.priority = "batch", .tag = "batch"}));
   const TimePoint end = world.now() + 60s;
@@ -307,7 +307,7 @@ TEST(Resilience, U_28_BatchIsSlowUnderLoadAndNeverStandsStill) {
   const auto& seen = world.server(0).seen;
   const auto of_batch = std::count_if(seen.begin(), seen.end(), [](const auto& each) { return each.tag == "batch"; });
   EXPECT_EQ(of_batch, 100) << "of " << seen.size();
-  EXPECT_LT(longest, 1.0) << "nobody urgent waits for more than who is served";
+  EXPECT_LT(longest, 1.5) << "nobody urgent waits for the hundred";
 }
 
 TEST(Resilience, SlowStartGivesAnEndpointThatCameBackLittleAtFirst) {

@@ -53,9 +53,10 @@ struct GradientRules {
 ///
 /// An answer here is a first token, seconds after its call began; but the calls that are under way must go before any
 /// begins among few, and that takes minutes where calls do. So a probe's patience and the time between two of them
-/// follow how long calls last, by Little's law: what is in flight / what begins per second. About a fortieth of the
-/// capacity is what the probes cost. The first one lasts `probe_max` at most, for nothing is known yet; and times are
-/// shaken by a quarter, so that the endpoints of a cluster, which began together, do not all halve at once.
+/// follow how long calls last, by Little's law: what is in flight / what begins per second. With calls of
+/// three minutes on 8 to 128 slots, simulated, the probes cost 1 to 3 % of the capacity. The first one lasts
+/// `probe_max` at most, for nothing is known yet; and times are shaken by a quarter, so that the endpoints of a
+/// cluster, which began together, do not all halve at once.
 ///
 /// A refusal for overload or a timeout takes a tenth off, once per window.
 class GradientLimit {
