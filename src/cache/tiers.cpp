@@ -7,9 +7,9 @@ namespace {
 
 constexpr std::size_t kInsertHereMax = 64 * 1024;  // larger entries are compressed, which takes milliseconds
 
-/// Nobody finds a request with that digest: it would be a collision of all bits but two.
-Digest DigestOfTwin(Digest digest, bool with_usage) noexcept {
-  digest.bytes.back() ^= with_usage ? 2 : 1;
+/// Nobody finds a request with that digest: it would be a collision of all bits but three.
+Digest DigestOfTwin(Digest digest, Twin which) noexcept {
+  digest.bytes.back() ^= static_cast<std::uint8_t>(which);
   return digest;
 }
 
@@ -30,14 +30,14 @@ std::optional<Entry> Tiers::FindInMemory(const Digest& digest, WallTime now, Cou
   return shared_.memory == nullptr ? std::nullopt : shared_.memory->Find(digest, now, counted);
 }
 
-std::optional<Entry> Tiers::FindTwin(const Digest& digest, const Entry& entry, bool with_usage, WallTime now) {
-  std::optional<Entry> twin = FindInMemory(DigestOfTwin(digest, with_usage), now, Counted::kNone);
+std::optional<Entry> Tiers::FindTwin(const Digest& digest, const Entry& entry, Twin which, WallTime now) {
+  std::optional<Entry> twin = FindInMemory(DigestOfTwin(digest, which), now, Counted::kNone);
   if (twin.has_value() && twin->stored_at.us != entry.stored_at.us) twin.reset();
   return twin;
 }
 
-void Tiers::KeepTwin(const Digest& digest, const Entry& twin, bool with_usage, WallTime now) {
-  FillMemory(DigestOfTwin(digest, with_usage), twin, now, shared_.key_purges.load());
+void Tiers::KeepTwin(const Digest& digest, const Entry& twin, Twin which, WallTime now) {
+  FillMemory(DigestOfTwin(digest, which), twin, now, shared_.key_purges.load());
 }
 
 rt::Task<std::optional<Found>> Tiers::FindBelow(CacheKey key, WallTime now) {

@@ -3,6 +3,7 @@
 #include "penstock/llm/answer_writer.hpp"
 #include "penstock/llm/event_writer.hpp"
 #include "penstock/llm/replay.hpp"
+#include "proxy/grpc/stored_messages.hpp"
 #include "proxy/cache_key.hpp"
 #include "proxy/header_rules.hpp"
 #include "proxy/text.hpp"
@@ -52,11 +53,15 @@ std::string_view CacheStatusName(CacheStatus status) noexcept {
   return "";
 }
 
-void CommitShared(RequestContext& context, Answer& answer, cache::Form form, std::optional<std::uint64_t> length,
+namespace {
+
+std::string_view TypeOf(cache::Form form) noexcept { return form == cache::Form::kEvents ? kEventsType : kWholeType; }
+
+void CommitStored(RequestContext& context, Answer& answer, std::string_view type, std::optional<std::uint64_t> length,
                   std::optional<Duration> age) {
   http::HeadPtr head = context.worker.heads.Take();
   head->status = 200;
-  head->Add("content-type", form == cache::Form::kEvents ? kEventsType : kWholeType, http::HeaderId::kContentType);
+  head->Add("content-type", type, http::HeaderId::kContentType);
   // The answer is this tenant's alone, and this gateway keeps it already (FAULTS K-12).
   head->Add("cache-control", "private, no-store", http::HeaderId::kCacheControl);
   head->Add("vary", "Authorization", http::HeaderId::kVary);
@@ -69,31 +74,66 @@ void CommitShared(RequestContext& context, Answer& answer, cache::Form form, std
   answer.CommitOwn(*head);
 }
 
-namespace {
-
-/// The entry of the request's key in the other form, made when nobody has wanted it yet.
-std::optional<cache::Entry> TwinOf(RequestContext& context, const cache::Entry& entry) {
+/// The entry of the request's key said in another way, made by `make` when nobody has wanted it yet.
+template <class Make>
+std::optional<cache::Entry> TwinOf(RequestContext& context, const cache::Entry& entry, cache::Twin which, Make make) {
   cache::Tiers& tiers = context.worker.tiers;
   const Digest& digest = context.cache.key->digest;
-  const bool with_usage = context.request->include_usage;
   const WallTime now = context.worker.worker.Wall();
-  std::optional<cache::Entry> twin = tiers.FindTwin(digest, entry, with_usage, now);
+  std::optional<cache::Entry> twin = tiers.FindTwin(digest, entry, which, now);
   if (twin.has_value()) return twin;
-  twin = Rebuilt(context, entry);
-  if (twin.has_value()) tiers.KeepTwin(digest, *twin, with_usage, now);
+  twin = make();
+  if (twin.has_value()) tiers.KeepTwin(digest, *twin, which, now);
   return twin;
+}
+
+std::optional<cache::Entry> OtherForm(RequestContext& context, const cache::Entry& entry) {
+  const bool with_usage = context.request->include_usage;
+  return TwinOf(context, entry, with_usage ? cache::Twin::kOtherFormWithUsage : cache::Twin::kOtherForm,
+                [&] { return Rebuilt(context, entry); });
+}
+
+/// As the messages that a gRPC client gets.
+std::optional<cache::Entry> Messages(RequestContext& context, const cache::Entry& entry) {
+  const llm::RequestView& request = *context.request;
+  const cache::Twin which = !request.stream          ? cache::Twin::kMessage
+                            : request.include_usage ? cache::Twin::kMessagesWithUsage
+                                                    : cache::Twin::kMessages;
+  return TwinOf(context, entry, which, [&]() -> std::optional<cache::Entry> {
+    std::optional<cache::Entry> made = HasOtherForm(context, entry) ? OtherForm(context, entry) : entry;
+    if (!made.has_value()) return std::nullopt;
+    const llm::ReplayPieces replay = llm::ReplayEvents(made->bytes.view(), made->usage, request.include_usage);
+    const auto messages = MessagesOf(*context.grpc, request.stream, replay.pieces, context.worker.json);
+    if (!messages.has_value()) return std::nullopt;
+    made->bytes = SharedBytes::Copy(*messages);
+    made->usage = {};
+    return made;
+  });
 }
 
 }  // namespace
 
+void CommitShared(RequestContext& context, Answer& answer, cache::Form form, std::optional<std::uint64_t> length) {
+  CommitStored(context, answer, TypeOf(form), length, std::nullopt);
+}
+
 bool AnswerFromEntry(RequestContext& context, Answer& answer, const cache::Entry& entry, CacheStatus status) {
+  if (context.grpc != nullptr && HasCommonMessages(*context.grpc)) {
+    const std::optional<cache::Entry> messages = Messages(context, entry);
+    if (!messages.has_value()) return false;
+    context.cache.status = status;
+    CommitStored(context, answer, kGrpcType, messages->bytes.view().size(), AgeOf(context, entry));
+    answer.Append(messages->bytes, messages->bytes.view());
+    answer.End();
+    return true;
+  }
   if (HasOtherForm(context, entry)) {
-    const std::optional<cache::Entry> twin = TwinOf(context, entry);
+    const std::optional<cache::Entry> twin = OtherForm(context, entry);
     return twin.has_value() && AnswerFromEntry(context, answer, *twin, status);
   }
   context.cache.status = status;
   const llm::ReplayPieces replay = llm::ReplayEvents(entry.bytes.view(), entry.usage, context.request->include_usage);
-  CommitShared(context, answer, entry.form, replay.size(), AgeOf(context, entry));
+  CommitStored(context, answer, TypeOf(entry.form), replay.size(), AgeOf(context, entry));
   for (const std::string_view piece : replay.pieces) answer.Append(entry.bytes, piece);
   answer.End();
   return true;

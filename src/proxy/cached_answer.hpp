@@ -23,9 +23,7 @@ bool AnswerFromMemory(RequestContext& context, Answer& answer);
 /// are those that the request's key was made of: no purge came since.
 bool MayServe(const RequestContext& context, const cache::Entry& entry);
 
-/// The status of an answer whose bytes follow, from the cache or another's call. `length`: of the body, when it is
-/// known; `age`: of an entry.
-void CommitShared(RequestContext& context, Answer& answer, cache::Form form, std::optional<std::uint64_t> length,
-                  std::optional<Duration> age);
+/// The status of an answer whose bytes follow, of another's call. `length`: of the body, when it is known.
+void CommitShared(RequestContext& context, Answer& answer, cache::Form form, std::optional<std::uint64_t> length);
 
 }  // namespace penstock::proxy

@@ -236,6 +236,7 @@ http::H2StreamHandler* H2Session::OnRequest(std::int32_t id, http::HeadPtr head,
   if (!end) stream->body_deadline_ = connection_.worker().Now() + connection_.options().body_timeout;
   const bool expect = !end && head->Find(http::HeaderId::kExpect) == "100-continue";
   stream->handler_ = &connection_.sink().OnRequest(*stream, std::move(head), !end, expect, nullptr);
+  if (std::exchange(drain_owed_, false)) Drain();
   return stream;
 }
 
@@ -382,8 +383,14 @@ void H2Session::Look(H2Stream& stream, TimePoint now) {
   stream.window_bytes_ = 0;
 }
 
+/// Who connects while listeners still accept has one question at least, about our health it may be: GOAWAY before it
+/// would have that client come again and again.
 void H2Session::Drain() {
   if (phase_ != Phase::kOpen) return;
+  if (!greeted_) {
+    drain_owed_ = true;
+    return;
+  }
   phase_ = Phase::kGoingAway;
   codec_.BeginGoaway();
   drain_step_ = connection_.worker().Now() + kGoawayGap;

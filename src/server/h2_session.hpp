@@ -107,6 +107,7 @@ class H2Session final : public Session, private http::H2ConnectionHandler {
   Phase phase_ = Phase::kOpen;
   bool ticking_ = false;
   bool greeted_ = false;          ///< the client's preface came, to the end of its SETTINGS
+  bool drain_owed_ = false;       ///< from the first request on
   TimePoint drain_step_{};        ///< when the second GOAWAY is due
   bool watching_reader_ = false;  ///< the kernel's buffer is full
   ReaderWatch reader_;            ///< of the connection

@@ -22,6 +22,15 @@ struct Found {
   TierName tier = TierName::kMemory;
 };
 
+/// The ways of saying an answer beside the one in which it is stored.
+enum class Twin : std::uint8_t {
+  kOtherForm = 1,
+  kOtherFormWithUsage,  ///< events, the one that tells the usage among them
+  kMessage,             ///< of gRPC: the whole answer
+  kMessages,            ///< ... one for each event
+  kMessagesWithUsage,
+};
+
 /// Owned by one Worker. The tiers as one: what a lower one has fills the upper ones, what is stored goes to all. None
 /// of them ever fails a request.
 class Tiers {
@@ -36,10 +45,10 @@ class Tiers {
 
   /// A reference to the bytes: nothing is copied or allocated.
   std::optional<Entry> FindInMemory(const Digest& digest, WallTime now, Counted counted = Counted::kAll);
-  /// `entry`, which was found under `digest`, in its other form, if KeepTwin() was given that: made once, it serves all
-  /// who want it so. In memory only; gone when the entry is another one, or was purged.
-  std::optional<Entry> FindTwin(const Digest& digest, const Entry& entry, bool with_usage, WallTime now);
-  void KeepTwin(const Digest& digest, const Entry& twin, bool with_usage, WallTime now);
+  /// `entry`, which was found under `digest`, said in another way, if KeepTwin() was given that: made once, it serves
+  /// all who want it so. In memory only; gone when the entry is another one, or was purged.
+  std::optional<Entry> FindTwin(const Digest& digest, const Entry& entry, Twin which, WallTime now);
+  void KeepTwin(const Digest& digest, const Entry& twin, Twin which, WallTime now);
   /// Redis, then disk. Destroying the task abandons the look-up.
   rt::Task<std::optional<Found>> FindBelow(CacheKey key, WallTime now);
   /// Writes behind: returns at once; what a tier cannot take now is dropped and counted there. `purges`: the count of

@@ -110,15 +110,15 @@ grpc::Status GrpcTurn::EndStatus(bool cut) {
   if (cut) return {grpc::StatusOf(ErrorCode::kStreamInterrupted), "the answer was interrupted", "stream_interrupted"};
   std::string& message = worker_.grpc_message;
   message.clear();
-  if (mode_ == Mode::kEvents) {
-    if (translator_.Finish(message)) call_.Send(message);
-  } else if (mode_ == Mode::kWhole) {
+  if (mode_ == Mode::kWhole) {
     if (!translator_.Whole(WholeBody(scratch), worker_.json, message)) {
       return {grpc::StatusOf(ErrorCode::kUpstreamProtocol), "the upstream's answer is not what was asked for",
               "upstream_protocol"};
     }
     call_.Send(message);
+    message.clear();
   }
+  if (mode_ != Mode::kMessages && translator_.Finish(message)) call_.Send(message);
   return {};
 }
 

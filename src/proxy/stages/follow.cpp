@@ -63,7 +63,7 @@ class Following {
     if (!answer_.committed()) {
       context_.cache.status = CacheStatus::kCoalesced;
       context_.record.ttft = context_.now() - context_.record.began;
-      CommitShared(context_, answer_, state.form, state.length, std::nullopt);
+      CommitShared(context_, answer_, state.form, state.length);
     }
     const std::size_t watermark = context_.snapshot().config.server.limits.stream_buffer;
     while (true) {
