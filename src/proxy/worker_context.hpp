@@ -64,6 +64,7 @@ struct WorkerContext {
   std::vector<Exchange*> live;                              ///< each knows its place
   std::size_t buffered_bytes_max = 0;                       ///< this worker's share of `buffered_bytes`
   std::size_t workers = 1;
+  bool grpc_tests = false;  ///< grpc.testing's services are served
   bool draining = false;
   bool leaving = false;  ///< the drain has closed the listeners
   policy::OverloadActions overload;  ///< what is done against it just now
