@@ -342,13 +342,29 @@ class Refused(InteropCase):
             self.assertEqual((call.status, flags_of(call.answer.body)), (OK, [0] * len(ANSWERED)))
 
     def test_answers_that_nobody_takes_are_not_made(self):
-        """A client that opens no window: of its 256 MiB of answers only a few wait. Nor are its further requests read."""
+        """A client that opens no window: of its 256 MiB of answers only a few wait, and it is given no credit for further requests."""
         with h2_client.Connection(self.gateway.address, windows=False) as connection:
             headers = [("content-type", "application/grpc"), ("te", "trailers")]
-            connection.request(framed(output(*[2**20] * 256)), headers, "POST", SERVICE + "FullDuplexCall", end=False)
+            stream = connection.request(framed(output(*[2**20] * 256)), headers, "POST", SERVICE + "FullDuplexCall", end=False)
             held = until(lambda: self.gateway.metrics()["penstock_buffered_bytes"], "something held for the client")
             held = max(held, settled(lambda: self.gateway.metrics()["penstock_buffered_bytes"]))
+            self.ping(connection)
+            room = min(connection.window, connection.stream(stream).window)
+            self.assertGreater(room, 10000)  # most of a window
+            body = framed(output(1, size=1000))
+            for _ in range(room // len(body)):
+                connection.send(h2_client.frame(h2_client.DATA, 0, stream, body))
+            before = len(connection.frames)
+            self.ping(connection)
+            credit = [kind for kind, _, of, _ in connection.frames[before:] if kind == h2_client.WINDOW_UPDATE and of == stream]
+            self.assertEqual(credit, [])
         self.assertLess(held, 2.5 * 2**20)
+
+    def ping(self, connection):
+        """There and back: what was sent before has been read."""
+        connection.send(h2_client.frame(h2_client.PING, 0, 0, bytes(8)))
+        before = len(connection.frames)
+        until(lambda: connection.step() and (h2_client.PING, h2_client.ACK) in [frame[:2] for frame in connection.frames[before:]], "a ping's answer")
 
 
 class Off(GrpcCase):

@@ -121,7 +121,8 @@ TEST(TestService, Q_09_Echo) {
     request.Add("x-other-bin", "!");
     EXPECT_EQ(CodeOf(EchoMetadata(request, initial, trailing)), row.code) << row.sent[0];
     EXPECT_EQ(Values(trailing), row.echoed) << row.sent[0];
-    if (row.code == 0) EXPECT_EQ(Values(initial), (std::vector<std::string>{"one", "two"}));
+    const std::vector<std::string> both = {"one", "two"};
+    EXPECT_TRUE(row.code != 0 || Values(initial) == both) << row.sent[0];
   }
 }
 
