@@ -1,5 +1,6 @@
 // The floor of every HTTP/2 figure: nghttp2, epoll, one thread, and a constant 1 KiB answer to whatever is asked.
-//   bench_floor_h2 --port 8099 [--grpc]        then e.g.  h2load -n 200000 -c 50 -m 10 -d body.json http://127.0.0.1:8099/
+//   bench_floor_h2 --port 8099 [--grpc]        then e.g.  h2load -n 200000 -c 50 -m 10 -d body.json
+//   http://127.0.0.1:8099/
 // --grpc: the constant is one message, and trailers follow: what a gRPC server of these sizes costs at least.
 // It is deliberately as bare as a correct server can be: no limits, no budgets, no timeouts. Not for use.
 #include <arpa/inet.h>
@@ -49,8 +50,8 @@ nghttp2_nv Field(std::string_view name, std::string_view value) {
           NGHTTP2_NV_FLAG_NO_COPY_NAME | NGHTTP2_NV_FLAG_NO_COPY_VALUE};
 }
 
-ssize_t ReadBody(nghttp2_session* session, std::int32_t stream, std::uint8_t* to, std::size_t capacity, std::uint32_t* flags,
-                 nghttp2_data_source* source, void*) {
+ssize_t ReadBody(nghttp2_session* session, std::int32_t stream, std::uint8_t* to, std::size_t capacity,
+                 std::uint32_t* flags, nghttp2_data_source* source, void*) {
   static const std::vector<std::uint8_t> kBody = MakeBody();
   const auto sent = static_cast<std::size_t>(source->fd);  // the stream's progress, kept in its data source
   const std::size_t bytes = std::min(capacity, kBody.size() - sent);
@@ -69,7 +70,8 @@ ssize_t ReadBody(nghttp2_session* session, std::int32_t stream, std::uint8_t* to
 int OnFrame(nghttp2_session* session, const nghttp2_frame* frame, void*) {
   const bool ends = (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
   if (!ends || (frame->hd.type != NGHTTP2_HEADERS && frame->hd.type != NGHTTP2_DATA)) return 0;
-  const nghttp2_nv fields[] = {Field(":status", "200"), Field("content-type", as_grpc ? "application/grpc" : "application/json"),
+  const nghttp2_nv fields[] = {Field(":status", "200"),
+                               Field("content-type", as_grpc ? "application/grpc" : "application/json"),
                                Field("content-length", "1024")};
   nghttp2_data_provider body{};
   body.read_callback = ReadBody;

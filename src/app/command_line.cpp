@@ -77,10 +77,10 @@ int Dump(const std::string& file) {
   return Printed();
 }
 
-int Serve(const std::string& file) {
+int Serve(const std::string& file, bool grpc_tests) {
   const config::LoadResult loaded = Load(file);
   if (!loaded.ok()) return kFailed;
-  return RunDaemon(file, loaded);
+  return RunDaemon(file, loaded, grpc_tests);
 }
 
 }  // namespace
@@ -98,6 +98,8 @@ int RunCommandLine(int argc, char** argv) {
     return command;
   };
   CLI::App* serve = with_config("serve", "run the gateway in the foreground, log to stderr");
+  bool grpc_tests = false;
+  serve->add_flag("--grpc-test-service", grpc_tests)->group("");  // in no group: not in the help
   CLI::App* check = with_config(
       "check",
       "check a configuration and everything it names; exit 1 with every error as FILE:LINE:COL: path: message");
@@ -116,7 +118,7 @@ int RunCommandLine(int argc, char** argv) {
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? kDone : kUsage;
   }
-  if (serve->parsed()) return Serve(file);
+  if (serve->parsed()) return Serve(file, grpc_tests);
   if (check->parsed()) return Check(file);
   if (dump->parsed()) return Dump(file);
   if (key_new->parsed()) return NewKey() == kDone ? Printed() : kFailed;

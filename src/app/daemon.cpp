@@ -28,11 +28,12 @@ std::vector<std::string_view> RouteNames() {
 
 }  // namespace
 
-Daemon::Daemon(std::string config_file, const config::LoadResult& loaded)
+Daemon::Daemon(std::string config_file, const config::LoadResult& loaded, bool grpc_tests)
     : config_file_(std::move(config_file)),
       loaded_(loaded),
       config_(*loaded.config),
       worker_count_(config_.server.workers.value_or(rt::UsableCores())),
+      grpc_tests_(grpc_tests),
       registry_(telemetry::GatewayFamilies()),
       control_slab_(registry_.OpenSlab()),
       metrics_(registry_, RouteNames(), {PENSTOCK_VERSION, PENSTOCK_COMMIT}, control_slab_),
@@ -100,6 +101,7 @@ void Daemon::BuildWorkers() {
     workers_.push_back(std::make_unique<WorkerThread>(i, MakeEventLoop(config_.server.event_loop), offload_, resolver_,
                                                       metrics_, log_sink_->OpenChannel(), log_sink_->access_enabled(),
                                                       connections_, cache_.cache, &redis_reports_, snapshot_));
+    if (grpc_tests_) workers_[i]->ServeGrpcTests();
     for (std::size_t l = 0; l < listeners_.size(); ++l) {
       workers_[i]->AddListener(listeners_[l].fd(i), listeners_[l].shared(), snapshot_->listener_tls[l]);
     }
@@ -160,10 +162,10 @@ void Daemon::OnSignal(int signal) {
   });
 }
 
-int RunDaemon(const std::string& config_file, const config::LoadResult& loaded) {
+int RunDaemon(const std::string& config_file, const config::LoadResult& loaded, bool grpc_tests) {
   if (kCrashReports) InstallCrashReport(PENSTOCK_VERSION " (commit " PENSTOCK_COMMIT ")");
   const CrashStack stack;
-  Daemon daemon(config_file, loaded);
+  Daemon daemon(config_file, loaded, grpc_tests);
   if (const auto error = daemon.Prepare()) {
     std::fprintf(stderr, "penstock: %s\n", error->c_str());
     return 1;

@@ -20,8 +20,8 @@ namespace penstock::app {
 /// built and, backwards, taken down.
 class Daemon {
  public:
-  /// `loaded` has a config and outlives it.
-  Daemon(std::string config_file, const config::LoadResult& loaded);
+  /// `loaded` has a config and outlives it. `grpc_tests`: see Gateway::ServeGrpcTests.
+  Daemon(std::string config_file, const config::LoadResult& loaded, bool grpc_tests);
 
   /// Whatever may fail: the line why, or none. Nothing serves yet.
   std::optional<std::string> Prepare();
@@ -41,6 +41,7 @@ class Daemon {
   const config::LoadResult& loaded_;
   const config::Config& config_;
   const unsigned worker_count_;
+  const bool grpc_tests_;
   Signals signals_;
   telemetry::MetricRegistry registry_;
   telemetry::Slab& control_slab_;
@@ -60,6 +61,6 @@ class Daemon {
 };
 
 /// Runs until a drain has ended it; returns the exit code. A failed start prints one line on stderr.
-int RunDaemon(const std::string& config_file, const config::LoadResult& loaded);
+int RunDaemon(const std::string& config_file, const config::LoadResult& loaded, bool grpc_tests);
 
 }  // namespace penstock::app

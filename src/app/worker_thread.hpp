@@ -24,6 +24,8 @@ class WorkerThread {
 
   /// What it will serve, before Start.
   void AddListener(int fd, bool shared, std::shared_ptr<const net::TlsServerContext> tls);
+  /// Before Start.
+  void ServeGrpcTests() { gateway_->ServeGrpcTests(); }
   void Start(bool pin);
   /// Runs on the worker's thread.
   void Post(std::function<void(proxy::Gateway&)> letter);

@@ -6,6 +6,7 @@
 #include "proxy/cache_sample.hpp"
 #include "proxy/exchange.hpp"
 #include "proxy/grpc/call.hpp"
+#include "proxy/grpc/test_call.hpp"
 
 namespace penstock::proxy {
 namespace {
@@ -118,6 +119,11 @@ server::RequestHandler& Gateway::OnRequest(server::ResponseStream& stream, http:
 
 server::RequestHandler& Gateway::BeginCall(server::ResponseStream& stream, http::HeadPtr head, bool body_follows,
                                            const Error* reject) {
+  if (context_->grpc_tests && reject == nullptr && head->target().starts_with(grpc::kTestServicePrefix)) {
+    auto& call = *std::make_unique<TestCall>(*context_, stream).release();
+    call.Begin(*head, body_follows);
+    return call;
+  }
   if (context_->free_calls.empty()) context_->free_calls.push_back(std::make_unique<GrpcCall>(*this, *context_));
   auto& call = static_cast<GrpcCall&>(*context_->free_calls.back().release());
   context_->free_calls.pop_back();
@@ -204,7 +210,7 @@ namespace {
 
 /// Each looks at the worker's state again; one that ends takes itself off the list.
 void WakeWatchers(WorkerContext& worker) {
-  for (const std::vector<rt::Signal*> watchers = worker.watchers; rt::Signal* watcher : watchers) watcher->Set();
+  for (const std::vector<rt::Signal*> watchers = worker.watchers; rt::Signal * watcher : watchers) watcher->Set();
 }
 
 }  // namespace
@@ -213,6 +219,8 @@ void Gateway::EndWatches() {
   context_->leaving = true;
   WakeWatchers(*context_);
 }
+
+void Gateway::ServeGrpcTests() { context_->grpc_tests = true; }
 
 void Gateway::BeginDrain() {
   context_->draining = true;

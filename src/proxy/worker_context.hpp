@@ -57,15 +57,16 @@ struct WorkerContext {
   llm::JsonParser json;
   std::string grpc_message;           ///< the gRPC message that is being made
   std::vector<rt::Signal*> watchers;  ///< of the gateway's health; set when it changes
-  ViewPtr view;  ///< what new exchanges begin with
+  ViewPtr view;                       ///< what new exchanges begin with
   std::unordered_map<const upstream::Endpoint*, EndpointPoolPtr> pools;
   std::vector<std::unique_ptr<rt::Mortal>> free_exchanges;  ///< Exchanges, whose type is not complete here
   std::vector<std::unique_ptr<rt::Mortal>> free_calls;      ///< GrpcCalls, likewise
   std::vector<Exchange*> live;                              ///< each knows its place
   std::size_t buffered_bytes_max = 0;                       ///< this worker's share of `buffered_bytes`
   std::size_t workers = 1;
+  bool grpc_tests = false;  ///< grpc.testing's services are served
   bool draining = false;
-  bool leaving = false;  ///< the drain has closed the listeners
+  bool leaving = false;              ///< the drain has closed the listeners
   policy::OverloadActions overload;  ///< what is done against it just now
 
   /// Everything that waits in this worker's chains, by whole blocks: what the memory really is; and its part of what

@@ -37,6 +37,7 @@ def _generated():
 
 _generated()
 inference = importlib.import_module("penstock.v1.inference_pb2")
+testing = importlib.import_module("grpc.testing.messages_pb2")
 health = importlib.import_module("grpc.health.v1.health_pb2")
 
 
@@ -49,6 +50,7 @@ class GrpcCase(FaultCase):
     server = {}
     retry = {"attempts": 1}
     upstream = "http1"
+    arguments = ()  # of the gateway's
 
     @classmethod
     def make_world(cls):
@@ -62,7 +64,7 @@ class GrpcCase(FaultCase):
                     "clusters": [cluster("c", [endpoint(world.sims["faulty"].address, cls.upstream)], retry=cls.retry,
                                          timeouts={"headers": "2s", "first_token": "2s", "idle": "700ms", "total": "20s"})],
                     "auth": cls.auth}
-        return World(config, sims=("faulty",))
+        return World(config, sims=("faulty",), arguments=cls.arguments)
 
     def setUp(self):
         super().setUp()

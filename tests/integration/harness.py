@@ -192,9 +192,9 @@ class Simulator(Program):
 
 
 class Gateway(Program):
-    """penstock serve; `config` is a dict, the addresses in it end in port 0."""
+    """penstock serve with more `arguments`; `config` is a dict, the addresses in it end in port 0."""
 
-    def __init__(self, folder, config, env=None, preexec=None):
+    def __init__(self, folder, config, env=None, preexec=None, arguments=()):
         self.folder = Path(folder)
         self.log_file = self.folder / "access.log"
         self.disk = config.get("cache", {}).get("disk", {}).get("path")
@@ -207,7 +207,7 @@ class Gateway(Program):
         config["server"].setdefault("drain", {"delay": "0s", "timeout": "5s"})
         self.config_file = self.folder / "penstock.yaml"
         self.config_file.write_text(json.dumps(config, indent=1))
-        super().__init__(BIN / "penstock", "serve", "--config", self.config_file, env=env, preexec=preexec)
+        super().__init__(BIN / "penstock", "serve", "--config", self.config_file, *arguments, env=env, preexec=preexec)
         wanted = len(config["server"]["listeners"])
         self.addresses = until(lambda: self._bound(wanted), lambda: f"{wanted} listening lines in {self.lines['stderr']}")
         self.address = self.addresses[0]
@@ -341,21 +341,20 @@ class Backend(threading.Thread):
 
 
 class World:
-    """The programs of one test file. `make_config(world)` is called when the simulators are up."""
+    """The programs of one test file. `make_config(world)` is called when the simulators are up; `arguments`: more of the gateway's."""
 
-    def __init__(self, make_config, sims=("faulty", "good"), sim_arguments=None):
+    def __init__(self, make_config, sims=("faulty", "good"), sim_arguments=None, arguments=()):
         self.temporary = tempfile.TemporaryDirectory(prefix="penstock-")
         self.folder = Path(self.temporary.name)
         self.programs, self.sims = [], {}
         try:
             for name in (*sims, "canary"):
-                arguments = (sim_arguments or {}).get(name, [])
-                self.sims[name] = Simulator("--name", name, *arguments)
+                self.sims[name] = Simulator("--name", name, *(sim_arguments or {}).get(name, []))
                 self.programs.append(self.sims[name])
             config = make_config(self)
             config["models"].append({"name": CANARY_MODEL, "upstream_name": "sim-bytes:500", "cluster": "canary"})
             config["clusters"].append(cluster("canary", [endpoint(self.sims["canary"].address, "h2")]))
-            self.gateway = Gateway(self.folder, config)
+            self.gateway = Gateway(self.folder, config, arguments=arguments)
             self.programs.append(self.gateway)
             self.files_at_start = self.gateway.open_files()
             self.canary = Canary(self.gateway.address)

@@ -29,6 +29,8 @@ class MessageReader {
   void Feed(std::string_view bytes);
   /// The next message; valid until the next call of any kind.
   Step Next(std::string_view& message);
+  /// Was that message compressed on the wire?
+  bool compressed() const noexcept { return prefix_[0] != 0; }
   /// Keeps what was fed and not yet asked for: a later Next() goes on with it. Bounded by what was fed: a stream's
   /// window, when its handler pauses it (server::ResponseStream::PauseBody).
   void Park();

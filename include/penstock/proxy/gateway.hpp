@@ -48,6 +48,8 @@ class Gateway final : public server::RequestSink {
   /// Ends the exchange that holds most memory; in-band where it is committed. The rest of a whole answer that its
   /// client does not take is bounded by slow_reader_timeout, and not looked at here.
   void ResetLargest();
+  /// Also serves grpc.testing's services, for clients' own interoperability tests. Before the first request.
+  void ServeGrpcTests();
   /// CONTRACT 5, Drain: /health turns 503, answers close their connections.
   void BeginDrain();
   /// Listeners have closed, connections are about to: who watches the gateway's health is told to go elsewhere.

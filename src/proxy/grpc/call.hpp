@@ -68,7 +68,7 @@ class GrpcCall final : public rt::Mortal, public server::RequestHandler, private
   rt::Timer deadline_timer_;
   GrpcTurn turn_;                                 ///< of a client that sends one message
   std::vector<std::unique_ptr<GrpcTurn>> turns_;  ///< of one that streams
-  std::size_t messages_ = 0;  ///< of the request, so far
+  std::size_t messages_ = 0;                      ///< of the request, so far
   bool head_sent_ = false;
   bool request_over_ = false;
   bool paused_ = false;
