@@ -33,6 +33,7 @@ class Misses:
     """One row of the table, in the form that throughput.run_once wants."""
 
     units = 1
+    rpc = None
     streamed = False
     answer_bytes = ANSWER_BYTES
 

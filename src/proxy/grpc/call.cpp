@@ -114,7 +114,8 @@ std::optional<Status> GrpcCall::ReadHead(const http::Head& head) {
   if (grpc::ContentTypeOf(head.Find(HeaderId::kContentType)) != grpc::ContentType::kProto)
     return Status{StatusCode::kUnimplemented, "messages are taken as protobuf only", "unsupported_media"};
   const std::optional<grpc::Coding> coding = grpc::ParseCoding(head.Find("grpc-encoding"));
-  if (!coding.has_value())
+  coding_refused_ = !coding.has_value();
+  if (coding_refused_)
     return Status{StatusCode::kUnimplemented, "messages are taken as identity and gzip", "unsupported_media"};
   // As the client does itself, so does its server (grpc-go's rule).
   if (*coding == grpc::Coding::kGzip && grpc::Accepts(head.Find("grpc-accept-encoding"), *coding)) coding_ = *coding;
@@ -221,7 +222,7 @@ void GrpcCall::SendHead() {
   if (head_ == nullptr) head_ = worker_.heads.Take();
   head_->status = 200;
   head_->Add("content-type", kGrpcType, HeaderId::kContentType);
-  head_->Add("grpc-accept-encoding", grpc::kAcceptedCodings);
+  if (coding_refused_) head_->Add("grpc-accept-encoding", grpc::kAcceptedCodings);
   if (coding_ == grpc::Coding::kGzip) head_->Add("grpc-encoding", "gzip");
 }
 
@@ -341,7 +342,7 @@ void GrpcCall::Recycle() {
   method_ = nullptr;
   coding_ = grpc::Coding::kIdentity;
   messages_ = 0;
-  head_sent_ = request_over_ = paused_ = ended_ = false;
+  head_sent_ = request_over_ = paused_ = ended_ = coding_refused_ = false;
   gateway_.Recycle(*this);
 }
 

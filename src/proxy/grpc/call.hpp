@@ -73,6 +73,7 @@ class GrpcCall final : public rt::Mortal, public server::RequestHandler, private
   bool request_over_ = false;
   bool paused_ = false;
   bool ended_ = false;
+  bool coding_refused_ = false;  ///< the client hears which ones it may use
 };
 
 }  // namespace penstock::proxy
