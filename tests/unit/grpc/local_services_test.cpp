@@ -127,12 +127,13 @@ TEST(GrpcReflection, FindsFiles) {
 }
 
 TEST(GrpcReflection, SaysWhatItDoesNotFind) {
-  std::vector<Asked> requests(4);
+  std::vector<Asked> requests(5);
   requests[0].set_file_by_filename("kserve/other.proto");
   requests[1].set_file_containing_symbol("inference.Other");
   requests[2].mutable_file_containing_extension()->set_containing_type("inference.ModelInferRequest");
   requests[2].mutable_file_containing_extension()->set_extension_number(100);
   requests[3].set_all_extension_numbers_of_type("inference.Other");
+  requests[4].set_file_by_filename("grpc/testing/messages.proto");  // linked, but not offered
   for (const Asked& asked : requests) {
     EXPECT_EQ(Reflect(asked).error_response().error_code(), 5) << asked.ShortDebugString();
   }
