@@ -293,6 +293,7 @@ Refusal BodyWriter::ReadSampling(const char* param, std::string_view json) {
 std::optional<Error> WriteBody(const Method& method, std::string_view message, std::string& json, ReplyFacts& facts) {
   json.clear();
   facts = ReplyFacts{};
+  if (!HasFewParts(message)) return Refused("inputs", "too many inputs, elements or parameters");
   google::protobuf::Arena arena;
   auto& request = *google::protobuf::Arena::CreateMessage<inference::ModelInferRequest>(&arena);
   if (!ParseMessage(message, request)) {

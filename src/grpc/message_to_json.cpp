@@ -218,6 +218,8 @@ bool RequestWriter::WriteMembers(const MessagePlan& plan, const Slot* slots, Fou
 /// `depth`: of the message that has `extra`.
 bool RequestWriter::WriteExtra(const MessagePlan& plan, const MapEntries::Entry& entry, bool first,
                                std::uint32_t depth) {
+  if (plan.stream != 0 && entry.key == "stream")
+    return Blame("extra", depth, Invalid("the method says whether it streams"));
   const MessagePlan& extra = *plan.fields[PlaceOf(plan.merge)].child;
   return WriteEntry(*extra.fields.front().child, entry, first, depth + 2) || Blame("extra", depth, false);
 }

@@ -9,6 +9,7 @@
 #include <limits>
 #include <vector>
 
+#include "grpc/wire.hpp"
 #include "penstock/grpc/translation.hpp"
 
 namespace penstock::grpc {
@@ -40,7 +41,28 @@ bool HasForeignWireType(const pb::Message& message) {
   return false;
 }
 
+/// Takes what `bytes` have from `left`; false: more than that. What is malformed is the parser's to say.
+bool Count(Piece bytes, unsigned depth, std::size_t& left) {
+  constexpr unsigned kDepthMax = 3;
+  for (const char* at = bytes.begin; at != bytes.end;) {
+    if (left-- == 0) return false;
+    std::uint32_t tag = 0;
+    const char* const value = ReadTag(at, bytes.end, tag);
+    at = value == nullptr ? nullptr : SkipValue(value, bytes.end, tag, kDepthMax);
+    if (at == nullptr) return true;
+    const std::uint32_t number = tag >> 3;
+    const bool nested = static_cast<Wire>(tag & 7) == Wire::kLength && (number == 2 || number == 4 || number == 5);
+    if (nested && depth < kDepthMax && !Count(ReadLength(value, at), depth + 1, left)) return false;
+  }
+  return true;
+}
+
 }  // namespace
+
+bool HasFewParts(std::string_view bytes) {
+  std::size_t left = kPartsMax;
+  return Count({bytes.data(), bytes.data() + bytes.size()}, 0, left);
+}
 
 bool ParseMessage(std::string_view bytes, pb::Message& into) {
   if (bytes.size() > static_cast<std::size_t>(std::numeric_limits<int>::max())) return false;

@@ -3,8 +3,8 @@
 #include "penstock/llm/answer_writer.hpp"
 #include "penstock/llm/event_writer.hpp"
 #include "penstock/llm/replay.hpp"
-#include "proxy/grpc/stored_messages.hpp"
 #include "proxy/cache_key.hpp"
+#include "proxy/grpc/stored_messages.hpp"
 #include "proxy/header_rules.hpp"
 #include "proxy/text.hpp"
 
@@ -96,7 +96,8 @@ std::optional<cache::Entry> OtherForm(RequestContext& context, const cache::Entr
 /// As the messages that a gRPC client gets.
 std::optional<cache::Entry> Messages(RequestContext& context, const cache::Entry& entry) {
   const llm::RequestView& request = *context.request;
-  const cache::Twin which = !request.stream          ? cache::Twin::kMessage
+  if (request.stream != context.grpc->method->server_streams) return std::nullopt;
+  const cache::Twin which = !request.stream         ? cache::Twin::kMessage
                             : request.include_usage ? cache::Twin::kMessagesWithUsage
                                                     : cache::Twin::kMessages;
   return TwinOf(context, entry, which, [&]() -> std::optional<cache::Entry> {
@@ -122,6 +123,7 @@ bool AnswerFromEntry(RequestContext& context, Answer& answer, const cache::Entry
     const std::optional<cache::Entry> messages = Messages(context, entry);
     if (!messages.has_value()) return false;
     context.cache.status = status;
+    context.grpc->messages = true;
     CommitStored(context, answer, kGrpcType, messages->bytes.view().size(), AgeOf(context, entry));
     answer.Append(messages->bytes, messages->bytes.view());
     answer.End();

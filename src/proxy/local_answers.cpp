@@ -81,6 +81,7 @@ void AnswerError(RequestContext& context, Answer& answer, const Error& error) {
   if (context.record.term == telemetry::Term::kWell) context.record.term = row.term;
   const bool wait = row.status == 503 || row.status == 429;
   if (context.grpc != nullptr) {
+    if (context.client == nullptr) return;  // the turn went with its client
     if (!context.grpc->status.has_value()) context.grpc->status = StatusOf(error);
     answer.Reply(row.status, kJson, {}, wait ? context.record.retry_after : Duration{});
     return;

@@ -19,6 +19,12 @@ RelayStep PlainRelay::OnBytes(std::string_view bytes) {
   step.progress = true;
   step.content = true;
   received_ += bytes.size();
+  if (context_.grpc != nullptr && received_ > limits.response_body) {  // it is kept until it is one message
+    step.kind = RelayStep::Kind::kFailed;
+    step.error =
+        UpstreamError(ErrorCode::kUpstreamProtocol, Retry::kNever, "the answer is larger than a message may be");
+    return step;
+  }
   if (answer_.upstream_framing() == http::Framing::kUntilClose) document_.Feed(bytes);
   if (answer_.committed()) KeepTail(bytes);
   answer_.Append(bytes);

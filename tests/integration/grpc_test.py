@@ -3,12 +3,12 @@
 
 import hashlib
 import json
-import threading
+import queue
 import time
 
 import h1_client
 import harness
-from grpc_case import INFERENCE, MODEL, GrpcCase, grpc, inference
+from grpc_case import INFERENCE, KSERVE, MODEL, GrpcCase, grpc, inference
 from harness import table, until
 
 CHAT = INFERENCE + "Chat"
@@ -157,6 +157,9 @@ class Answers(GrpcCase):
         self.fails(grpc.StatusCode.INVALID_ARGUMENT, lambda: call(self.chat(n=1000), metadata=self.metadata()))
         self.fails(grpc.StatusCode.INVALID_ARGUMENT, lambda: call(inference.ChatRequest(model="m"), metadata=self.metadata()))
         self.fails(grpc.StatusCode.INTERNAL, lambda: call(b"\xff\xff\xff", metadata=self.metadata()))
+        streamed = self.chat()
+        streamed.extra.update({"stream": True})  # that is the method's to say
+        self.fails(grpc.StatusCode.INVALID_ARGUMENT, lambda: call(streamed, metadata=self.metadata()))
 
     # --- time ---
 
@@ -200,6 +203,11 @@ class Keys(GrpcCase):
                    lambda: call(self.chat(model="slow"), metadata=self.metadata(("authorization", "Bearer key-one"))))
         self.assertTrue(call(self.chat(), metadata=self.metadata(("authorization", "Bearer key-one"))).choices)
         self.assertEqual(self.gateway.line_of(self.asked[-1])["key"], "one")
+
+    def test_a_client_that_streams_is_refused_before_its_first_message(self):
+        answers = self.channel().stream_stream(KSERVE + "ModelStreamInfer")(iter(queue.SimpleQueue().get, None),
+                                                                            metadata=(("authorization", "Bearer no"),))
+        self.fails(grpc.StatusCode.UNAUTHENTICATED, lambda: next(answers))
 
 
 @table("refused_upstream", [(f"Q_19_upstream_{status}", status, code) for status, code in (

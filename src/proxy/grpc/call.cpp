@@ -15,7 +15,9 @@ using grpc::Status;
 using grpc::StatusCode;
 using http::HeaderId;
 
-constexpr std::size_t kMessageKeepMax = 16 * 1024;  // a recycled call keeps a buffer of this size at most
+constexpr std::size_t kMessageKeepMax = 16 * 1024;   // a recycled call keeps a buffer of this size at most
+constexpr std::size_t kUnsentMax = 64 * 1024;        // of answers; beyond it a streaming client's next message waits
+constexpr std::size_t kLocalMessageMax = 64 * 1024;  // to what the gateway answers itself
 
 /// In HTTP's name for it, so that the pipeline has one rule for deadlines; whole milliseconds, at least one.
 void SetTimeout(http::Head& head, Duration left) {
@@ -76,6 +78,8 @@ GrpcCall::GrpcCall(Gateway& gateway, WorkerContext& worker)
     : gateway_(gateway),
       worker_(worker),
       deadline_timer_(this, [](void* self) { static_cast<GrpcCall*>(self)->OnDeadline(); }),
+      message_timer_(this, [](void* self) { static_cast<GrpcCall*>(self)->OnSlowMessage(); }),
+      again_timer_(this, [](void* self) { static_cast<GrpcCall*>(self)->Flush(); }),
       turn_(*this, worker) {}
 
 GrpcCall::~GrpcCall() = default;
@@ -90,7 +94,8 @@ void GrpcCall::Begin(server::ResponseStream& stream, http::HeadPtr head, bool bo
     stream.ExpectNoEnd();
     request_head_ = std::move(head);
     if (failure.has_value()) return End(*failure);
-    if (!body_follows) OnEnd();
+    OpenTurn();  // so that a bad key is refused before anything is taken
+    if (!body_follows && !ended_) OnEnd();
     return;
   }
   if (deadline_.has_value()) SetTimeout(*head, *deadline_ - worker_.worker.Now());
@@ -119,7 +124,10 @@ std::optional<Status> GrpcCall::ReadHead(const http::Head& head) {
     return Status{StatusCode::kUnimplemented, "messages are taken as identity and gzip", "unsupported_media"};
   // As the client does itself, so does its server (grpc-go's rule).
   if (*coding == grpc::Coding::kGzip && grpc::Accepts(head.Find("grpc-accept-encoding"), *coding)) coding_ = *coding;
-  reader_.Begin(*coding, worker_.view->snapshot->config.server.limits.request_body);
+  const std::size_t message_max = worker_.view->snapshot->config.server.limits.request_body;
+  const bool forwarded = method_ == nullptr || method_->service == grpc::Service::kCompletions ||
+                         method_->service == grpc::Service::kKserve;
+  reader_.Begin(*coding, forwarded ? message_max : std::min(message_max, kLocalMessageMax));
   return std::nullopt;
 }
 
@@ -134,7 +142,8 @@ void GrpcCall::OnBody(std::string_view bytes) {
 void GrpcCall::TakeMessages() {
   std::string_view message;
   while (!ended_) {
-    if (streams() && turns_.size() == kTurnsMax) {
+    if (streams() && (turns_.size() == kTurnsMax || stream_->unsent() >= kUnsentMax)) {
+      message_timer_.Cancel();
       reader_.Park();
       if (!std::exchange(paused_, true)) stream_->PauseBody(true);
       return;
@@ -148,7 +157,7 @@ void GrpcCall::TakeMessages() {
     }
     ++messages_;
     if (streams()) {
-      BeginTurn(message);
+      RunTurn(message);
     } else if (messages_ == 1) {
       turn_.handler->OnBody(message);
       if (turn_.over()) return;
@@ -157,20 +166,42 @@ void GrpcCall::TakeMessages() {
                          DownstreamError(ErrorCode::kBadRequest, "more than one message"));
     }
   }
-  if (!ended_ && std::exchange(paused_, false)) stream_->PauseBody(false);
+  if (ended_) return;
+  if (std::exchange(paused_, false)) stream_->PauseBody(false);
+  if (!streams()) return;  // the session has a clock for it
+  if (reader_.Finish()) {
+    message_timer_.Cancel();
+  } else if (!message_timer_.armed()) {
+    worker_.worker.Arm(message_timer_, worker_.view->snapshot->config.server.limits.body_timeout);
+  }
 }
 
-void GrpcCall::BeginTurn(std::string_view message) {
+/// Of a client that streams: it began a message and does not end it.
+void GrpcCall::OnSlowMessage() {
+  if (ended_) return;
+  End({StatusCode::kDeadlineExceeded, "the message came too slowly",
+       std::string(CodeName(ErrorCode::kRequestTimeout))});
+}
+
+/// The next message's turn: route, key and load are looked at now.
+void GrpcCall::OpenTurn() {
   GrpcTurn& turn = *turns_.emplace_back(std::make_unique<GrpcTurn>(*this, worker_));
   http::HeadPtr head = CopyOf(*request_head_, worker_.heads);
-  NumberRequestId(*head, messages_);
+  NumberRequestId(*head, ++opened_);
   if (deadline_.has_value()) SetTimeout(*head, *deadline_ - worker_.worker.Now());
   turn.Begin(method_);
   Exchange& exchange = gateway_.Take();
   turn.handler = &exchange;
+  open_ = &turn;
   exchange.Begin(turn, std::move(head), true, false, nullptr, &turn.part());
-  if (!turn.over()) turn.handler->OnBody(message);
-  if (!turn.over()) turn.handler->OnEnd();
+}
+
+void GrpcCall::RunTurn(std::string_view message) {
+  if (open_ == nullptr) OpenTurn();
+  GrpcTurn* const turn = std::exchange(open_, nullptr);
+  if (turn == nullptr || turn->over()) return;
+  turn->handler->OnBody(message);
+  if (!turn->over()) turn->handler->OnEnd();
 }
 
 void GrpcCall::OnEnd() {
@@ -250,9 +281,10 @@ void GrpcCall::SendRaw(Chain&& messages) {
 
 void GrpcCall::OnTurnOver(GrpcTurn& turn, Status status) {
   if (ended_) return;
-  if (!streams()) return End(status);
+  if (!streams() || &turn == &turn_) return End(status);
   worker_.worker.FlushLater(*this);  // the exchange is at work further down the stack
   if (status.code == StatusCode::kOk) return;
+  if (&turn == open_ && messages_ == 0) return End(status);  // the call itself is refused
   std::string& message = worker_.grpc_message;
   message.clear();
   if (turn.Failure(status.message, message)) {
@@ -265,6 +297,8 @@ void GrpcCall::OnTurnOver(GrpcTurn& turn, Status status) {
 void GrpcCall::End(const Status& status) {
   ended_ = true;
   deadline_timer_.Cancel();
+  message_timer_.Cancel();
+  open_ = nullptr;
   for (const std::unique_ptr<GrpcTurn>& turn : turns_) {
     if (!turn->over()) std::exchange(turn->handler, nullptr)->OnGone(server::Departure::kClosed);
   }
@@ -284,6 +318,12 @@ void GrpcCall::End(const Status& status) {
 /// At the end of the loop's turn: those whose answers are complete go, and there is room for the next.
 void GrpcCall::Flush() {
   if (stream_ == nullptr) return;
+  const TimePoint now = worker_.worker.Now();
+  if (std::exchange(flushed_, now) == now && paused_ && !ended_) {  // others have a turn of the loop too
+    flushed_ = {};
+    worker_.worker.Arm(again_timer_, Duration::zero());
+    return;
+  }
   Reap();
   if (ended_) return;
   if (paused_) TakeMessages();
@@ -299,7 +339,8 @@ void GrpcCall::Reap() {
 }
 
 void GrpcCall::EndIfDone() {
-  if (!request_over_ || paused_ || !turns_.empty() || ended_) return;
+  const bool only_open = turns_.size() == 1 && turns_.front().get() == open_;
+  if (!request_over_ || paused_ || (!turns_.empty() && !only_open) || ended_) return;
   if (!reader_.Finish()) return End({StatusCode::kInternal, "the request ended within a message", "bad_request"});
   End({});
 }
@@ -309,6 +350,7 @@ void GrpcCall::EndIfDone() {
 void GrpcCall::OnSent() {
   if (ended_) return;
   if (!streams()) return turn_.handler->OnSent();
+  if (paused_) worker_.worker.FlushLater(*this);
   for (std::size_t i = 0; i < turns_.size(); ++i) {
     if (!turns_[i]->over()) turns_[i]->handler->OnSent();
   }
@@ -332,6 +374,10 @@ void GrpcCall::OnGone(server::Departure departure) {
 
 void GrpcCall::Recycle() {
   deadline_timer_.Cancel();
+  message_timer_.Cancel();
+  again_timer_.Cancel();
+  open_ = nullptr;
+  flushed_ = {};
   deadline_.reset();
   turn_.Reset();
   turns_.clear();
@@ -341,7 +387,7 @@ void GrpcCall::Recycle() {
   stream_ = nullptr;
   method_ = nullptr;
   coding_ = grpc::Coding::kIdentity;
-  messages_ = 0;
+  messages_ = opened_ = 0;
   head_sent_ = request_over_ = paused_ = ended_ = coding_refused_ = false;
   gateway_.Recycle(*this);
 }

@@ -16,8 +16,9 @@ class Gateway;
 /// exchange of its own as a turn, and sends what the turns answer; the last thing it sends is the status. Recycled.
 ///
 /// A method whose client sends one message has one turn, which begins with the head, so that a bad key or an unknown
-/// method is refused before the message came. Where the client streams, each message is a turn; kTurnsMax run at once,
-/// beyond that the client waits. Answers go out as they come: a client tells them apart by their ids.
+/// method is refused before the message came. Where the client streams, each message is a turn (the first one begins
+/// with the head too); kTurnsMax run at once, beyond that the client waits. Answers go out as they come: a client tells
+/// them apart by their ids.
 class GrpcCall final : public rt::Mortal, public server::RequestHandler, private rt::Flushable {
  public:
   static constexpr std::size_t kTurnsMax = 16;  ///< at once, of a client that streams requests
@@ -47,9 +48,11 @@ class GrpcCall final : public rt::Mortal, public server::RequestHandler, private
   std::optional<grpc::Status> ReadHead(const http::Head& head);
   bool streams() const noexcept { return method_ != nullptr && method_->client_streams; }
   void TakeMessages();
-  void BeginTurn(std::string_view message);
+  void OpenTurn();
+  void RunTurn(std::string_view message);
   void FailRequest(grpc::Status status, const Error& error);
   void OnDeadline();
+  void OnSlowMessage();
   void Reap();
   void EndIfDone();
   void End(const grpc::Status& status);
@@ -66,9 +69,14 @@ class GrpcCall final : public rt::Mortal, public server::RequestHandler, private
   grpc::Coding coding_ = grpc::Coding::kIdentity;  ///< of the answer
   std::optional<TimePoint> deadline_;
   rt::Timer deadline_timer_;
+  rt::Timer message_timer_;                       ///< of a client that streams: a message that has begun
+  rt::Timer again_timer_;                         ///< messages are waiting that came in one piece
   GrpcTurn turn_;                                 ///< of a client that sends one message
   std::vector<std::unique_ptr<GrpcTurn>> turns_;  ///< of one that streams
-  std::size_t messages_ = 0;                      ///< of the request, so far
+  GrpcTurn* open_ = nullptr;                      ///< of those, the one whose message is to come
+  TimePoint flushed_{};
+  std::size_t opened_ = 0;    ///< turns of a client that streams
+  std::size_t messages_ = 0;  ///< of the request, so far
   bool head_sent_ = false;
   bool request_over_ = false;
   bool paused_ = false;

@@ -68,7 +68,10 @@ class Watcher {
 void AnswerGrpcLocally(RequestContext& context, Answer& answer) {
   std::string message;
   const std::optional<Error> error = MessageOf(context, message);
-  if (!error.has_value()) return answer.Reply(200, kGrpcType, Framed(message));
+  if (!error.has_value()) {
+    context.grpc->messages = true;
+    return answer.Reply(200, kGrpcType, Framed(message));
+  }
   // Here it is something that was asked for by name; elsewhere the method itself.
   if (error->code == ErrorCode::kNotFound) {
     context.grpc->status = StatusOf(*error);
@@ -92,6 +95,7 @@ rt::Task<void> WatchHealth(RequestContext& context, Answer& answer) {
       http::HeadPtr head = context.worker.heads.Take();
       head->status = 200;
       head->Add("content-type", kGrpcType, http::HeaderId::kContentType);
+      context.grpc->messages = true;
       answer.CommitOwn(*head);
       answer.Append(Framed(message));
     } else if (message != told) {

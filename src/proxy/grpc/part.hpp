@@ -12,10 +12,11 @@ namespace penstock::proxy {
 struct GrpcPart {
   const grpc::Method* method = nullptr;  ///< null: not served
   grpc::ReplyFacts facts;
+  bool messages = false;               ///< what is answered are gRPC messages already, prefixes included
   std::optional<grpc::Status> status;  ///< what the client hears, whatever the pipeline answers
 };
 
-/// The content type of an answer whose body is gRPC messages already, prefixes included.
+/// Of every gRPC answer.
 inline constexpr std::string_view kGrpcType = "application/grpc";
 
 }  // namespace penstock::proxy

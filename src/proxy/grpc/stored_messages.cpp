@@ -28,7 +28,7 @@ std::optional<std::string> MessagesOf(const GrpcPart& part, bool events, std::sp
     Frame(out, 0);
     return out;
   }
-  llm::SseDecoder decoder;
+  llm::SseDecoder decoder(text.size());
   decoder.Feed(text);
   for (llm::SseEvent event; decoder.Next(event) == llm::SseDecoder::Step::kEvent;) {
     if (!event.has_data || event.data == "[DONE]") continue;

@@ -16,6 +16,7 @@ GrpcTurn::GrpcTurn(GrpcCall& call, WorkerContext& worker)
 
 void GrpcTurn::Begin(const grpc::Method* method) {
   part_.method = method;
+  events_ = llm::SseDecoder(worker_.view->snapshot->config.server.limits.response_body);
   if (method != nullptr) translator_.Begin(*method, part_.facts);
 }
 
@@ -39,7 +40,7 @@ void GrpcTurn::SendHead(const http::Head& head, bool end) {
   if (head.status != 200) {
     mode_ = Mode::kRefusal;
     retry_after_ = RetryAfterOf(head, {}).value_or(Duration{});
-  } else if (HasMediaType(head, kGrpcType)) {
+  } else if (part_.messages) {
     mode_ = Mode::kMessages;
   } else {
     mode_ = HasMediaType(head, "text/event-stream") ? Mode::kEvents : Mode::kWhole;
@@ -63,7 +64,10 @@ void GrpcTurn::TakeEvents() {
   while (!body_.empty()) {
     const std::string_view piece = body_.Front();
     events_.Feed(piece);
-    while (events_.Next(event) == llm::SseDecoder::Step::kEvent) TakeEvent(event);
+    llm::SseDecoder::Step step = events_.Next(event);
+    for (; step == llm::SseDecoder::Step::kEvent; step = events_.Next(event)) TakeEvent(event);
+    if (step == llm::SseDecoder::Step::kTooLong && !error_.has_value())
+      error_ = {"an event is larger than a message may be", "upstream_error", "upstream_protocol", ""};
     body_.Consume(piece.size());
   }
 }
@@ -126,6 +130,7 @@ grpc::Status GrpcTurn::EndStatus(bool cut) {
 grpc::Status GrpcTurn::Refused(const std::optional<grpc::ErrorObject>& error) const {
   grpc::Status status;
   status.code = grpc::StatusOf(status_, error.has_value() ? std::string_view(error->code) : std::string_view{});
+  if (status.code == grpc::StatusCode::kOk) status.code = grpc::StatusOf(ErrorCode::kStreamInterrupted);
   status.retry_after = retry_after_;
   if (!error.has_value()) {
     status.message = "the upstream refused the request";
@@ -140,7 +145,7 @@ grpc::Status GrpcTurn::Refused(const std::optional<grpc::ErrorObject>& error) co
 
 void GrpcTurn::Drop() { call_.stream().Drop(); }
 
-/// What this turn keeps until it is whole is bounded by the pipeline, and no client could hurry it.
+/// Without what this turn keeps until it is whole: no client could hurry that, and PlainRelay bounds it.
 std::size_t GrpcTurn::unsent() const noexcept { return call_.stream().unsent(); }
 
 }  // namespace penstock::proxy

@@ -432,5 +432,22 @@ TEST(KserveWire, Q_27_Malformed) {
   }
 }
 
+/// Two bytes on the wire are an object of hundreds.
+TEST(KserveRequest, ManySmallParts) {
+  std::string inputs;
+  std::string elements;
+  for (int i = 0; i < 5000; ++i) {
+    inputs += Tag(5, 2) + '\0';
+    elements += Tag(8, 2) + '\0';
+  }
+  ReplyFacts facts;
+  EXPECT_EQ(BodyOf(kInfer, inputs, facts), "invalid_param inputs");
+  std::string contents = Tag(5, 2);
+  contents += std::string("\x90\x4e", 2) + elements;  // 10,000 bytes
+  std::string input = Tag(5, 2);
+  input += std::string("\x93\x4e", 2) + contents;
+  EXPECT_EQ(BodyOf(kInfer, input, facts), "invalid_param inputs");
+}
+
 }  // namespace
 }  // namespace penstock::grpc
