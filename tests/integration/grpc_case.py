@@ -50,6 +50,7 @@ class GrpcCase(FaultCase):
     server = {}
     retry = {"attempts": 1}
     upstream = "http1"
+    endpoint = {}
     arguments = ()  # of the gateway's
 
     @classmethod
@@ -61,7 +62,7 @@ class GrpcCase(FaultCase):
                       {"name": "silent", "upstream_name": "fault:silence", "cluster": "c"},
                       *({"name": program, "cluster": "c"} for program in cls.programs)]
             return {"server": {"listeners": [{"address": "127.0.0.1:0"}], "workers": 2, **cls.server}, "models": models, "cache": cls.cache,
-                    "clusters": [cluster("c", [endpoint(world.sims["faulty"].address, cls.upstream)], retry=cls.retry,
+                    "clusters": [cluster("c", [endpoint(world.sims["faulty"].address, cls.upstream, **cls.endpoint)], retry=cls.retry,
                                          timeouts={"headers": "2s", "first_token": "2s", "idle": "700ms", "total": "20s"})],
                     "auth": cls.auth}
         return World(config, sims=("faulty",), arguments=cls.arguments)

@@ -193,6 +193,25 @@ class Answers(GrpcCase):
         self.assertIn("time", error.details())
 
 
+class Deadlines(GrpcCase):
+    endpoint = {"max_concurrency": 1}
+    programs = ("sim:500:1:0",)
+
+    def test_Q_18_what_the_queue_took_the_upstream_does_not_get(self):
+        """Half a second in the queue, then a backend that is silent: it is cancelled when the call's 1.5 s are over."""
+        first = self.unary(CHAT, inference.ChatResponse).future(self.chat(model="sim:500:1:0"), metadata=self.metadata())
+        until(lambda: self.sim.stats()["in_flight"] == 1, "the request that has the endpoint")
+        began = time.monotonic_ns()
+        self.fails(grpc.StatusCode.DEADLINE_EXCEEDED,
+                   lambda: self.unary(CHAT, inference.ChatResponse)(self.chat(model="silent"), metadata=self.metadata(("grpc-timeout", "1500m"))))
+        self.assertTrue(first.result(harness.HANG).choices)
+        arrived = self.sim.last()[-1]["at_ns"]
+        left = until(lambda: self.sim.stats()["cancels"], "the cancellation")[-1]["at_ns"]
+        self.assertGreater((arrived - began) / 1e6, 250)
+        self.assertLess((left - arrived) / 1e6, 1300)
+        self.assertLess((left - began) / 1e6, 2500)
+
+
 class Keys(GrpcCase):
     auth = {"allow_anonymous": True, "keys": [{"name": "one", "key_sha256": digest("key-one"), "models": ["m"]}]}
 
