@@ -1,9 +1,8 @@
 #include "grpc/json_members.hpp"
 
-#include <google/protobuf/stubs/common.h>
-
 #include <boost/json/basic_parser_impl.hpp>
 
+#include "grpc/json_text.hpp"
 #include "penstock/grpc/translation.hpp"
 
 namespace penstock::grpc::kserve {
@@ -145,32 +144,8 @@ JsonMembers::Fault ReadMembers(std::string_view text, JsonMembers& into) {
 }
 
 void AppendQuoted(std::string& out, std::string_view text) {
-  constexpr char kHex[] = "0123456789abcdef";
-  out += '"';
-  for (const char c : text) {
-    switch (c) {
-      case '"': out += "\\\""; break;
-      case '\\': out += "\\\\"; break;
-      case '\b': out += "\\b"; break;
-      case '\f': out += "\\f"; break;
-      case '\n': out += "\\n"; break;
-      case '\r': out += "\\r"; break;
-      case '\t': out += "\\t"; break;
-      default:
-        if (static_cast<unsigned char>(c) >= 0x20) {
-          out += c;
-        } else {
-          out += "\\u00";
-          out += kHex[c >> 4];
-          out += kHex[c & 15];
-        }
-    }
-  }
-  out += '"';
-}
-
-bool IsUtf8(std::string_view text) noexcept {
-  return google::protobuf::internal::IsStructurallyValidUTF8(text.data(), static_cast<int>(text.size()));
+  ByteWriter writer(out, text.size() + 2);
+  WriteQuoted(writer, text);
 }
 
 bool IsInteger(std::string_view text) noexcept {

@@ -33,9 +33,8 @@ class JsonMembers {
 /// contain. On a fault `into` holds some of them. Linear, apart from sorting.
 JsonMembers::Fault ReadMembers(std::string_view json, JsonMembers& into);
 
-/// Appends `text`, which is UTF-8, with quotes, escaping what JSON requires and nothing else.
+/// WriteQuoted() of text that is UTF-8, without a writer.
 void AppendQuoted(std::string& out, std::string_view text);
-bool IsUtf8(std::string_view text) noexcept;
 /// RFC 8259's number.
 bool IsNumber(std::string_view text) noexcept;
 /// A number without fraction and exponent.

@@ -1,11 +1,11 @@
 #include "grpc/json_text.hpp"
 
-#include <array>
 #include <bit>
 #include <charconv>
 #include <cmath>
 #include <cstring>
 
+#include "grpc/base64.hpp"
 #include "penstock/llm/json_value.hpp"
 
 namespace penstock::grpc {
@@ -47,15 +47,6 @@ char* WriteEscape(char* to, char c) noexcept {
   }
   return to;
 }
-
-constexpr char kSixBits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-
-constexpr std::array<std::int8_t, 256> kSixBitsOf = [] {
-  std::array<std::int8_t, 256> table{};
-  table.fill(-1);
-  for (int i = 0; i < 64; ++i) table[static_cast<unsigned char>(kSixBits[i])] = static_cast<std::int8_t>(i);
-  return table;
-}();
 
 template <class Real>
 void WriteRealOf(ByteWriter& out, Real value) {
@@ -118,34 +109,19 @@ void WriteUnsigned(ByteWriter& out, std::uint64_t value) {
 void WriteReal(ByteWriter& out, double value) { WriteRealOf(out, value); }
 void WriteReal(ByteWriter& out, float value) { WriteRealOf(out, value); }
 
-void WriteBase64(ByteWriter& out, std::string_view bytes) {
-  char* to = out.Room((bytes.size() + 2) / 3 * 4 + 2);
+void WriteBytes(ByteWriter& out, std::string_view bytes) {
+  const std::size_t size = Base64Size(bytes.size());
+  char* to = out.Room(size + 4);
   *to++ = '"';
-  for (std::size_t i = 0; i < bytes.size(); i += 3) {
-    const std::size_t n = std::min<std::size_t>(3, bytes.size() - i);
-    std::uint32_t bits = 0;
-    for (std::size_t k = 0; k < 3; ++k) bits = bits << 8 | (k < n ? static_cast<unsigned char>(bytes[i + k]) : 0u);
-    for (std::size_t k = 0; k < 4; ++k) *to++ = k <= n ? kSixBits[bits >> (18 - 6 * k) & 63] : '=';
-  }
+  to = WriteBase64(bytes, to);
+  for (std::size_t i = size; i % 4 != 0; ++i) *to++ = '=';
   *to++ = '"';
   out.AdvanceTo(to);
 }
 
-char* ReadBase64(std::string_view text, char* to) noexcept {
+char* ReadBytes(std::string_view text, char* to) noexcept {
   while (!text.empty() && text.back() == '=') text.remove_suffix(1);
-  if (text.size() % 4 == 1) return nullptr;
-  std::uint32_t bits = 0;
-  unsigned held = 0;
-  for (const char c : text) {
-    const int six = kSixBitsOf[static_cast<unsigned char>(c)];
-    if (six < 0) return nullptr;
-    bits = bits << 6 | static_cast<std::uint32_t>(six);
-    held += 6;
-    if (held < 8) continue;
-    held -= 8;
-    *to++ = static_cast<char>(bits >> held);
-  }
-  return to;
+  return ReadBase64(text, to);
 }
 
 }  // namespace penstock::grpc

@@ -18,10 +18,10 @@ void WriteUnsigned(ByteWriter& out, std::uint64_t value);
 void WriteReal(ByteWriter& out, double value);
 void WriteReal(ByteWriter& out, float value);
 
-/// base64 with padding (RFC 4648, section 4), in quotes.
-void WriteBase64(ByteWriter& out, std::string_view bytes);
+/// As base64 with padding (RFC 4648, section 4), in quotes.
+void WriteBytes(ByteWriter& out, std::string_view bytes);
 /// Where the bytes that `text` stands for end when they are written to `to`, or null when it is no base64. Padding may
 /// be absent. `to` has room for 3/4 of the text.
-char* ReadBase64(std::string_view text, char* to) noexcept;
+char* ReadBytes(std::string_view text, char* to) noexcept;
 
 }  // namespace penstock::grpc

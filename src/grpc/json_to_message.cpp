@@ -200,7 +200,7 @@ bool AnswerWriter::WriteFloatBytes(const FieldPlan& field, const Cursor& value) 
   const std::size_t tag = out_.offset();
   const std::size_t begin = Open(field);
   char* const to = out_.Room(text.size());
-  char* const end = ReadBase64(text, to);
+  char* const end = ReadBytes(text, to);
   if (end == nullptr || end == to || (end - to) % static_cast<std::ptrdiff_t>(sizeof(float)) != 0) {
     out_.Rewind(tag);
     return false;
@@ -261,7 +261,7 @@ bool AnswerWriter::WriteBytes(const FieldPlan& field, Cursor& value) {
   const std::size_t begin = Open(field);
   bool sound = true;
   if (value.is_string()) {
-    char* const end = ReadBase64(value.raw_string(), out_.Room(value.raw_string().size()));
+    char* const end = ReadBytes(value.raw_string(), out_.Room(value.raw_string().size()));
     sound = end != nullptr;
     if (sound) out_.AdvanceTo(end);
   } else {

@@ -10,6 +10,7 @@
 #include "grpc/kserve_fields.hpp"
 #include "grpc/parse_message.hpp"
 #include "grpc/tensor.hpp"
+#include "penstock/llm/json_value.hpp"
 
 namespace penstock::grpc::kserve {
 namespace {
@@ -50,7 +51,7 @@ std::string JsonOf(FieldKind kind, const Scalar& value) {
       if (text && IsOneOf(value.text, "true", "True")) return "true";
       if (text && IsOneOf(value.text, "false", "False")) return "false";
       return value.type == ScalarType::kBool ? value.json : std::string();
-    case FieldKind::kText: return text && IsUtf8(value.text) ? Quoted(value.text) : std::string();
+    case FieldKind::kText: return text && llm::IsUtf8(value.text) ? Quoted(value.text) : std::string();
     default: return {};
   }
 }
@@ -237,7 +238,7 @@ Refusal BodyWriter::TakePrompts(const Field& field, std::span<const Scalar> valu
   std::string json = values.size() == 1 ? "" : "[";
   for (const Scalar& value : values) {
     if (value.type != ScalarType::kText) return Refused(field.name, "a tensor of BYTES is needed");
-    if (!IsUtf8(value.text)) return Refused(field.name, "the text is not UTF-8");
+    if (!llm::IsUtf8(value.text)) return Refused(field.name, "the text is not UTF-8");
     if (json.size() > 1) json += ',';
     AppendQuoted(json, value.text);
   }
@@ -251,7 +252,7 @@ Refusal BodyWriter::TakeTexts(const Field& field, std::span<const Scalar> values
   for (const Scalar& value : values) {
     if (value.type != ScalarType::kText) return Refused(field.name, "a tensor of BYTES is needed");
     if (value.text.empty()) continue;
-    if (!IsUtf8(value.text)) return Refused(field.name, "the text is not UTF-8");
+    if (!llm::IsUtf8(value.text)) return Refused(field.name, "the text is not UTF-8");
     if (json.size() > 1) json += ',';
     AppendQuoted(json, value.text);
   }

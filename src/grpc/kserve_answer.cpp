@@ -76,7 +76,7 @@ void AddOutputs(const ReplyFacts& facts, const std::vector<CompletionChoice>& to
 void SetError(std::string_view text, ModelStreamInferResponse& response) {
   std::string& message = *response.mutable_error_message();
   message = text.empty() ? std::string_view("the request failed") : text;  // empty would mean success
-  if (IsUtf8(message)) return;
+  if (llm::IsUtf8(message)) return;
   std::ranges::replace_if(
       message, [](char c) { return static_cast<unsigned char>(c) >= 0x80; }, '?');
 }

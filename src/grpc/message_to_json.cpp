@@ -362,7 +362,7 @@ const char* RequestWriter::WriteScalar(const FieldPlan& field, const char* at, c
   if (field.wire == Wire::kLength) {
     const Piece bytes = ReadLength(at, end);
     const std::string_view text(bytes.begin, bytes.size());
-    if (field.kind == Kind::kBytes) return WriteBase64(out_, text), bytes.end;
+    if (field.kind == Kind::kBytes) return WriteBytes(out_, text), bytes.end;
     if (!WriteQuoted(out_, text)) return Malformed(kNoUtf8), nullptr;
     return bytes.end;
   }

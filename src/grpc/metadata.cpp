@@ -4,20 +4,12 @@
 #include <charconv>
 #include <cstdint>
 
+#include "grpc/base64.hpp"
+
 namespace penstock::grpc {
 namespace {
 
 constexpr std::size_t kTimeoutDigitsMax = 8;
-constexpr std::string_view kAlphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-
-constexpr auto kBase64Values = [] {
-  std::array<std::int8_t, 256> values{};
-  values.fill(-1);
-  for (std::size_t i = 0; i < kAlphabet.size(); ++i)
-    values[static_cast<unsigned char>(kAlphabet[i])] = static_cast<std::int8_t>(i);
-  return values;
-}();
-
 char Lower(char c) noexcept { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
 
 /// `lower` has no letters in upper case.
@@ -77,31 +69,17 @@ std::optional<std::string> DecodeBinary(std::string_view value) {
     if (value.size() % 4 != 0) return std::nullopt;
     value.remove_suffix(value[value.size() - 2] == '=' ? 2 : 1);
   }
-  if (value.size() % 4 == 1) return std::nullopt;
-  std::string bytes;
-  bytes.reserve(value.size() * 3 / 4);
-  std::uint32_t bits = 0;
-  int count = 0;
-  for (const char c : value) {
-    const std::int8_t six = kBase64Values[static_cast<unsigned char>(c)];
-    if (six < 0) return std::nullopt;
-    bits = bits << 6 | static_cast<std::uint32_t>(six);
-    count += 6;
-    if (count < 8) continue;
-    count -= 8;
-    bytes.push_back(static_cast<char>(bits >> count & 0xff));
-  }
+  std::string bytes(value.size() * 3 / 4, '\0');
+  const char* const end = ReadBase64(value, bytes.data());
+  if (end == nullptr) return std::nullopt;
+  bytes.resize(static_cast<std::size_t>(end - bytes.data()));
   return bytes;
 }
 
 void AppendBinary(std::string& out, std::string_view bytes) {
-  std::uint32_t bits = 0;
-  int count = 0;
-  for (const char c : bytes) {
-    bits = bits << 8 | static_cast<unsigned char>(c);
-    for (count += 8; count >= 6; count -= 6) out.push_back(kAlphabet[bits >> (count - 6) & 63]);
-  }
-  if (count != 0) out.push_back(kAlphabet[bits << (6 - count) & 63]);
+  const std::size_t before = out.size();
+  out.resize(before + Base64Size(bytes.size()));
+  WriteBase64(bytes, out.data() + before);
 }
 
 bool IsReserved(std::string_view name) noexcept {

@@ -12,12 +12,6 @@ constexpr std::string_view kDomain = "penstock";
 
 bool IsDigit(char c) noexcept { return c >= '0' && c <= '9'; }
 
-int HexDigit(char c) noexcept {
-  if (IsDigit(c)) return c - '0';
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /// ErrorInfo's alphabet: "queue_full" is QUEUE_FULL.
 std::string UpperReason(std::string_view reason) {
   std::string upper(reason.substr(0, kReasonMax));
@@ -136,24 +130,6 @@ void AppendPercentEncoded(std::string& out, std::string_view message) {
       out.push_back(kDigits[byte & 15]);
     }
   }
-}
-
-std::string DecodePercent(std::string_view text) {
-  std::string out;
-  out.reserve(text.size());
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    if (text[i] == '%' && i + 2 < text.size()) {
-      const int high = HexDigit(text[i + 1]);
-      const int low = HexDigit(text[i + 2]);
-      if (high >= 0 && low >= 0) {
-        out.push_back(static_cast<char>(high << 4 | low));
-        i += 2;
-        continue;
-      }
-    }
-    out.push_back(text[i]);
-  }
-  return out;
 }
 
 std::string_view CutMessage(std::string_view message) noexcept {

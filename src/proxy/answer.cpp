@@ -3,7 +3,6 @@
 #include "penstock/base/assert.hpp"
 #include "penstock/proxy/error_reply.hpp"
 #include "proxy/header_rules.hpp"
-#include "proxy/text.hpp"
 
 namespace penstock::proxy {
 
@@ -51,14 +50,6 @@ void Answer::CommitWhole(std::string_view content_type, std::string_view body) {
   upstream_head_->Add("content-type", content_type, http::HeaderId::kContentType);
   Commit(body.size());
   End();
-}
-
-std::string_view Answer::HeldBytes(std::string& scratch) const {
-  std::array<iovec, 2> parts;
-  if (held_.Peek(parts) <= 1) return held_.Front();
-  scratch.reserve(held_.size());
-  held_.ForEach([&scratch](std::string_view piece) { scratch += piece; });
-  return scratch;
 }
 
 void Answer::CommitOwn(http::Head& head) {

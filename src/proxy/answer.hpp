@@ -7,6 +7,7 @@
 #include "penstock/cache/flight.hpp"
 #include "penstock/mem/chain.hpp"
 #include "proxy/request_context.hpp"
+#include "proxy/text.hpp"
 
 namespace penstock::proxy {
 
@@ -34,7 +35,7 @@ class Answer {
   void Append(std::string_view bytes);
   std::size_t held() const noexcept { return held_.size(); }
   /// What is held, in one piece; `scratch` is used when it is not.
-  std::string_view HeldBytes(std::string& scratch) const;
+  std::string_view HeldBytes(std::string& scratch) const { return InOnePiece(held_, scratch); }
   /// From here on the status and what was held are the client's. `content_length`: when the whole body is known.
   void Commit(std::optional<std::uint64_t> content_length);
   /// Another body in place of what the upstream sent.

@@ -1,5 +1,6 @@
 #include "proxy/local_answers.hpp"
 
+#include "penstock/base/percent.hpp"
 #include "penstock/proxy/error_reply.hpp"
 #include "proxy/grpc/local.hpp"
 
@@ -8,27 +9,6 @@ namespace {
 
 constexpr std::string_view kJson = "application/json";
 constexpr Duration kRetryAfterUnavailable = std::chrono::seconds(1);
-
-/// "llama%2F3" -> "llama/3"; a bad escape stays as it is and names no model.
-std::string DecodePercent(std::string_view text) {
-  const auto digit = [](char c) {
-    if (c >= '0' && c <= '9') return c - '0';
-    if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-    return -1;
-  };
-  std::string out;
-  out.reserve(text.size());
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    if (text[i] == '%' && i + 2 < text.size() && digit(text[i + 1]) >= 0 && digit(text[i + 2]) >= 0) {
-      out += static_cast<char>(digit(text[i + 1]) * 16 + digit(text[i + 2]));
-      i += 2;
-    } else {
-      out += text[i];
-    }
-  }
-  return out;
-}
 
 void AnswerModels(RequestContext& context, Answer& answer) {
   if (context.tenant->every_model) {

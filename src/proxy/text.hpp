@@ -4,10 +4,12 @@
 #include <array>
 #include <charconv>
 #include <cstdint>
+#include <string>
 #include <string_view>
 
 #include "penstock/base/prng.hpp"
 #include "penstock/base/time.hpp"
+#include "penstock/mem/chain.hpp"
 
 namespace penstock::proxy {
 
@@ -15,6 +17,17 @@ namespace penstock::proxy {
 inline bool EqualsLower(std::string_view text, std::string_view lower) noexcept {
   return std::equal(text.begin(), text.end(), lower.begin(), lower.end(),
                     [](char x, char y) { return (x >= 'A' && x <= 'Z' ? static_cast<char>(x + 32) : x) == y; });
+}
+
+/// All of `chain` in one piece, which it nearly always is (less than a chunk, or a cached answer); `scratch` is used when
+/// it is not.
+inline std::string_view InOnePiece(const Chain& chain, std::string& scratch) {
+  const std::string_view front = chain.Front();
+  if (front.size() == chain.size()) return front;
+  scratch.clear();
+  scratch.reserve(chain.size());
+  chain.ForEach([&scratch](std::string_view piece) { scratch += piece; });
+  return scratch;
 }
 
 /// A number as text, on the stack.

@@ -51,8 +51,6 @@ StatusCode StatusOf(std::uint16_t http_status, std::string_view code) noexcept;
 /// grpc-message: everything but printable ASCII without '%' is percent-encoded, byte by byte (gRPC over HTTP/2,
 /// "Status-Message").
 void AppendPercentEncoded(std::string& out, std::string_view message);
-/// The reverse; what is no valid escape stays as it is (FAULTS Q-08).
-std::string DecodePercent(std::string_view text);
 
 /// Of a status message goes no more than this, in bytes before encoding: clients take 8 KiB of trailers, and a message
 /// stands in them twice, once with up to three characters per byte.

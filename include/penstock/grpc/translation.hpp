@@ -41,7 +41,7 @@ class AnswerTranslator {
   void Begin(const Method& method, const ReplyFacts& facts) noexcept;
   /// Of a whole answer: one message is appended to `out`. False: it is no JSON object.
   bool Whole(std::string_view json, llm::JsonParser& parser, std::string& out);
-  /// Of one event's data (never "[DONE]"): appends a message and says true, or appends nothing: the event has nothing
+  /// Of one event's data: appends a message and says true, or appends nothing: the event ("[DONE]" is one) has nothing
   /// that this service tells. An event that is no JSON object is left out, as HTTP clients would skip it.
   bool Event(std::string_view data, llm::JsonParser& parser, std::string& out);
   /// The stream ended well: a last message, where the service has one. True: appended.

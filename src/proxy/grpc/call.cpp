@@ -247,35 +247,31 @@ void GrpcCall::TakeFields(const http::Head& from) {
   }
 }
 
-/// Adds what every gRPC answer's head has. It is sent with the first message, or is all there is.
-void GrpcCall::SendHead() {
-  if (std::exchange(head_sent_, true)) return;
-  if (head_ == nullptr) head_ = worker_.heads.Take();
-  head_->status = 200;
-  head_->Add("content-type", kGrpcType, HeaderId::kContentType);
-  if (coding_refused_) head_->Add("grpc-accept-encoding", grpc::kAcceptedCodings);
-  if (coding_ == grpc::Coding::kGzip) head_->Add("grpc-encoding", "gzip");
+/// With what every gRPC answer's head has. It is sent with the first message, or is all there is.
+http::HeadPtr GrpcCall::TakeHead() {
+  head_sent_ = true;
+  http::HeadPtr head = head_ != nullptr ? std::move(head_) : worker_.heads.Take();
+  head->status = 200;
+  head->Add("content-type", kGrpcType, HeaderId::kContentType);
+  if (coding_refused_) head->Add("grpc-accept-encoding", grpc::kAcceptedCodings);
+  if (coding_ == grpc::Coding::kGzip) head->Add("grpc-encoding", "gzip");
+  return head;
+}
+
+Chain& GrpcCall::Body() {
+  if (!head_sent_) stream_->SendHead(*TakeHead(), false);
+  return stream_->body();
 }
 
 void GrpcCall::Send(std::string_view message) {
   if (ended_) return;
-  if (!head_sent_) {
-    SendHead();
-    stream_->SendHead(*head_, false);
-    head_.reset();
-  }
-  grpc::AppendMessage(stream_->body(), message, coding_);
+  grpc::AppendMessage(Body(), message, coding_);
   stream_->BodyReady();
 }
 
 void GrpcCall::SendRaw(Chain&& messages) {
   if (ended_ || messages.empty()) return messages.Clear();
-  if (!head_sent_) {
-    SendHead();
-    stream_->SendHead(*head_, false);
-    head_.reset();
-  }
-  stream_->body().Append(std::move(messages));
+  Body().Append(std::move(messages));
   stream_->BodyReady();
 }
 
@@ -303,8 +299,7 @@ void GrpcCall::End(const Status& status) {
     if (!turn->over()) std::exchange(turn->handler, nullptr)->OnGone(server::Departure::kClosed);
   }
   const bool only_trailers = !head_sent_;
-  SendHead();
-  http::HeadPtr trailers = only_trailers ? std::move(head_) : worker_.heads.Take();
+  const http::HeadPtr trailers = only_trailers ? TakeHead() : worker_.heads.Take();
   grpc::AddStatus(*trailers, status);
   if (only_trailers) {
     stream_->SendHead(*trailers, true);

@@ -56,7 +56,9 @@ class GrpcCall final : public rt::Mortal, public server::RequestHandler, private
   void Reap();
   void EndIfDone();
   void End(const grpc::Status& status);
-  void SendHead();
+  http::HeadPtr TakeHead();
+  /// The answer's, behind its head.
+  Chain& Body();
   void Recycle();
 
   Gateway& gateway_;

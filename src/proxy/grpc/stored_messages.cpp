@@ -31,7 +31,7 @@ std::optional<std::string> MessagesOf(const GrpcPart& part, bool events, std::sp
   llm::SseDecoder decoder(text.size());
   decoder.Feed(text);
   for (llm::SseEvent event; decoder.Next(event) == llm::SseDecoder::Step::kEvent;) {
-    if (!event.has_data || event.data == "[DONE]") continue;
+    if (!event.has_data) continue;
     const std::size_t begin = out.size();
     out.resize(begin + grpc::kPrefixBytes);
     if (translator.Event(event.data, json, out)) {

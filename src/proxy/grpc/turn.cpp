@@ -2,15 +2,10 @@
 
 #include "proxy/grpc/call.hpp"
 #include "proxy/header_rules.hpp"
+#include "proxy/text.hpp"
 #include "proxy/worker_context.hpp"
 
 namespace penstock::proxy {
-namespace {
-
-constexpr std::string_view kDone = "[DONE]";
-
-}  // namespace
-
 GrpcTurn::GrpcTurn(GrpcCall& call, WorkerContext& worker)
     : call_(call), worker_(worker), body_(worker.worker.chunks()) {}
 
@@ -73,7 +68,7 @@ void GrpcTurn::TakeEvents() {
 }
 
 void GrpcTurn::TakeEvent(const llm::SseEvent& event) {
-  if (!event.has_data || event.data == kDone || error_.has_value()) return;
+  if (!event.has_data || error_.has_value()) return;
   std::string& message = worker_.grpc_message;
   message.clear();
   if (translator_.Event(event.data, worker_.json, message)) {
@@ -85,14 +80,6 @@ void GrpcTurn::TakeEvent(const llm::SseEvent& event) {
 
 void GrpcTurn::EndBody() { End(false); }
 void GrpcTurn::CutBody() { End(true); }
-
-/// The whole body in one piece; nearly always it is one: a cached answer's bytes, or less than a chunk.
-std::string_view GrpcTurn::WholeBody(std::string& scratch) const {
-  if (body_.Front().size() == body_.size()) return body_.Front();
-  scratch.reserve(body_.size());
-  body_.ForEach([&scratch](std::string_view piece) { scratch += piece; });
-  return scratch;
-}
 
 void GrpcTurn::End(bool cut) {
   if (over_) return;
@@ -109,13 +96,13 @@ grpc::Status GrpcTurn::EndStatus(bool cut) {
     return *part_.status;
   }
   std::string scratch;
-  if (mode_ == Mode::kRefusal) return Refused(grpc::ReadErrorObject(WholeBody(scratch), worker_.json));
+  if (mode_ == Mode::kRefusal) return Refused(grpc::ReadErrorObject(InOnePiece(body_, scratch), worker_.json));
   if (error_.has_value()) return Refused(error_);
   if (cut) return {grpc::StatusOf(ErrorCode::kStreamInterrupted), "the answer was interrupted", "stream_interrupted"};
   std::string& message = worker_.grpc_message;
   message.clear();
   if (mode_ == Mode::kWhole) {
-    if (!translator_.Whole(WholeBody(scratch), worker_.json, message)) {
+    if (!translator_.Whole(InOnePiece(body_, scratch), worker_.json, message)) {
       return {grpc::StatusOf(ErrorCode::kUpstreamProtocol), "the upstream's answer is not what was asked for",
               "upstream_protocol"};
     }

@@ -50,7 +50,6 @@ class GrpcTurn final : public server::ResponseStream {
   /// What the exchange answers.
   enum class Mode : std::uint8_t { kNone, kWhole, kEvents, kMessages, kRefusal };
 
-  std::string_view WholeBody(std::string& scratch) const;
   void TakeEvents();
   void TakeEvent(const llm::SseEvent& event);
   void End(bool cut);

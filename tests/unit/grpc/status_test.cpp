@@ -97,17 +97,6 @@ TEST(GrpcStatus, Q_08_MessagesArriveAsTheyWere) {
   }
 }
 
-TEST(GrpcStatus, Q_08_InvalidEscapesStayAsTheyAre) {
-  struct Row {
-    const char* text;
-    const char* decoded;
-  };
-  for (const Row& row : {Row{"%", "%"}, Row{"%4", "%4"}, Row{"%4g", "%4g"}, Row{"%%41", "%A"},
-                         Row{"a%zzb%41", "a%zzbA"}, Row{"%e2%98%ba", "\u263a"}, Row{"% 41", "% 41"}}) {
-    EXPECT_EQ(DecodePercent(row.text), row.decoded) << row.text;
-  }
-}
-
 TEST(GrpcStatus, ALongMessageIsCutBetweenTwoCharacters) {
   EXPECT_EQ(CutMessage("short"), "short");
   EXPECT_EQ(CutMessage(std::string(kStatusMessageMax, 'm')).size(), kStatusMessageMax);
