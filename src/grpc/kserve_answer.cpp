@@ -8,6 +8,7 @@
 #include "grpc/json_members.hpp"
 #include "grpc/kserve.hpp"
 #include "grpc/tensor.hpp"
+#include "penstock/llm/json_value.hpp"
 
 namespace penstock::grpc::kserve {
 namespace {

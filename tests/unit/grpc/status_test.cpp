@@ -7,6 +7,8 @@
 
 #include <string>
 
+#include "penstock/base/percent.hpp"
+
 namespace penstock::grpc {
 namespace {
 
