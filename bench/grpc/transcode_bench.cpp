@@ -8,6 +8,7 @@
 #include "llm/allocations.hpp"
 #include "penstock/grpc/translation.hpp"
 #include "penstock/llm/answer.hpp"
+#include "penstock/llm/request_view.hpp"
 
 namespace penstock::grpc {
 namespace {
@@ -56,14 +57,43 @@ void RequestToJson(benchmark::State& state) {
   const Method& method = MethodOf("/penstock.v1.Inference/Chat");
   std::string json;
   ReplyFacts facts;
+  llm::JsonParser parser(1);
   bench::Measure(state, message.size(), [&] {
-    if (TranslateRequest(method, message, json, facts)) state.SkipWithError("refused");
+    if (TranslateRequest(method, message, json, facts, parser.BeginNotes())) state.SkipWithError("refused");
     benchmark::DoNotOptimize(json.data());
   });
   state.counters["message"] = static_cast<double>(message.size());
   state.counters["json"] = static_cast<double>(json.size());
 }
 BENCHMARK(RequestToJson);
+
+/// The same with the view that the pipeline goes by.
+void RequestToView(benchmark::State& state) {
+  const std::string message = Request();
+  const Method& method = MethodOf("/penstock.v1.Inference/Chat");
+  std::string json;
+  ReplyFacts facts;
+  llm::JsonParser parser(1);
+  bench::Measure(state, message.size(), [&] {
+    if (TranslateRequest(method, message, json, facts, parser.BeginNotes())) state.SkipWithError("refused");
+    benchmark::DoNotOptimize(llm::ViewRequest(method.family, json, parser));
+  });
+}
+BENCHMARK(RequestToView);
+
+/// And if the body had to be read for it.
+void RequestToBodyAndRead(benchmark::State& state) {
+  const std::string message = Request();
+  const Method& method = MethodOf("/penstock.v1.Inference/Chat");
+  std::string json;
+  ReplyFacts facts;
+  llm::JsonParser parser(1);
+  bench::Measure(state, message.size(), [&] {
+    if (TranslateRequest(method, message, json, facts, parser.BeginNotes())) state.SkipWithError("refused");
+    benchmark::DoNotOptimize(llm::ParseRequest(method.family, json, parser));
+  });
+}
+BENCHMARK(RequestToBodyAndRead);
 
 /// What the generated class takes for the same bytes, without writing any JSON.
 void RequestByGeneratedClass(benchmark::State& state) {

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstring>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "grpc/byte_writer.hpp"
@@ -42,8 +43,10 @@ std::size_t PlaceOf(std::uint64_t bits) noexcept { return static_cast<std::size_
 /// Owned by one Worker. One request's writing.
 class RequestWriter {
  public:
-  RequestWriter(std::string_view message, std::string& json)
-      : end_(message.data() + message.size()), out_(json, message.size() + message.size() / 4 + kExpectedKeys) {}
+  RequestWriter(std::string_view message, std::string& json, llm::TokenNotes& notes)
+      : end_(message.data() + message.size()),
+        out_(json, message.size() + message.size() / 4 + kExpectedKeys),
+        notes_(notes) {}
 
   bool Write(const MessagePlan& plan, Pieces pieces, std::uint32_t depth, bool stream = false);
   const Error& error() const noexcept { return error_; }
@@ -93,7 +96,16 @@ class RequestWriter {
   template <class OnValue>
   bool EachValue(const FieldPlan& field, const Slot& slot, Pieces pieces, OnValue&& on_value);
 
+  void Open(char bracket) { notes_.Open(out_.offset()), out_.Put(bracket); }
+  void Close(char bracket) { notes_.Close(out_.offset()), out_.Put(bracket); }
+  /// A comma or a colon.
+  void Mark(char mark) { notes_.Add(out_.offset()), out_.Put(mark); }
+  bool WriteString(std::string_view text) { return notes_.Add(out_.offset()), WriteQuoted(out_, text); }
   void WriteKey(const FieldPlan& field, bool first) {
+    const std::size_t begin = out_.offset();
+    if (!first) notes_.Add(begin);
+    notes_.Add(begin + (first ? 0 : 1));
+    notes_.Add(begin + field.key_size - (first ? 2u : 1u));
     // A fixed size makes the copy one of registers; what it copies too much is written over.
     std::memcpy(out_.Room(FieldPlan::kKeyMax), field.key.data() + (first ? 1 : 0), FieldPlan::kKeyMax - 1);
     out_.Advance(field.key_size - (first ? 1u : 0u));
@@ -101,6 +113,7 @@ class RequestWriter {
 
   const char* const end_;  ///< of the whole message
   ByteWriter out_;
+  llm::TokenNotes& notes_;
   Error error_;
 };
 
@@ -188,7 +201,7 @@ bool RequestWriter::WriteMembers(const MessagePlan& plan, const Slot* slots, Fou
   const MapEntries::Entry* entry = extra.data();
   const MapEntries::Entry* const end = entry + extra.size();
   bool first = true;
-  out_.Put('{');
+  Open('{');
   for (std::uint64_t left = found.present; left != 0; left &= left - 1) {
     const std::size_t place = PlaceOf(left);
     const FieldPlan& field = plan.fields[place];
@@ -201,9 +214,10 @@ bool RequestWriter::WriteMembers(const MessagePlan& plan, const Slot* slots, Fou
     WriteKey(field, first);
     first = false;
     if (field.kind == Kind::kStream) {
+      notes_.Add(out_.offset());
       out_.Put("true");
     } else if (field.kind == Kind::kTag) {
-      WriteQuoted(out_, plan.fields[PlaceOf(found.present & plan.tagged)].name);
+      WriteString(plan.fields[PlaceOf(found.present & plan.tagged)].name);
     } else if (!WriteField(field, slots[place], (found.many & field.bit) != 0, pieces, depth)) {
       return Blame(field.name.c_str(), depth, false);
     }
@@ -211,7 +225,7 @@ bool RequestWriter::WriteMembers(const MessagePlan& plan, const Slot* slots, Fou
   for (; entry != end; ++entry, first = false) {
     if (!WriteExtra(plan, *entry, first, depth)) return false;
   }
-  out_.Put('}');
+  Close('}');
   return true;
 }
 
@@ -230,8 +244,8 @@ bool RequestWriter::WriteStandIn(const MessagePlan& plan, Pieces pieces, std::ui
   if (!Scan(plan, pieces, depth, slots, found)) return false;
   if (found.present == 0) {
     const FieldPlan& field = plan.fields.front();
-    if (field.kind == Kind::kMap) return out_.Put("{}"), true;
-    if (field.repeated) return out_.Put("[]"), true;
+    if (field.kind == Kind::kMap) return Open('{'), Close('}'), true;
+    if (field.repeated) return Open('['), Close(']'), true;
     return Invalid("a google.protobuf.Value without a value");
   }
   const std::size_t place = PlaceOf(found.present);
@@ -257,10 +271,10 @@ bool RequestWriter::WriteMessageField(const FieldPlan& field, const Slot& slot, 
 }
 
 bool RequestWriter::WriteArray(const FieldPlan& field, const Slot& slot, Pieces pieces, std::uint32_t depth) {
-  char comma = '[';
+  bool first = true;
+  Open('[');
   const auto next = [&] {
-    out_.Put(comma);
-    comma = ',';
+    if (!std::exchange(first, false)) Mark(',');
   };
   const bool written = EachValue(field, slot, pieces, [&](const char* at, const char* end, Wire wire) {
     if (field.kind == Kind::kMessage) {
@@ -275,7 +289,7 @@ bool RequestWriter::WriteArray(const FieldPlan& field, const Slot& slot, Pieces 
     }
     return true;
   });
-  out_.Put(']');
+  Close(']');
   return written;
 }
 
@@ -283,12 +297,12 @@ bool RequestWriter::WriteMap(const FieldPlan& field, const Slot& slot, Pieces pi
   MapEntries entries;
   if (!Collect(field, slot, pieces, depth + 1, entries)) return false;
   bool first = true;
-  out_.Put('{');
+  Open('{');
   for (const MapEntries::Entry& entry : entries) {
     if (!WriteEntry(*field.child, entry, first, depth + 1)) return false;
     first = false;
   }
-  out_.Put('}');
+  Close('}');
   return true;
 }
 
@@ -338,9 +352,9 @@ bool RequestWriter::WriteEntry(const MessagePlan& plan, const MapEntries::Entry&
   Slot slots[kFewFields];  // NOLINT: only those of found.present are read
   Found found;
   if (!Scan(plan, {&entry.entry, 1}, depth, slots, found)) return false;
-  if (!first) out_.Put(',');
-  if (!WriteQuoted(out_, entry.key)) return Malformed(kNoUtf8);
-  out_.Put(':');
+  if (!first) Mark(',');
+  if (!WriteString(entry.key)) return Malformed(kNoUtf8);
+  Mark(':');
   const FieldPlan& value = *plan.Find(2u);
   if ((found.present & value.bit) == 0) return WriteDefault(value, depth);
   return WriteField(value, slots[&value - plan.fields.data()], (found.many & value.bit) != 0, {&entry.entry, 1}, depth);
@@ -353,6 +367,7 @@ bool RequestWriter::WriteDefault(const FieldPlan& field, std::uint32_t depth) {
 }
 
 const char* RequestWriter::WriteScalar(const FieldPlan& field, const char* at, const char* end) {
+  notes_.Add(out_.offset());
   if (field.wire == Wire::kVarint) {
     std::uint64_t raw = 0;
     at = ReadVarint(at, end, raw);
@@ -426,12 +441,13 @@ bool RequestWriter::IsDefault(const FieldPlan& field, const char* at) const noex
 
 }  // namespace
 
-std::optional<Error> WriteJson(const MessagePlan& plan, std::string_view message, bool stream, std::string& json) {
+std::optional<Error> WriteJson(const MessagePlan& plan, std::string_view message, bool stream, std::string& json,
+                               llm::TokenNotes& notes) {
   json.clear();
   const Piece whole{message.data(), message.data() + message.size()};
   Error error;
   {
-    RequestWriter writer(message, json);
+    RequestWriter writer(message, json, notes);
     if (writer.Write(plan, {&whole, 1}, 0, stream)) return std::nullopt;
     error = writer.error();
   }

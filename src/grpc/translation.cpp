@@ -23,14 +23,14 @@ bool WriteAnswer(const Method& method, std::string_view json, llm::JsonParser& p
 }  // namespace
 
 std::optional<Error> TranslateRequest(const Method& method, std::string_view message, std::string& json,
-                                      ReplyFacts& facts) {
+                                      ReplyFacts& facts, llm::TokenNotes& notes) {
   facts.stream = method.server_streams;
   facts.empty_final = false;
   for (std::string* text : {&facts.id, &facts.model, &facts.version}) text->clear();
   if (method.service == Service::kKserve) return kserve::WriteBody(method, message, json, facts);
   const MessagePlan* const plan = PlanOf(method).request;
   if (plan == nullptr) return InternalError(ErrorCode::kInternal, "a method without a request to an upstream");
-  std::optional<Error> error = WriteJson(*plan, message, method.server_streams, json);
+  std::optional<Error> error = WriteJson(*plan, message, method.server_streams, json, notes);
   if (method.service == Service::kModels) json.clear();  // a GET
   return error;
 }

@@ -20,11 +20,13 @@ bool IsIntegral(std::string_view number) noexcept {
 /// Owned by one Worker. Fills a RequestView from a validated body.
 class RequestReader {
  public:
+  static Result<RequestView> View(Family family, JsonParser& parser, const json::Fault& fault);
+
+ private:
   RequestReader(RequestView& view, FieldSets fields) : view_(view), fields_(fields) {}
 
   std::optional<Error> Read(json::Cursor root);
 
- private:
   using Cursor = json::Cursor;
 
   void Take(std::string_view raw_key, Cursor value);
@@ -239,25 +241,34 @@ Span RequestReader::SpanOf(Cursor value) const noexcept {
   return {static_cast<std::uint32_t>(bytes.data() - view_.body.data()), static_cast<std::uint32_t>(bytes.size())};
 }
 
-Result<RequestView> ParseRequest(Family family, std::string_view body, JsonParser& parser) {
+/// Of the text that the workspace's document is of, unless there is a fault.
+Result<RequestView> RequestReader::View(Family family, JsonParser& parser, const json::Fault& fault) {
   JsonParser::Workspace& workspace = parser.workspace();
-  const json::Fault fault = workspace.ParseRequest(body);
-  if (fault) {
-    workspace.Trim();
-    Error error = DownstreamError(fault.code, fault.context);
-    error.offset = fault.offset;
-    return error;
-  }
   RequestView view;
-  view.family = family;
-  view.body = body;
-  view.end = workspace.document.tokens[workspace.document.count - 1];
-  view.parser_ = &workspace;
-  view.text_ = workspace.text;
-  const std::optional<Error> error = RequestReader(view, FieldsOf(family)).Read(json::Cursor(workspace.document));
+  std::optional<Error> error;
+  if (fault) {
+    error = DownstreamError(fault.code, fault.context);
+    error->offset = fault.offset;
+  } else {
+    const json::Document& document = workspace.document;
+    view.family = family;
+    view.body = {document.bytes, document.size};
+    view.end = document.tokens[document.count - 1];
+    view.parser_ = &workspace;
+    view.text_ = workspace.text;
+    error = RequestReader(view, FieldsOf(family)).Read(json::Cursor(document));
+  }
   workspace.Trim();
   if (error) return *error;
   return view;
+}
+
+Result<RequestView> ParseRequest(Family family, std::string_view body, JsonParser& parser) {
+  return RequestReader::View(family, parser, parser.workspace().ParseRequest(body));
+}
+
+Result<RequestView> ViewRequest(Family family, std::string_view body, JsonParser& parser) {
+  return RequestReader::View(family, parser, parser.workspace().TakeNotes(body));
 }
 
 }  // namespace penstock::llm

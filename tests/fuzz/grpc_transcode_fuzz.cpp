@@ -32,22 +32,29 @@ void Require(bool condition, const char* what) {
   std::abort();
 }
 
+bool Canonical(const llm::RequestView& view, llm::JsonParser& parser, std::string& out) {
+  return llm::WriteCanonicalBody(view, parser, [&out](std::string_view bytes) { out += bytes; });
+}
+
 void CheckRequest(const Target& target, std::string_view message, llm::JsonParser& parser) {
   const grpc::Method& method = *grpc::FindMethod(target.path);
   std::string json;
   grpc::ReplyFacts facts;
-  const std::optional<Error> error = grpc::TranslateRequest(method, message, json, facts);
+  const std::optional<Error> error = grpc::TranslateRequest(method, message, json, facts, parser.BeginNotes());
   if (error) {
     Require(error->code == ErrorCode::kBadRequest || error->code == ErrorCode::kInvalidParam, "another kind of error");
     return Require(json.empty(), "an error with a body");
   }
   if (method.service == grpc::Service::kModels) return Require(json.empty(), "a GET with a body");
+  const auto noted = llm::ViewRequest(method.family, json, parser);
+  std::string noted_canonical;
+  if (noted) Require(Canonical(*noted, parser, noted_canonical), "no canonical form of what was noted");
   const auto view = llm::ParseRequest(method.family, json, parser);
+  Require(noted.has_value() == view.has_value(), "what was noted is not what is read");
   if (!view) return Require(view.error().code == ErrorCode::kInvalidParam, "a body that is no JSON");
   std::string canonical;
-  const bool written =
-      llm::WriteCanonicalBody(*view, parser, [&canonical](std::string_view bytes) { canonical += bytes; });
-  Require(written && canonical.size() <= json.size(), "no canonical form");
+  Require(Canonical(*view, parser, canonical), "no canonical form");
+  Require(canonical == noted_canonical, "what was noted has another canonical form");
 }
 
 void CheckAnswer(const Target& target, std::string_view json, llm::JsonParser& parser) {

@@ -75,8 +75,8 @@ class KeyBuilder {
  public:
   KeyBuilder(const TenantScope& tenant, std::uint64_t all_epoch, std::uint64_t tenant_epoch) noexcept;
 
-  /// `request` as its ParseRequest returned it; fastest while it is the last text that `parser` read. Nothing: no
-  /// memory to index a body beyond 1 MiB; that request goes by the cache.
+  /// `request` as its ParseRequest or ViewRequest returned it; fastest while it is the last text that `parser` read.
+  /// Nothing: no memory to index a body beyond 1 MiB; that request goes by the cache.
   std::optional<CacheKey> Build(const ModelIdentity& model, std::uint64_t model_epoch, const llm::RequestView& request,
                                 std::span<const KeyHeader> headers, llm::JsonParser& parser) const noexcept;
 

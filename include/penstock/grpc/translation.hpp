@@ -28,10 +28,11 @@ struct ReplyFacts {
 
 /// Writes the JSON body of the HTTP request that `message` stands for, compact, its members in canonical order (see
 /// llm/canonical_json.hpp): sorted by name; `stream` is set from the method. Replaces what `json` and `facts` held.
+/// `notes`, empty ones, get the body's tokens, so that it can be viewed without being read; those of KServe stay empty.
 /// Errors are the client's: kInvalidParam where a field's value cannot be, kBadRequest where `message` is no protobuf
 /// of its type (FAULTS Q-27). Pure; any thread. Time is linear in the message.
 std::optional<Error> TranslateRequest(const Method& method, std::string_view message, std::string& json,
-                                      ReplyFacts& facts);
+                                      ReplyFacts& facts, llm::TokenNotes& notes);
 
 /// Owned by one Worker. Makes protobuf messages of one request's answer: of a whole JSON document, or of a stream's
 /// events. Unknown members are left out; what is missing is absent.

@@ -3,6 +3,8 @@
 #include <cstdint>
 #include <memory>
 
+#include "penstock/llm/token_notes.hpp"
+
 namespace penstock::llm {
 
 inline constexpr std::uint32_t kJsonDepthDefault = 128;  ///< `server.limits.json_depth`
@@ -21,6 +23,9 @@ class JsonParser {
 
   /// For requests from now on; answers are read to the default depth.
   void set_depth_max(std::uint32_t depth_max) noexcept;
+
+  /// Empty ones, for a text that is about to be written.
+  TokenNotes& BeginNotes() noexcept;
 
   struct Workspace;  ///< private to the module
   Workspace& workspace() noexcept { return *workspace_; }

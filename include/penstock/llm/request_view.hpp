@@ -68,7 +68,6 @@ class RequestView {
 
  private:
   friend class RequestReader;
-  friend Result<RequestView> ParseRequest(Family family, std::string_view body, JsonParser& parser);
   friend bool WriteCanonicalBody(const RequestView& request, JsonParser& parser, ByteSink sink);
   /// Which text of which parser this is, so that its index can be used while it lasts.
   const JsonParser::Workspace* parser_ = nullptr;
@@ -82,5 +81,9 @@ class RequestView {
 /// byte offset, kInvalidParam with the field's name (null: the body is no object); none repeats bytes of the
 /// body. Time is linear in the body; bodies over 1 MiB take milliseconds and belong off the event loop.
 Result<RequestView> ParseRequest(Family family, std::string_view body, JsonParser& parser);
+
+/// The same of a body that was written since parser.BeginNotes(), its tokens noted, its members in canonical order
+/// (canonical_json.hpp) at every depth: nothing but its fields' own values, its size and its depth is checked.
+Result<RequestView> ViewRequest(Family family, std::string_view body, JsonParser& parser);
 
 }  // namespace penstock::llm

@@ -73,6 +73,24 @@ void CanonicalWriter::Write(const Document& document, LeaveOut leave_out, ByteSi
   Flush();
 }
 
+void CanonicalWriter::WriteSorted(const Document& document, LeaveOut leave_out, ByteSink sink) {
+  document_ = document;
+  sink_ = sink;
+  run_begin_ = document.tokens[0];
+  run_end_ = run_begin_ + 1;
+  bool first = true;
+  Cursor(document).EachMember([&](std::string_view key, Cursor& value) {
+    const auto begin = static_cast<std::uint32_t>(key.data() - 1 - document.bytes);
+    value.Skip();
+    if (leave_out(key)) return;
+    EmitBytes(first ? begin : begin - 1, value.offset());
+    first = false;
+  });
+  const std::uint32_t close = document.tokens[document.count - 1];
+  EmitBytes(close, close + 1);
+  Flush();
+}
+
 void CanonicalWriter::IndexContainers() {
   containers_.clear();
   std::uint32_t open = 0;

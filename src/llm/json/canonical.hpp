@@ -23,6 +23,9 @@ class CanonicalWriter {
 
   /// `leave_out` is asked for the root's members.
   void Write(const Document& document, LeaveOut leave_out, ByteSink sink);
+  /// Of a text without white space whose members are sorted at every depth, keys in their shortest form: only the
+  /// root's are looked at.
+  void WriteSorted(const Document& document, LeaveOut leave_out, ByteSink sink);
   /// Gives memory back after an unusually large text.
   void Trim();
 
@@ -69,6 +72,9 @@ class CanonicalWriter {
     const std::uint32_t begin = document_.tokens[token];
     std::uint32_t end = document_.tokens[token + 1];
     while (IsSpace(document_.bytes[end - 1])) --end;
+    EmitBytes(begin, end);
+  }
+  void EmitBytes(std::uint32_t begin, std::uint32_t end) {
     if (begin != run_end_) {
       Flush();
       run_begin_ = begin;

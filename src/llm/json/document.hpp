@@ -7,6 +7,9 @@
 
 namespace penstock::llm::json {
 
+inline constexpr const char* kTooLargeText = "a JSON text beyond 1 GiB";
+inline constexpr const char* kTooDeep = "nested deeper than the limit";
+
 /// Why a text was refused. kNone: it was not.
 struct Fault {
   ErrorCode code = ErrorCode::kNone;

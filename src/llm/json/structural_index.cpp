@@ -26,7 +26,7 @@ bool StructuralIndex::Reserve(std::size_t bytes) {
 }
 
 Fault StructuralIndex::Build(std::string_view text, Document& document) {
-  if (text.size() > kTextMax) return {ErrorCode::kBodyTooLarge, "a JSON text beyond 1 GiB", 0};
+  if (text.size() > kTextMax) return {ErrorCode::kBodyTooLarge, kTooLargeText, 0};
   if ((stage1_ == nullptr || text.size() > capacity_) && !Reserve(text.size())) {
     return {ErrorCode::kOverloaded, "no memory for the JSON index", 0};
   }

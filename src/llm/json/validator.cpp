@@ -71,7 +71,7 @@ bool Validator::Walk() {
 }
 
 bool Validator::Enter(bool object) {
-  if (depth_ >= strictness_.depth_max) return Refuse("nested deeper than the limit");
+  if (depth_ >= strictness_.depth_max) return Refuse(kTooDeep);
   frames_[depth_++] = {ledger_.Open(), object};
   ++token_;
   return true;

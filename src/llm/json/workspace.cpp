@@ -13,10 +13,17 @@ JsonParser::JsonParser(std::uint64_t seed, std::uint32_t depth_max)
 
 void JsonParser::set_depth_max(std::uint32_t depth_max) noexcept { workspace_->depth_max = depth_max; }
 
+TokenNotes& JsonParser::BeginNotes() noexcept {
+  ++workspace_->text;
+  workspace_->notes.Clear();
+  return workspace_->notes;
+}
+
 JsonParser::~JsonParser() = default;
 
 json::Fault JsonParser::Workspace::ParseRequest(std::string_view bytes) {
   ++text;
+  sorted = false;
   if (json::Fault fault = index.Build(bytes, document)) return fault;
   return validator.Check(document, {.depth_max = depth_max});
 }
@@ -31,6 +38,7 @@ std::optional<json::Cursor> JsonParser::Workspace::ParseUnambiguous(std::string_
 
 std::optional<json::Cursor> JsonParser::Workspace::ParseLenient(std::string_view bytes, bool unique_keys) {
   ++text;
+  sorted = false;
   if (index.Build(bytes, document)) return std::nullopt;
   const json::Strictness lenient{.depth_max = kAnswerDepthMax,
                                  .unique_keys = unique_keys,
@@ -40,13 +48,26 @@ std::optional<json::Cursor> JsonParser::Workspace::ParseLenient(std::string_view
   return json::Cursor(document);
 }
 
+json::Fault JsonParser::Workspace::TakeNotes(std::string_view bytes) {
+  ++text;
+  if (bytes.size() > json::StructuralIndex::kTextMax) return {ErrorCode::kBodyTooLarge, json::kTooLargeText, 0};
+  const std::uint32_t count = notes.size();
+  notes.Add(bytes.size());
+  document = {bytes.data(), static_cast<std::uint32_t>(bytes.size()), notes.data(), count};
+  sorted = true;
+  if (notes.deepest() > depth_max) return {ErrorCode::kInvalidJson, json::kTooDeep, 0};
+  return {};
+}
+
 bool JsonParser::Workspace::Index(std::string_view bytes) {
   ++text;
+  sorted = false;
   return !index.Build(bytes, document);
 }
 
 void JsonParser::Workspace::Trim() {
-  if (index.Trim()) ++text;
+  const bool notes_gone = notes.Trim();
+  if (index.Trim() || notes_gone) ++text;
   validator.Trim();
   canonical.Trim();
 }

@@ -24,6 +24,8 @@ struct JsonParser::Workspace {
   std::optional<json::Cursor> ParseAnswer(std::string_view bytes);
   /// The same for a text whose members are moved to other places: no object may have a key twice.
   std::optional<json::Cursor> ParseUnambiguous(std::string_view bytes);
+  /// A text that our own writer wrote with `notes`: only its depth and size are checked.
+  json::Fault TakeNotes(std::string_view bytes);
   /// A text that ParseRequest accepted before: only `document` is made again. False: no memory.
   bool Index(std::string_view bytes);
   void Trim();
@@ -31,7 +33,9 @@ struct JsonParser::Workspace {
   json::StructuralIndex index;
   json::Validator validator;
   json::CanonicalWriter canonical;
+  TokenNotes notes;
   json::Document document;
+  bool sorted = false;     ///< it is compact and known to be in canonical order at every depth
   std::uint64_t text = 0;  ///< rises whenever `document` becomes another text's or nobody's
   std::uint32_t depth_max;
 

@@ -8,6 +8,16 @@ namespace {
 constexpr std::size_t kParseHereMax =
     1024 * 1024;  // about a millisecond; above, the loop would keep its other clients waiting
 
+/// `body`, a gRPC message, becomes the JSON body that it stands for.
+Result<llm::RequestView> Translate(const grpc::Method& method, std::string& body, std::string& scratch,
+                                   grpc::ReplyFacts& facts, llm::JsonParser& parser) {
+  llm::TokenNotes& notes = parser.BeginNotes();
+  const std::optional<Error> error = grpc::TranslateRequest(method, body, scratch, facts, notes);
+  if (error.has_value()) return *error;
+  body.swap(scratch);
+  return notes.empty() ? llm::ParseRequest(method.family, body, parser) : llm::ViewRequest(method.family, body, parser);
+}
+
 /// A body on its way to another thread and back. The text of a long string stays at its place when the string is moved,
 /// so the view that comes back is good for the body that comes back.
 struct ParseJob {
@@ -23,29 +33,14 @@ struct ParseJob {
     grpc::ReplyFacts facts;
   };
   Parsed operator()() {
-    Parsed parsed{Error{}, std::move(body), {}};
-    if (method != nullptr) {
-      std::string json;
-      if (const auto error = grpc::TranslateRequest(*method, parsed.body, json, parsed.facts)) {
-        parsed.view = *error;
-        return parsed;
-      }
-      parsed.body = std::move(json);
-    }
     llm::JsonParser parser(seed, depth_max);
-    parsed.view = llm::ParseRequest(family, parsed.body, parser);
+    Parsed parsed{Error{}, std::move(body), {}};
+    std::string scratch;
+    parsed.view = method == nullptr ? llm::ParseRequest(family, parsed.body, parser)
+                                    : Translate(*method, parsed.body, scratch, parsed.facts, parser);
     return parsed;
   }
 };
-
-/// A gRPC message becomes the JSON body that it stands for.
-std::optional<Error> Translate(RequestContext& context) {
-  std::string& json = context.worker.grpc_message;
-  GrpcPart& grpc = *context.grpc;
-  const std::optional<Error> error = grpc::TranslateRequest(*grpc.method, context.body, json, grpc.facts);
-  if (!error.has_value()) context.body.swap(json);
-  return error;
-}
 
 }  // namespace
 
@@ -53,12 +48,12 @@ rt::Task<std::optional<Error>> ParseBody(RequestContext& context) {
   const llm::Family family = context.route->family;
   const std::uint32_t depth_max = context.snapshot().config.server.limits.json_depth;
   if (context.body.size() <= kParseHereMax) {
-    if (context.grpc != nullptr) {
-      const std::optional<Error> error = Translate(context);
-      if (error.has_value()) co_return error;
-    }
-    context.worker.json.set_depth_max(depth_max);
-    const Result<llm::RequestView> view = llm::ParseRequest(family, context.body, context.worker.json);
+    WorkerContext& worker = context.worker;
+    worker.json.set_depth_max(depth_max);
+    const Result<llm::RequestView> view =
+        context.grpc == nullptr
+            ? llm::ParseRequest(family, context.body, worker.json)
+            : Translate(*context.grpc->method, context.body, worker.grpc_message, context.grpc->facts, worker.json);
     if (!view.has_value()) co_return view.error();
     context.request = *view;
     co_return std::nullopt;

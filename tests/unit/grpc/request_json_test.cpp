@@ -174,9 +174,10 @@ TEST(GrpcRequestJson, StreamingMethodsSaySo) {
   EXPECT_EQ(JsonOf("CompleteStream", ""), R"({"stream":true})");
   std::string json;
   ReplyFacts facts;
-  EXPECT_FALSE(TranslateRequest(test::MethodOf("ChatStream"), chat, json, facts));
+  llm::TokenNotes notes;
+  EXPECT_FALSE(TranslateRequest(test::MethodOf("ChatStream"), chat, json, facts, notes));
   EXPECT_TRUE(facts.stream);
-  EXPECT_FALSE(TranslateRequest(test::MethodOf("Chat"), chat, json, facts));
+  EXPECT_FALSE(TranslateRequest(test::MethodOf("Chat"), chat, json, facts, notes));
   EXPECT_FALSE(facts.stream);
 }
 

@@ -4,7 +4,10 @@
 #include <gtest/gtest.h>
 #include <penstock/v1/inference.pb.h>
 
+#include <sstream>
+
 #include "penstock/llm/canonical_json.hpp"
+#include "penstock/llm/json_value.hpp"
 #include "penstock/llm/request_view.hpp"
 #include "unit/grpc/random_message.hpp"
 #include "unit/grpc/reflection_json.hpp"
@@ -116,6 +119,74 @@ TEST(GrpcRandom, AnswersComeBack) {
   CompareAnswers<v1::CompleteChunk>("CompleteStream", 1000);
   CompareAnswers<v1::EmbedResponse>("Embed", 1000);
   CompareAnswers<v1::ListModelsResponse>("ListModels", 1000);
+}
+
+struct Viewed {
+  std::string text;       ///< what the pipeline goes by, or why not
+  std::string canonical;  ///< the key's part of the body
+};
+
+Viewed View(const Result<llm::RequestView>& result, llm::JsonParser& parser) {
+  if (!result.has_value()) return {result.error().context, result.error().param != nullptr ? result.error().param : ""};
+  Viewed viewed;
+  const llm::RequestView& view = *result;
+  std::ostringstream text;
+  for (const llm::Span span : {view.model_token, view.stream_token, view.stream_options, view.include_usage_token,
+                               view.user, view.prompt, llm::Span{view.end, view.empty}})
+    text << span.begin << '+' << span.size << ' ';
+  text << view.model() << ' ' << view.stream << view.stream_options_empty << view.include_usage << view.has_seed << ' '
+       << view.prompt_items << ' ' << view.temperature.value_or(-1) << ' ' << view.n << ' ' << view.max_tokens;
+  viewed.text = text.str();
+  EXPECT_TRUE(llm::WriteCanonicalBody(view, parser, [&](std::string_view bytes) { viewed.canonical += bytes; }));
+  return viewed;
+}
+
+/// A body that is viewed by its writer's notes is what it is to a reader.
+TEST(GrpcRandom, NotedBodiesAreViewedAsReadOnes) {
+  Prng prng(19);
+  test::RandomMessage random(prng, true);
+  llm::JsonParser parser(1);
+  const Method& method = test::MethodOf("ChatStream");
+  int refused = 0;
+  for (int i = 0; i < 3000; ++i) {
+    v1::ChatRequest request;
+    random.Fill(request);
+    request.set_model("m");
+    if (request.messages_size() == 0) request.add_messages()->set_content("x");
+    for (auto* field : {"n", "max_tokens", "max_completion_tokens", "temperature", "top_p", "stop"}) {
+      if (prng.Below(4) != 0)
+        request.GetReflection()->ClearField(&request, request.GetDescriptor()->FindFieldByName(field));
+    }
+    std::string json;
+    ReplyFacts facts;
+    parser.set_depth_max(static_cast<std::uint32_t>(4 + prng.Below(8)));
+    if (TranslateRequest(method, request.SerializeAsString(), json, facts, parser.BeginNotes())) continue;
+    const Viewed noted = View(llm::ViewRequest(method.family, json, parser), parser);
+    const Viewed read = View(llm::ParseRequest(method.family, json, parser), parser);
+    ASSERT_EQ(noted.text, read.text) << json;
+    ASSERT_EQ(noted.canonical, read.canonical) << json;
+    refused += noted.text == "nested deeper than the limit" ? 1 : 0;
+  }
+  EXPECT_GT(refused, 10);
+}
+
+/// Another text was read meanwhile: the body is indexed again.
+TEST(GrpcRandom, ACanonicalFormOutlivesTheNotes) {
+  v1::ChatRequest request;
+  request.set_model("m");
+  request.add_messages()->set_content("x");
+  llm::JsonParser parser(1);
+  std::string json;
+  ReplyFacts facts;
+  const Method& method = test::MethodOf("Chat");
+  ASSERT_FALSE(TranslateRequest(method, request.SerializeAsString(), json, facts, parser.BeginNotes()));
+  const auto view = llm::ViewRequest(method.family, json, parser);
+  ASSERT_TRUE(view.has_value());
+  const std::string before = View(view, parser).canonical;
+  parser.BeginNotes();
+  EXPECT_EQ(View(view, parser).canonical, before);
+  ASSERT_TRUE(llm::ReadJson("[1]", parser));
+  EXPECT_EQ(View(view, parser).canonical, before);
 }
 
 /// Damaged messages: never a read beyond the bytes (the address sanitizer looks), and what comes out is JSON.

@@ -3,10 +3,12 @@
 #include <google/protobuf/text_format.h>
 #include <gtest/gtest.h>
 
-#include <memory>
+#include <algorithm>
 #include <string>
 #include <string_view>
+#include <vector>
 
+#include "llm/json/structural_index.hpp"
 #include "penstock/grpc/translation.hpp"
 #include "unit/llm/exact_copy.hpp"
 
@@ -26,13 +28,33 @@ Message FromText(const std::string& text) {
   return message;
 }
 
+/// What the writer noted is what a reader finds.
+inline void CheckNotes(const std::string& json, const llm::TokenNotes& notes) {
+  llm::json::StructuralIndex index;
+  llm::json::Document document;
+  ASSERT_FALSE(index.Build(json, document)) << json;
+  const std::vector<std::uint32_t> noted(notes.data(), notes.data() + notes.size());
+  ASSERT_EQ(noted, std::vector<std::uint32_t>(document.tokens, document.tokens + document.count)) << json;
+  std::uint32_t depth = 0;
+  std::uint32_t deepest = 0;
+  for (const std::uint32_t token : noted) {
+    if (json[token] == '{' || json[token] == '[') deepest = std::max(deepest, ++depth);
+    if (json[token] == '}' || json[token] == ']') --depth;
+  }
+  ASSERT_EQ(notes.deepest(), deepest) << json;
+}
+
 /// The JSON body, or `CODE param: context` when it was refused. The message lies in exactly its own bytes.
 inline std::string JsonOf(std::string_view method, const std::string& wire) {
   const llm::test::ExactCopy message(wire);
   std::string json = "what was there before";
   ReplyFacts facts;
-  const std::optional<Error> error = TranslateRequest(MethodOf(method), message.view(), json, facts);
-  if (!error) return json;
+  llm::TokenNotes notes;
+  const std::optional<Error> error = TranslateRequest(MethodOf(method), message.view(), json, facts, notes);
+  if (!error) {
+    if (!json.empty()) CheckNotes(json, notes);
+    return json;
+  }
   EXPECT_EQ(json, "");
   return std::string(CodeName(error->code)) + (error->param != nullptr ? std::string(" ") + error->param : "") + ": " +
          error->context;

@@ -1,0 +1,28 @@
+#include "penstock/llm/token_notes.hpp"
+
+#include <cstring>
+
+namespace penstock::llm {
+namespace {
+
+constexpr std::uint32_t kSmallest = 256;
+
+}  // namespace
+
+void TokenNotes::Grow() {
+  const std::uint32_t wanted = std::max(kSmallest, capacity_ * 2);
+  auto grown = std::make_unique_for_overwrite<std::uint32_t[]>(wanted);
+  if (size_ != 0) std::memcpy(grown.get(), tokens_.get(), size_ * sizeof(std::uint32_t));
+  tokens_ = std::move(grown);
+  capacity_ = wanted;
+}
+
+bool TokenNotes::Trim() {
+  if (capacity_ <= kRetainedMax) return false;
+  Clear();
+  tokens_.reset();
+  capacity_ = 0;
+  return true;
+}
+
+}  // namespace penstock::llm
