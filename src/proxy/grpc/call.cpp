@@ -233,6 +233,10 @@ void GrpcCall::OnRequestFailed(const Error& error) {
 void GrpcCall::OnDeadline() {
   if (ended_) return;
   if (!streams()) return static_cast<Exchange*>(turn_.handler)->OnDeadline();
+  ended_ = true;  // what the turns still have to say, the status says
+  for (const std::unique_ptr<GrpcTurn>& turn : turns_) {
+    if (!turn->over()) static_cast<Exchange*>(turn->handler)->OnDeadline();
+  }
   End({StatusCode::kDeadlineExceeded, "the call's time is over", "deadline_exceeded"});
 }
 
