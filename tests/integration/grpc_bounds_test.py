@@ -51,6 +51,23 @@ class Streams(GrpcCase):
         self.assertEqual(call.status(), OK)
         self.assertEqual(self.backend.received["large"], count)
 
+    def test_an_end_behind_requests_that_wait_is_no_torn_message(self):
+        _, call = self.open(windows=False)
+        call.send(framed(infer("x", "large", id="0")))
+        until(lambda: self.held() > SIZE / 2, "an answer that nobody reads")
+        call.send(framed(infer("x", id="1")) + framed(infer("x", id="2")), end=True)
+        self.read_on(call)
+        self.assertEqual(call.status(), OK, call.answer)
+        self.assertEqual({answer.infer_response.id for answer in answers_of(call.messages(3))}, {"0", "1", "2"})
+
+    def test_and_an_end_within_one_that_waits_is(self):
+        _, call = self.open(windows=False)
+        call.send(framed(infer("x", "large", id="0")))
+        until(lambda: self.held() > SIZE / 2, "an answer that nobody reads")
+        call.send(framed(infer("x", id="1"))[:-1], end=True)
+        self.read_on(call)
+        self.assertEqual(call.status(), INTERNAL, call.answer)
+
     def held(self):
         return self.gateway.metrics()["penstock_buffered_bytes"]
 
@@ -66,6 +83,22 @@ class Streams(GrpcCase):
         self.assertEqual(answers_of(call.messages(1))[0].infer_response.id, "1")
         self.assertEqual(call.status(), DEADLINE, call.answer)
         self.assertGreaterEqual(time.monotonic() - began, PATIENCE * 0.9)
+
+    def test_time_between_messages_is_the_client_s(self):
+        """And a frame that ends within a message is no sign of a slow one."""
+        _, call = self.open()
+        call.send(framed(infer("x", id="0")))
+        answered = time.monotonic()
+        until(lambda: time.monotonic() > answered + 1.5 * PATIENCE, "some time without a message")
+        whole = b"".join(framed(infer("x", id=str(n))) for n in range(1, 13))
+        size = len(whole) // 12
+        for n in range(12):
+            end = time.monotonic() + PATIENCE / 6
+            call.send(whole[n * size + (n > 0) * 20:(n + 1) * size + 20])
+            until(lambda: time.monotonic() > end, "the next piece's time")
+        call.send(end=True)
+        self.assertEqual(call.status(), OK, call.answer)
+        self.assertEqual(len(call.messages(13)), 13)
 
     def test_a_deadline_is_the_end_of_all_that_runs(self):
         name, call = self.open(("grpc-timeout", "500m"))

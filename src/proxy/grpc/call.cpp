@@ -157,6 +157,7 @@ void GrpcCall::TakeMessages() {
     }
     ++messages_;
     if (streams()) {
+      message_timer_.Cancel();
       RunTurn(message);
     } else if (messages_ == 1) {
       turn_.handler->OnBody(message);
@@ -207,7 +208,7 @@ void GrpcCall::RunTurn(std::string_view message) {
 void GrpcCall::OnEnd() {
   request_over_ = true;
   if (ended_ || (!streams() && turn_.over())) return;
-  if (!reader_.Finish() && turns_.size() < kTurnsMax) {
+  if (!reader_.Finish() && !paused_) {
     return FailRequest({StatusCode::kInternal, "the request ended within a message", "bad_request"},
                        DownstreamError(ErrorCode::kBadRequest, "the request ended within a message"));
   }
