@@ -77,12 +77,14 @@ class Streams(GrpcCase):
             call.connection.send(h2_client.frame(h2_client.WINDOW_UPDATE, 0, stream, credit))
 
     def test_a_message_that_is_begun_and_not_ended(self):
-        _, call = self.open()
+        name, call = self.open()
         call.send(framed(infer("x", id="1")) + framed(infer("y", id="2"))[:-1])
         began = time.monotonic()
         self.assertEqual(answers_of(call.messages(1))[0].infer_response.id, "1")
         self.assertEqual(call.status(), DEADLINE, call.answer)
         self.assertGreaterEqual(time.monotonic() - began, PATIENCE * 0.9)
+        lines = [self.gateway.line_of(f"{name}-{n}") for n in (1, 2)]
+        self.assertEqual([(line["status"], line["term"]) for line in lines], [(200, "-"), (408, "DT")])
 
     def test_time_between_messages_is_the_client_s(self):
         """And a frame that ends within a message is no sign of a slow one."""
@@ -113,6 +115,15 @@ class Streams(GrpcCase):
         lines = [self.gateway.line_of(f"{name}-{n}") for n in (1, 2, 3)]
         self.assertEqual([(line["status"], line["term"]) for line in lines], [(504, "DT"), (504, "DT"), (200, "-")])
         until(lambda: self.sim.stats()["in_flight"] == 0, "nothing left at the backend")
+
+    def test_a_message_that_is_none_is_told_of(self):
+        for body, status in ((framed(b"", flag=2), 400), (framed(b"", length=2**32 - 1), 413), (framed(b"abc", length=4), 400)):
+            name, call = self.open()
+            call.send(framed(infer("x", id="1")))
+            call.messages(1)
+            call.send(body, end=True)
+            self.assertIn(call.status(), (INTERNAL, EXHAUSTED))
+            self.assertEqual(self.gateway.line_of(f"{name}-2")["status"], status)
 
 
 class Refused(GrpcCase):

@@ -199,6 +199,50 @@ class Memory(OverloadCase):
         self.relieve()
         self.assertEqual(waiting.read_response().status, 200, "it was only not accepted")
 
+    def half_a_call(self, method, whole=b"", size=60_000):
+        """A gRPC call that has announced a message of a mebibyte, behind a `whole` one, and sent some of it: connection, stream."""
+        connection = h2_client.Connection(self.gateway.address)
+        self.addCleanup(connection.close)
+        stream = connection.request(whole + struct.pack(">BI", 0, MIB) + bytes(size), [("content-type", "application/grpc")], path=method, end=False)
+        while whole and not connection.stream(stream).body:
+            self.assertTrue(connection.step())
+        connection.send(h2_client.frame(h2_client.PING, 0, 0, b"have it?"))
+        while (h2_client.PING, h2_client.ACK, 0, 8) not in connection.frames:
+            self.assertTrue(connection.step())
+        return connection, stream
+
+    def half_calls(self):
+        refused = b"\x0a\x01m"  # it names a model and asks nothing
+        return [self.half_a_call("/penstock.v1.Inference/ChatStream"), self.half_a_call("/inference.GRPCInferenceService/ModelStreamInfer"),
+                self.half_a_call("/inference.GRPCInferenceService/ModelStreamInfer", struct.pack(">BI", 0, len(refused)) + refused)]
+
+    def assert_call_shed(self, connection, stream):
+        answer = connection.finish(stream)
+        trailers = dict(answer.trailers or answer.headers)
+        self.assertEqual((answer.status, trailers.get("grpc-status")), (200, "14"), answer)
+        self.assertIn("grpc-status-details-bin", trailers)  # when to come again
+
+    def test_P_08_a_gRPC_message_that_is_still_coming_is_refused_as_a_body_is(self):
+        calls = self.half_calls()
+        self.press("critical")
+        for connection, stream in calls:
+            self.assertFalse(connection.stream(stream).over)
+            connection.send(h2_client.frame(h2_client.DATA, 0, stream, bytes(100)))
+            self.assert_call_shed(connection, stream)
+        lines = until(lambda: lines if len(lines := self.gateway.access_lines()) == 4 else None, "access lines")
+        self.assertEqual([(line["status"], line["term"]) for line in lines if line["status"] != 400], [(503, "OM")] * 3)
+
+    def test_P_08_and_counts_among_the_largest(self):
+        stream = self.stream()
+        calls = self.half_calls()
+        self.press("extreme")
+        for call in calls:
+            self.assert_call_shed(*call)
+        until(lambda: None if stream.receive() else True, "the stream's end")
+        until(lambda: self.metric("reset_total") == 4, "all are counted")
+        lines = until(lambda: lines if len(lines := self.gateway.access_lines()) == 5 else None, "access lines")
+        self.assertEqual([line["protocol"] for line in lines if line["term"] == "OM"], ["grpc"] * 3 + ["http1"], "the largest first")
+
     def test_P_08_an_answer_that_is_all_here_does_not_wait_for_its_reader(self):
         """As long as memory is short: it is larger than the kernel takes, and the client does not read."""
         reader = h1_client.Connection(self.gateway.address, receive_buffer=4096, segment=536)
