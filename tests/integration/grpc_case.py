@@ -3,15 +3,17 @@ known ways, calls by the distribution's grpcio, and calls written frame by frame
 
 import atexit
 import importlib
+import os
 import shutil
 import struct
 import subprocess
 import sys
 import tempfile
+from pathlib import Path
 
 import h2_client
 import harness
-from harness import FaultCase, World, cluster, endpoint
+from harness import FaultCase, World, cluster, endpoint, until
 from scripted_backend import ByModel
 
 try:
@@ -80,6 +82,15 @@ class GrpcCase(FaultCase):
         super().setUp()
         self.sim = self.world.sims["faulty"]
 
+    @classmethod
+    def _at_rest(cls, canary):
+        """grpcio closes its connections some time after their channels: only then is anything of theirs left behind."""
+        try:
+            until(lambda: connections_to(cls.gateway.address) <= 1, lambda: f"{connections_to(cls.gateway.address)} connections of our own", 30)
+        except AssertionError as error:
+            return str(error)
+        return super()._at_rest(canary)
+
     def channel(self, **options):
         channel = grpc.insecure_channel(self.gateway.address, options=tuple(options.items()))
         self.addCleanup(channel.close)
@@ -112,6 +123,19 @@ class GrpcCase(FaultCase):
         error = raised.exception
         self.assertEqual(error.code(), code, error)
         return error
+
+
+def connections_to(address):
+    """How many this process has; the canary's is one of them."""
+    port = int(address.rpartition(":")[2])
+    ours = set()
+    for file in Path("/proc/self/fd").iterdir():
+        try:
+            ours.add(os.readlink(file))
+        except FileNotFoundError:  # closed meanwhile
+            pass
+    rows = (line.split() for line in Path("/proc/self/net/tcp").read_text().splitlines()[1:])
+    return sum(int(row[2][-4:], 16) == port and f"socket:[{row[9]}]" in ours for row in rows)
 
 
 def _bytes(message):
