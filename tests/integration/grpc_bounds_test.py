@@ -104,7 +104,7 @@ class Streams(GrpcCase):
 
     def test_a_deadline_is_the_end_of_all_that_runs(self):
         name, call = self.open(("grpc-timeout", "500m"))
-        call.send(b"".join(framed(infer("x", model, id=str(n), stream=True)) for n, model in enumerate(("silent", "silent", "m"))))
+        call.send(b"".join(framed(infer("x", model, id=str(n), stream=True)) for n, model in enumerate(("silent", "silent", "m"))) + framed(b"half", length=8))
         self.assertEqual(call.status(), DEADLINE, call.answer)
         self.assertEqual([answer.error_message for answer in answers_of(call.messages(1))], [""])
         unary = self.request_id()
@@ -112,8 +112,8 @@ class Streams(GrpcCase):
             self.chat(model="silent"), metadata=(("x-request-id", unary), ("grpc-timeout", "500m"))))
         expected = self.gateway.line_of(unary)
         self.assertEqual((expected["status"], expected["term"]), (504, "DT"))
-        lines = [self.gateway.line_of(f"{name}-{n}") for n in (1, 2, 3)]
-        self.assertEqual([(line["status"], line["term"]) for line in lines], [(504, "DT"), (504, "DT"), (200, "-")])
+        lines = [self.gateway.line_of(f"{name}-{n}") for n in (1, 2, 3, 4)]
+        self.assertEqual([(line["status"], line["term"]) for line in lines], [(504, "DT"), (504, "DT"), (200, "-"), (504, "DT")])
         until(lambda: self.sim.stats()["in_flight"] == 0, "nothing left at the backend")
 
     def test_a_message_that_is_none_is_told_of(self):
