@@ -95,11 +95,15 @@ MessageReader::Step MessageReader::Whole(std::string_view bytes, std::string_vie
   return Step::kMessage;
 }
 
-void MessageReader::Reset(std::size_t keep_max) {
-  const bool large = held() > keep_max;
-  Begin(Coding::kIdentity, 0);
-  if (!large) return;
+void MessageReader::Shrink(std::size_t keep_max) {
+  if (held() <= keep_max) return;
+  rest_ = {};
   for (std::string* store : {&held_, &inflated_, &parked_}) std::string().swap(*store);
+}
+
+void MessageReader::Reset(std::size_t keep_max) {
+  Begin(Coding::kIdentity, 0);
+  Shrink(keep_max);
 }
 
 void WritePrefix(char* to, bool compressed, std::uint32_t size) noexcept {

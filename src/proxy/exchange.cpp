@@ -198,6 +198,13 @@ bool Exchange::MayShed() const noexcept {
          context_.cache.follower != nullptr;
 }
 
+std::size_t Exchange::held_bytes() const noexcept {
+  const llm::StreamSeam* const seam = attempt_.seam();
+  // A turn that has gone took its part along.
+  const std::size_t gathered = context_.grpc != nullptr && context_.client != nullptr ? context_.grpc->gathered : 0;
+  return context_.body.capacity() + gathered + answer_.backlog() + (seam != nullptr ? seam->held() : 0);
+}
+
 void Exchange::Shed() {
   if (WaitsForReader()) return context_.client->Drop();
   context_.record.retry_after = OverloadPause(context_);

@@ -25,10 +25,7 @@ class Exchange final : public rt::Mortal, public server::RequestHandler {
   /// For want of memory: as End(); an answer that only waits for its client to read is cut.
   void Shed();
   bool MayShed() const noexcept;
-  std::size_t held_bytes() const noexcept {
-    const llm::StreamSeam* const seam = attempt_.seam();
-    return context_.body.capacity() + answer_.backlog() + (seam != nullptr ? seam->held() : 0);
-  }
+  std::size_t held_bytes() const noexcept;
   /// The worker ends, and nobody can be told any more.
   void Abandon();
 

@@ -19,8 +19,8 @@ inline bool EqualsLower(std::string_view text, std::string_view lower) noexcept 
                     [](char x, char y) { return (x >= 'A' && x <= 'Z' ? static_cast<char>(x + 32) : x) == y; });
 }
 
-/// All of `chain` in one piece, which it nearly always is (less than a chunk, or a cached answer); `scratch` is used when
-/// it is not.
+/// All of `chain` in one piece, which it nearly always is (less than a chunk, or a cached answer); `scratch` is used
+/// when it is not.
 inline std::string_view InOnePiece(const Chain& chain, std::string& scratch) {
   const std::string_view front = chain.Front();
   if (front.size() == chain.size()) return front;

@@ -3,15 +3,18 @@ known ways, calls by the distribution's grpcio, and calls written frame by frame
 
 import atexit
 import importlib
+import os
 import shutil
 import struct
 import subprocess
 import sys
 import tempfile
+from pathlib import Path
 
 import h2_client
 import harness
-from harness import FaultCase, World, cluster, endpoint
+from harness import FaultCase, World, cluster, endpoint, until
+from scripted_backend import ByModel
 
 try:
     import grpc
@@ -42,9 +45,12 @@ health = importlib.import_module("grpc.health.v1.health_pb2")
 
 
 class GrpcCase(FaultCase):
-    """Models as in cache_test, and one for each of `programs`."""
+    """Models as in cache_test, one for each of `programs`, and those of `scripted`, whose answers self.backend says (ByModel), in
+    `gated` ones not before the test lets it."""
 
     programs = ()
+    scripted = {}
+    gated = ()
     cache = {}
     auth = {}
     server = {}
@@ -55,21 +61,35 @@ class GrpcCase(FaultCase):
 
     @classmethod
     def make_world(cls):
+        cls.backend = ByModel(cls.scripted, held=cls.gated)
+        cls.addClassCleanup(cls.backend.close)
+
         def config(world):
             models = [{"name": "m", "upstream_name": MODEL, "cluster": "c"},
                       {"name": "slow", "upstream_name": "sim:300:6:0", "cluster": "c"},
                       {"name": "paced", "upstream_name": "sim:50:20:10000", "cluster": "c"},
                       {"name": "silent", "upstream_name": "fault:silence", "cluster": "c"},
-                      *({"name": program, "cluster": "c"} for program in cls.programs)]
+                      *({"name": program, "cluster": "c"} for program in cls.programs),
+                      *({"name": name, "cluster": "scripted"} for name in cls.scripted)]
             return {"server": {"listeners": [{"address": "127.0.0.1:0"}], "workers": 2, **cls.server}, "models": models, "cache": cls.cache,
                     "clusters": [cluster("c", [endpoint(world.sims["faulty"].address, cls.upstream, **cls.endpoint)], retry=cls.retry,
-                                         timeouts={"headers": "2s", "first_token": "2s", "idle": "700ms", "total": "20s"})],
+                                         timeouts={"headers": "2s", "first_token": "2s", "idle": "700ms", "total": "20s"}),
+                                 *([cluster("scripted", [endpoint(cls.backend.address)], retry=cls.retry)] if cls.scripted else [])],
                     "auth": cls.auth}
         return World(config, sims=("faulty",), arguments=cls.arguments)
 
     def setUp(self):
         super().setUp()
         self.sim = self.world.sims["faulty"]
+
+    @classmethod
+    def _at_rest(cls, canary):
+        """grpcio closes its connections some time after their channels: only then is anything of theirs left behind."""
+        try:
+            until(lambda: connections_to(cls.gateway.address) <= 1, lambda: f"{connections_to(cls.gateway.address)} connections of our own", 30)
+        except AssertionError as error:
+            return str(error)
+        return super()._at_rest(canary)
 
     def channel(self, **options):
         channel = grpc.insecure_channel(self.gateway.address, options=tuple(options.items()))
@@ -105,6 +125,19 @@ class GrpcCase(FaultCase):
         return error
 
 
+def connections_to(address):
+    """How many this process has; the canary's is one of them."""
+    port = int(address.rpartition(":")[2])
+    ours = set()
+    for file in Path("/proc/self/fd").iterdir():
+        try:
+            ours.add(os.readlink(file))
+        except FileNotFoundError:  # closed meanwhile
+            pass
+    rows = (line.split() for line in Path("/proc/self/net/tcp").read_text().splitlines()[1:])
+    return sum(int(row[2][-4:], 16) == port and f"socket:[{row[9]}]" in ours for row in rows)
+
+
 def _bytes(message):
     return message if isinstance(message, bytes) else message.SerializeToString()
 
@@ -114,15 +147,71 @@ def framed(message, flag=0, length=None):
     return struct.pack(">BI", flag, len(message) if length is None else length) + message
 
 
-def messages(body):
-    """The messages of a body, undone from their prefixes."""
-    found = []
-    while body:
-        flag, length = struct.unpack(">BI", body[:5])
-        assert flag == 0 and len(body) >= 5 + length, body[:40]
-        found.append(body[5:5 + length])
-        body = body[5 + length:]
+def messages(body, torn=False):
+    """The messages of a body, undone from their prefixes; `torn`: the last one may still be coming."""
+    found, at = [], 0
+    while at < len(body):
+        if torn and len(body) < at + 5:
+            break
+        flag, length = struct.unpack(">BI", body[at:at + 5])
+        if torn and len(body) < at + 5 + length:
+            break
+        assert flag == 0 and len(body) >= at + 5 + length, body[at:at + 40]
+        found.append(body[at + 5:at + 5 + length])
+        at += 5 + length
     return found
+
+
+class OpenCall:
+    """A call by hand whose client keeps its side open: the test says what it sends, and when."""
+
+    def __init__(self, test, path, fields=(), connection=None, **options):
+        self.connection = connection or h2_client.Connection(test.gateway.address, **options)
+        if connection is None:
+            test.addCleanup(self.connection.close)
+        usual = {"content-type": "application/grpc", "te": "trailers", **dict(fields)}
+        self.id = self.connection.request(b"", usual.items(), path=path, end=False)
+        self.answer = self.connection.stream(self.id)
+
+    def send(self, data=b"", end=False):
+        """As the windows allow."""
+        while data or end:
+            room = min(16384, len(data), self.connection.window, self.answer.window)
+            if data and room <= 0:
+                if self.answer.over or not self.connection.step():
+                    return
+                continue
+            piece, data = data[:room], data[room:]
+            self.connection.window -= room
+            self.answer.window -= room
+            self.connection.send(h2_client.frame(h2_client.DATA, h2_client.END_STREAM if end and not data else 0, self.id, piece))
+            end = end and bool(data)
+
+    def cancel(self):
+        self.connection.send(h2_client.frame(h2_client.RST_STREAM, 0, self.id, struct.pack(">I", h2_client.CANCEL)))
+
+    def messages(self, count):
+        """The first `count` of the answer, awaited."""
+        while len(found := messages(self.answer.body, torn=True)) < count:
+            assert not self.answer.over and self.connection.step(), self.answer
+        return found[:count]
+
+    def status(self):
+        """grpc-status, awaited."""
+        self.connection.finish(self.id)
+        return _status_of(self.answer)
+
+    def reset(self):
+        """The code of the RST_STREAM that comes behind the answer, awaited."""
+        while self.answer.reset is None and self.connection.step():
+            pass
+        return self.answer.reset
+
+
+def _status_of(answer):
+    """grpc-status, from the trailers or from a head that is all there is."""
+    found = dict(answer.trailers or answer.headers or []).get("grpc-status")
+    return None if found is None else int(found)
 
 
 class RawCall:
@@ -149,9 +238,7 @@ class RawCall:
 
     @property
     def status(self):
-        """grpc-status, from the trailers or from a head that is all there is."""
-        found = dict(self.answer.trailers or self.answer.headers or []).get("grpc-status")
-        return None if found is None else int(found)
+        return _status_of(self.answer)
 
     @property
     def only_trailers(self):

@@ -8,8 +8,9 @@ import time
 
 import h1_client
 import harness
-from grpc_case import INFERENCE, KSERVE, MODEL, GrpcCase, grpc, inference
+from grpc_case import INFERENCE, KSERVE, MODEL, GrpcCase, OpenCall, framed, grpc, inference
 from harness import table, until
+from scripted_backend import message, plain
 
 CHAT = INFERENCE + "Chat"
 CHAT_STREAM = INFERENCE + "ChatStream"
@@ -227,6 +228,47 @@ class Keys(GrpcCase):
         answers = self.channel().stream_stream(KSERVE + "ModelStreamInfer")(iter(queue.SimpleQueue().get, None),
                                                                             metadata=(("authorization", "Bearer no"),))
         self.fails(grpc.StatusCode.UNAUTHENTICATED, lambda: next(answers))
+
+
+def first_fails(number, request):
+    """The first time nothing is said and the connection closed."""
+    return b"" if number == 1 else plain(message())
+
+
+class Leaders(GrpcCase):
+    """Of coalesced calls, on one worker."""
+
+    server = {"workers": 1}
+    cache = {"memory": {"size": "32MiB"}}
+    scripted = {"broken": first_fails, "well": plain(message("its own answer"))}
+    gated = tuple(scripted)
+
+    def test_a_leader_that_has_left_writes_nothing_into_the_call_that_came_after_it(self):
+        request = framed(self.chat("shared", "broken"))
+        leader = OpenCall(self, CHAT)
+        leader.send(request, end=True)
+        until(lambda: self.backend.received.get("broken") == 1, "the leader's request")
+        follower = self.unary(CHAT, inference.ChatResponse).future(self.chat("shared", "broken"))
+        until(lambda: self.in_flight() == 2 and self.in_flight() == 2, "both under way")
+        leader.cancel()
+        later = OpenCall(self, CHAT, connection=leader.connection)  # in the object that was the leader's
+        later.send(framed(self.chat("another", "well")), end=True)
+        until(lambda: self.backend.received.get("well") == 1, "its request")
+        self.backend.let("broken")
+        until(lambda: self.backend.received["broken"] == 2, "the follower leads now")
+        self.backend.let("well")
+        self.assertEqual(later.status(), 0, later.answer)
+        self.assertIn(b"its own answer", later.answer.body)
+        self.backend.let("broken")
+        self.assertTrue(follower.result(harness.HANG).choices)
+
+    def in_flight(self):
+        """Without the canary's."""
+        harness.pause(0.12)  # the metrics are read anew ten times a second
+        metrics = self.gateway.metrics()
+        canary = self.world.sims["canary"].address
+        return metrics["penstock_inflight_requests"] - sum(value for series, value in metrics.items()
+                                                           if series.startswith("penstock_upstream_inflight{") and canary in series)
 
 
 @table("refused_upstream", [(f"Q_19_upstream_{status}", status, code) for status, code in (

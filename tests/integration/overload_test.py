@@ -30,6 +30,9 @@ SECONDS = 3.0
 CALM = {"memory": {"limit": "64GiB"}, "cpu": {"warning": 0}, "loop_lag": {"warning": "0", "critical": "0"}, "fds": {"warning": 0, "critical": 0}}
 LEVELS = {"warning": 0.84, "critical": 0.92, "extreme": 0.97}  # within the defaults, with room for what the process grows meanwhile
 MIB = 1 << 20
+STREAM_INFER = "/inference.GRPCInferenceService/ModelStreamInfer"
+HALF_A_MESSAGE = struct.pack(">BI", 0, MIB) + bytes(60_000)  # what it announces never comes
+ASKS_NOTHING = struct.pack(">BI", 0, 3) + b"\x0a\x01m"  # it names a model, and is refused for that
 WALL = 0x40000000  # __WALL: of waitpid, for threads
 # Its shadows of the memory are resident too, and not the gateway's to give back.
 not_under_tsan = unittest.skipIf(b"__tsan_init" in (harness.BIN / "penstock").read_bytes(), "TSan's own memory would be measured")
@@ -198,6 +201,61 @@ class Memory(OverloadCase):
         waiting.socket.settimeout(h1_client.LIMIT)
         self.relieve()
         self.assertEqual(waiting.read_response().status, 200, "it was only not accepted")
+
+    def half_a_call(self, method, whole=b"", half=HALF_A_MESSAGE):
+        """A gRPC call that has sent a `whole` message, which is answered, and another in part: connection, stream."""
+        connection = h2_client.Connection(self.gateway.address)
+        self.addCleanup(connection.close)
+        stream = connection.request(whole + half, [("content-type", "application/grpc")], path=method, end=False)
+        while whole and not connection.stream(stream).body:
+            self.assertTrue(connection.step())
+        connection.send(h2_client.frame(h2_client.PING, 0, 0, b"have it?"))
+        while (h2_client.PING, h2_client.ACK, 0, 8) not in connection.frames:
+            self.assertTrue(connection.step())
+        return connection, stream
+
+    def half_calls(self):
+        return [self.half_a_call("/penstock.v1.Inference/ChatStream"), self.half_a_call(STREAM_INFER), self.half_a_call(STREAM_INFER, ASKS_NOTHING)]
+
+    def assert_call_shed(self, connection, stream):
+        answer = connection.finish(stream)
+        trailers = dict(answer.trailers or answer.headers)
+        self.assertEqual((answer.status, trailers.get("grpc-status")), (200, "14"), answer)
+        self.assertIn("grpc-status-details-bin", trailers)  # when to come again
+
+    def test_P_08_a_gRPC_message_that_is_still_coming_is_refused_as_a_body_is(self):
+        calls = self.half_calls()
+        self.press("critical")
+        for connection, stream in calls:
+            self.assertFalse(connection.stream(stream).over)
+            connection.send(h2_client.frame(h2_client.DATA, 0, stream, bytes(100)))
+            self.assert_call_shed(connection, stream)
+        lines = until(lambda: lines if len(lines := self.gateway.access_lines()) == 4 else None, "access lines")
+        self.assertEqual([(line["status"], line["term"]) for line in lines if line["status"] != 400], [(503, "OM")] * 3)
+
+    def test_P_08_a_stream_of_requests_goes_on_where_a_message_is_whole(self):
+        (whole, stream), (half, other) = (self.half_a_call(STREAM_INFER, ASKS_NOTHING, b"") for _ in range(2))
+        self.press("critical")
+        half.send(h2_client.frame(h2_client.DATA, 0, other, HALF_A_MESSAGE[:1000]))
+        self.assert_call_shed(half, other)
+        whole.send(h2_client.frame(h2_client.DATA, 0, stream, ASKS_NOTHING))
+        until(lambda: whole.step() and b"overloaded" in whole.stream(stream).body, "the refusal as a message")
+        self.relieve()
+        before = len(whole.stream(stream).body)
+        whole.send(h2_client.frame(h2_client.DATA, h2_client.END_STREAM, stream, ASKS_NOTHING))
+        answer = whole.finish(stream)
+        self.assertEqual((dict(answer.trailers).get("grpc-status"), b"overloaded" in answer.body[before:]), ("0", False), answer)
+
+    def test_P_08_and_counts_among_the_largest(self):
+        stream = self.stream()
+        calls = self.half_calls()
+        self.press("extreme")
+        for call in calls:
+            self.assert_call_shed(*call)
+        until(lambda: None if stream.receive() else True, "the stream's end")
+        until(lambda: self.metric("reset_total") == 4, "all are counted")
+        lines = until(lambda: lines if len(lines := self.gateway.access_lines()) == 5 else None, "access lines")
+        self.assertEqual([line["protocol"] for line in lines if line["term"] == "OM"], ["grpc"] * 3 + ["http1"], "the largest first")
 
     def test_P_08_an_answer_that_is_all_here_does_not_wait_for_its_reader(self):
         """As long as memory is short: it is larger than the kernel takes, and the client does not read."""

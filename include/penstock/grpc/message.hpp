@@ -39,7 +39,9 @@ class MessageReader {
   /// Why kFailed: 13 for a bad flag, compression without a coding, or a broken gzip stream; 8 for too large.
   const Status& failure() const noexcept { return failure_; }
   std::size_t held() const noexcept { return held_.capacity() + inflated_.capacity() + parked_.capacity(); }
-  /// Gives its memory back, if it is more than `keep_max`.
+  /// Between two messages (Finish() says true): gives its memory back, if it is more than `keep_max`.
+  void Shrink(std::size_t keep_max);
+  /// Forgets everything, as Shrink() does.
   void Reset(std::size_t keep_max);
 
  private:

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "penstock/proxy/error_reply.hpp"
 #include "penstock/proxy/gateway.hpp"
 #include "proxy/exchange.hpp"
 #include "proxy/header_rules.hpp"
@@ -18,6 +19,13 @@ using http::HeaderId;
 constexpr std::size_t kMessageKeepMax = 16 * 1024;   // a recycled call keeps a buffer of this size at most
 constexpr std::size_t kUnsentMax = 64 * 1024;        // of answers; beyond it a streaming client's next message waits
 constexpr std::size_t kLocalMessageMax = 64 * 1024;  // to what the gateway answers itself
+
+/// What is 400 over HTTP is 13 where the framing is at fault.
+Status BrokenFraming(const Error& error) {
+  Status status = StatusOf(error);
+  status.code = StatusCode::kInternal;
+  return status;
+}
 
 /// In HTTP's name for it, so that the pipeline has one rule for deadlines; whole milliseconds, at least one.
 void SetTimeout(http::Head& head, Duration left) {
@@ -94,7 +102,7 @@ void GrpcCall::Begin(server::ResponseStream& stream, http::HeadPtr head, bool bo
     stream.ExpectNoEnd();
     request_head_ = std::move(head);
     if (failure.has_value()) return End(*failure);
-    OpenTurn();  // so that a bad key is refused before anything is taken
+    OpenTurn(true);  // so that a bad key is refused before anything is taken
     if (!body_follows && !ended_) OnEnd();
     return;
   }
@@ -142,7 +150,8 @@ void GrpcCall::OnBody(std::string_view bytes) {
 void GrpcCall::TakeMessages() {
   std::string_view message;
   while (!ended_) {
-    if (streams() && (turns_.size() == kTurnsMax || stream_->unsent() >= kUnsentMax)) {
+    const std::size_t running = turns_.size() - (open_ != nullptr ? 1 : 0);
+    if (streams() && (running == kTurnsMax || stream_->unsent() >= kUnsentMax)) {
       message_timer_.Cancel();
       reader_.Park();
       if (!std::exchange(paused_, true)) stream_->PauseBody(true);
@@ -157,8 +166,10 @@ void GrpcCall::TakeMessages() {
     }
     ++messages_;
     if (streams()) {
+      message_timer_.Cancel();
       RunTurn(message);
     } else if (messages_ == 1) {
+      turn_.part().gathered = 0;
       turn_.handler->OnBody(message);
       if (turn_.over()) return;
     } else {
@@ -168,23 +179,38 @@ void GrpcCall::TakeMessages() {
   }
   if (ended_) return;
   if (std::exchange(paused_, false)) stream_->PauseBody(false);
-  if (!streams()) return;  // the session has a clock for it
-  if (reader_.Finish()) {
-    message_timer_.Cancel();
-  } else if (!message_timer_.armed()) {
+  Gather();
+}
+
+/// Looks after what has come of the next message.
+void GrpcCall::Gather() {
+  if (reader_.Finish()) return reader_.Shrink(kMessageKeepMax);
+  if (request_over_) return FailTornRequest();
+  if (streams() && !message_timer_.armed())  // elsewhere the session has a clock for it
     worker_.worker.Arm(message_timer_, worker_.view->snapshot->config.server.limits.body_timeout);
-  }
+  GrpcTurn* const turn = Coming();
+  if (turn == nullptr) return;
+  turn->part().gathered = reader_.held();
+  turn->handler->OnBody({});  // nothing yet, but memory may be short by now
+}
+
+/// The turn of the message that is coming; null: it was refused, and the call has ended.
+GrpcTurn* GrpcCall::Coming() {
+  if (!streams()) return &turn_;
+  if (open_ == nullptr) OpenTurn(true);
+  return open_;
 }
 
 /// Of a client that streams: it began a message and does not end it.
 void GrpcCall::OnSlowMessage() {
   if (ended_) return;
-  End({StatusCode::kDeadlineExceeded, "the message came too slowly",
-       std::string(CodeName(ErrorCode::kRequestTimeout))});
+  const Error error = DownstreamError(ErrorCode::kRequestTimeout, "the message came too slowly");
+  FailRequest(StatusOf(error), error);
 }
 
-/// The next message's turn: route, key and load are looked at now.
-void GrpcCall::OpenTurn() {
+/// The next message's turn: route, key and load are looked at now. `ahead`: the message is not there yet, and a refusal
+/// is the call's.
+GrpcTurn& GrpcCall::OpenTurn(bool ahead) {
   GrpcTurn& turn = *turns_.emplace_back(std::make_unique<GrpcTurn>(*this, worker_));
   http::HeadPtr head = CopyOf(*request_head_, worker_.heads);
   NumberRequestId(*head, ++opened_);
@@ -192,47 +218,56 @@ void GrpcCall::OpenTurn() {
   turn.Begin(method_);
   Exchange& exchange = gateway_.Take();
   turn.handler = &exchange;
-  open_ = &turn;
+  if (ahead) open_ = &turn;
   exchange.Begin(turn, std::move(head), true, false, nullptr, &turn.part());
+  return turn;
 }
 
 void GrpcCall::RunTurn(std::string_view message) {
-  if (open_ == nullptr) OpenTurn();
-  GrpcTurn* const turn = std::exchange(open_, nullptr);
-  if (turn == nullptr || turn->over()) return;
-  turn->handler->OnBody(message);
-  if (!turn->over()) turn->handler->OnEnd();
+  GrpcTurn& turn = open_ != nullptr ? *std::exchange(open_, nullptr) : OpenTurn(false);
+  if (turn.over()) return;
+  turn.part().gathered = 0;
+  turn.handler->OnBody(message);
+  if (!turn.over()) turn.handler->OnEnd();
 }
 
 void GrpcCall::OnEnd() {
   request_over_ = true;
   if (ended_ || (!streams() && turn_.over())) return;
-  if (!reader_.Finish() && turns_.size() < kTurnsMax) {
-    return FailRequest({StatusCode::kInternal, "the request ended within a message", "bad_request"},
-                       DownstreamError(ErrorCode::kBadRequest, "the request ended within a message"));
-  }
+  if (!reader_.Finish() && !paused_) return FailTornRequest();
   if (streams()) return EndIfDone();
   if (messages_ == 0) {
-    return FailRequest({StatusCode::kInternal, "the request has no message", "bad_request"},
-                       DownstreamError(ErrorCode::kBadRequest, "the request has no message"));
+    const Error error = DownstreamError(ErrorCode::kBadRequest, "the request has no message");
+    return FailRequest(BrokenFraming(error), error);
   }
   turn_.handler->OnEnd();
 }
 
+void GrpcCall::FailTornRequest() {
+  const Error error = DownstreamError(ErrorCode::kBadRequest, "the request ended within a message");
+  FailRequest(BrokenFraming(error), error);
+}
+
+/// The message that is coming is none, and the call ends.
 void GrpcCall::FailRequest(Status status, const Error& error) {
-  if (streams()) return End(status);
-  turn_.part().status = std::move(status);
-  turn_.handler->OnRequestFailed(error);
+  GrpcTurn* const turn = Coming();
+  if (turn == nullptr) return;
+  turn->part().status = std::move(status);
+  turn->handler->OnRequestFailed(error);
 }
 
 void GrpcCall::OnRequestFailed(const Error& error) {
-  if (streams()) return End({grpc::StatusOf(error.code), error.context, std::string(CodeName(error.code))});
-  if (!turn_.over()) turn_.handler->OnRequestFailed(error);
+  if (ended_ || (!streams() && turn_.over())) return;
+  FailRequest(StatusOf(error), error);
 }
 
 void GrpcCall::OnDeadline() {
   if (ended_) return;
   if (!streams()) return static_cast<Exchange*>(turn_.handler)->OnDeadline();
+  ended_ = true;  // what the turns still have to say, the status says
+  for (const std::unique_ptr<GrpcTurn>& turn : turns_) {
+    if (!turn->over()) static_cast<Exchange*>(turn->handler)->OnDeadline();
+  }
   End({StatusCode::kDeadlineExceeded, "the call's time is over", "deadline_exceeded"});
 }
 
@@ -280,7 +315,7 @@ void GrpcCall::OnTurnOver(GrpcTurn& turn, Status status) {
   if (!streams() || &turn == &turn_) return End(status);
   worker_.worker.FlushLater(*this);  // the exchange is at work further down the stack
   if (status.code == StatusCode::kOk) return;
-  if (&turn == open_ && messages_ == 0) return End(status);  // the call itself is refused
+  if (&turn == open_) return End(status);
   std::string& message = worker_.grpc_message;
   message.clear();
   if (turn.Failure(status.message, message)) {
@@ -306,6 +341,7 @@ void GrpcCall::End(const Status& status) {
   } else {
     stream_->EndWith(*trailers);
   }
+  if (reader_.held() > kMessageKeepMax) worker_.worker.FlushLater(*this);  // its last message may be in use
 }
 
 // --- the turns of a client that streams ---
@@ -320,7 +356,7 @@ void GrpcCall::Flush() {
     return;
   }
   Reap();
-  if (ended_) return;
+  if (ended_) return reader_.Reset(kMessageKeepMax);
   if (paused_) TakeMessages();
   EndIfDone();
 }
@@ -336,7 +372,6 @@ void GrpcCall::Reap() {
 void GrpcCall::EndIfDone() {
   const bool only_open = turns_.size() == 1 && turns_.front().get() == open_;
   if (!request_over_ || paused_ || (!turns_.empty() && !only_open) || ended_) return;
-  if (!reader_.Finish()) return End({StatusCode::kInternal, "the request ended within a message", "bad_request"});
   End({});
 }
 

@@ -19,6 +19,9 @@ class Gateway;
 /// method is refused before the message came. Where the client streams, each message is a turn (the first one begins
 /// with the head too); kTurnsMax run at once, beyond that the client waits. Answers go out as they come: a client tells
 /// them apart by their ids.
+///
+/// The bytes of a message that is still coming count as those of its exchange's body do: that exchange is there from
+/// the first of them on, looks at the load with each piece, and is ended for want of memory. With it ends the call.
 class GrpcCall final : public rt::Mortal, public server::RequestHandler, private rt::Flushable {
  public:
   static constexpr std::size_t kTurnsMax = 16;  ///< at once, of a client that streams requests
@@ -48,9 +51,12 @@ class GrpcCall final : public rt::Mortal, public server::RequestHandler, private
   std::optional<grpc::Status> ReadHead(const http::Head& head);
   bool streams() const noexcept { return method_ != nullptr && method_->client_streams; }
   void TakeMessages();
-  void OpenTurn();
+  void Gather();
+  GrpcTurn* Coming();
+  GrpcTurn& OpenTurn(bool ahead);
   void RunTurn(std::string_view message);
   void FailRequest(grpc::Status status, const Error& error);
+  void FailTornRequest();
   void OnDeadline();
   void OnSlowMessage();
   void Reap();

@@ -12,6 +12,7 @@ namespace penstock::proxy {
 struct GrpcPart {
   const grpc::Method* method = nullptr;  ///< null: not served
   grpc::ReplyFacts facts;
+  std::size_t gathered = 0;            ///< bytes held of the request's message, which is not complete
   bool messages = false;               ///< what is answered are gRPC messages already, prefixes included
   std::optional<grpc::Status> status;  ///< what the client hears, whatever the pipeline answers
 };

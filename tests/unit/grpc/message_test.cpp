@@ -207,6 +207,30 @@ TEST(GrpcMessages, MemoryIsGivenBackWhenItIsMuch) {
   EXPECT_EQ(message, "next");
 }
 
+TEST(GrpcMessages, MemoryIsGivenBackBetweenTwoMessages) {
+  MessageReader reader;
+  reader.Begin(Coding::kGzip, 1'000'000);
+  const std::string large = Packed(std::string(200'000, 'x')) + Message(std::string(100'000, 'y'));
+  std::string_view message;
+  const std::string first = large.substr(0, 50'000);  // the compressed one, and some of the other
+  reader.Feed(first);
+  ASSERT_EQ(reader.Next(message), MessageReader::Step::kMessage);
+  ASSERT_EQ(reader.Next(message), MessageReader::Step::kNeedMore);
+  const std::string rest = large.substr(50'000);
+  reader.Feed(rest);
+  ASSERT_EQ(reader.Next(message), MessageReader::Step::kMessage);
+  EXPECT_EQ(message.size(), 100'000u);
+  ASSERT_EQ(reader.Next(message), MessageReader::Step::kNeedMore);
+  ASSERT_TRUE(reader.Finish());
+  EXPECT_GE(reader.held(), 300'000u);
+  reader.Shrink(4096);
+  EXPECT_LT(reader.held(), 100u);
+  const std::string next = Packed("next next next next next next");
+  reader.Feed(next);
+  ASSERT_EQ(reader.Next(message), MessageReader::Step::kMessage) << "the coding is as before";
+  EXPECT_EQ(message, "next next next next next next");
+}
+
 TEST(GrpcMessages, Q_10_AnswersAreCompressedWhereItHelps) {
   ChunkPool pool;
   Chain chain(pool);
