@@ -144,7 +144,10 @@ std::string UrlFormat::Read(const Scalar& scalar, Value& value) {
 }
 Spelling UrlFormat::Spell(const Value& value) { return {value.ToString(), Style::kString}; }
 
-Facts DigestFormat::Describe() { return {.name = "SHA-256 in hexadecimal", .pattern = "^[0-9A-Fa-f]{64}$"}; }
+// Who mistook it may have written the key itself.
+Facts DigestFormat::Describe() {
+  return {.name = "SHA-256 in hexadecimal", .pattern = "^[0-9A-Fa-f]{64}$", .confidential = true};
+}
 std::string DigestFormat::Read(const Scalar& scalar, Value& value) {
   const std::optional<Digest> digest = ParseDigest(scalar.text);
   if (!digest.has_value()) return "must be 64 hexadecimal digits, as `penstock key hash` prints them";

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "penstock/base/address.hpp"
+#include "penstock/base/percent.hpp"
 
 namespace penstock::config {
 namespace {
@@ -16,6 +17,13 @@ bool IsHost(std::string_view host) {
   if (!host.starts_with('[')) return IsHostName(host);
   return host.ends_with(']') && host.find(':') != std::string_view::npos &&
          IpAddress::Parse(host.substr(1, host.size() - 2)).has_value();
+}
+
+bool EscapesAreWhole(std::string_view text) {
+  for (std::size_t at = text.find('%'); at != std::string_view::npos; at = text.find('%', at + 1)) {
+    if (at + 2 >= text.size() || HexValue(text[at + 1]) < 0 || HexValue(text[at + 2]) < 0) return false;
+  }
+  return true;
 }
 
 Parsed<std::string> ReadServer(std::string_view text) {
@@ -48,6 +56,8 @@ Parsed<RedisUrlParts> SplitRedisUrl(std::string_view text) {
     if (colon == std::string_view::npos) return ParseError{"must have a ':' between user and password"};
     parts.password = login.substr(colon + 1);
     if (parts.password.empty()) return ParseError{"must have a password behind the ':'"};
+    if (!EscapesAreWhole(login.substr(0, colon)) || !EscapesAreWhole(parts.password))
+      return ParseError{"must have two hexadecimal digits behind each '%' of user and password"};
     text.remove_prefix(at + 1);
   }
   const std::size_t slash = text.find('/');

@@ -32,7 +32,7 @@ struct Found {
 };
 
 constexpr const char* kExclusive = "two fields that exclude each other are set";
-constexpr const char* kSetAlready = "extra has a member that is set already";
+constexpr const char* kSetAlready = "has a member that is set already";
 constexpr const char* kTooDeep = "protobuf messages nested beyond 100 levels";
 constexpr const char* kNoUtf8 = "a protobuf string that is no UTF-8";
 constexpr std::size_t kFewFields = 8;  // of messages that hold their own kind: their frames are deep

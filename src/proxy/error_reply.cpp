@@ -85,7 +85,10 @@ grpc::Status StatusOf(const Error& error) {
   status.message = Message(error);
   status.reason = CodeName(error.code);
   status.type = RowOf(error).type;
-  if (error.param != nullptr) status.param = error.param;
+  if (error.param == nullptr) return status;
+  status.param = error.param;
+  // Most clients show the message alone, and only its details say of which field it speaks.
+  if (error.code == ErrorCode::kInvalidParam) status.message.insert(0, status.param + ": ");
   return status;
 }
 

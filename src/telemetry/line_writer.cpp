@@ -134,8 +134,12 @@ void LineWriter::Signed(std::int64_t value) noexcept {
 
 void LineWriter::Real(double value) noexcept {
   if (!std::isfinite(value)) return Raw("null");
+  // What is shortest is not always what people read: five minutes are 300000 ms, not 3e+05.
+  const double size = std::abs(value);
+  const auto format =
+      size == 0 || (size >= 1e-3 && size < 1e15) ? std::chars_format::fixed : std::chars_format::general;
   char digits[32];
-  Raw({digits, static_cast<std::size_t>(std::to_chars(digits, digits + sizeof digits, value).ptr - digits)});
+  Raw({digits, static_cast<std::size_t>(std::to_chars(digits, digits + sizeof digits, value, format).ptr - digits)});
 }
 
 void LineWriter::Milliseconds(Duration value) noexcept {

@@ -102,7 +102,8 @@ class Wire(GrpcCase):
             self.assertLess(time.monotonic() - began, 1)
 
     def test_Q_07_trailers_alone(self):
-        for path in (INFERENCE + "Nothing", "/a.b/C", "/alone"):  # the last one: Q-16
+        for path in (INFERENCE + "Nothing", "/a.b/C", "/alone",
+                     CHAT + "?x=1", CHAT + "?", "/v1/chat/completions", "/v1/embeddings", "/tokenize"):  # HTTP's are no methods
             call = self.call(path, framed(b""))
             self.assertEqual((call.http, call.status, call.only_trailers), (200, UNIMPLEMENTED, True), call.answer)
             self.assertEqual(call.answer.header("content-type"), "application/grpc")

@@ -50,6 +50,9 @@ std::optional<Error> ChooseRoute(RequestContext& context) {
   const http::Head& head = *context.head;
   const Result<std::size_t> row = FindRoute(head.method, head.target(), context.argument);
   if (!row.has_value()) return row.error();
+  // gRPC's content type on a path of HTTP, or a query behind a method: the route has a body that the call cannot have.
+  if (context.grpc != nullptr && context.grpc->method == nullptr)
+    return DownstreamError(ErrorCode::kNotFound, "no such method");
   context.route_index = *row;
   context.route = &Routes()[*row];
   return std::nullopt;

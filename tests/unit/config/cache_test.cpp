@@ -116,6 +116,7 @@ TEST(CacheRedisUrls, AreSplit) {
   constexpr const char* kHost = "must name a host, or an IPv6 address in brackets";
   constexpr const char* kPort = "must have a port between 1 and 65535 behind the ':'";
   constexpr const char* kDatabase = "must have a database number behind the '/', or nothing";
+  constexpr const char* kEscape = "must have two hexadecimal digits behind each '%' of user and password";
   constexpr const char* kQuery = "must have no query and no fragment; write ? and # in a password as %3F and %23";
   const Row rows[] = {
       {"redis://h", "h:6379", ""},
@@ -148,6 +149,9 @@ TEST(CacheRedisUrls, AreSplit) {
       {"redis://h#1", nullptr, kQuery},
       {"redis://p@h", nullptr, "must have a ':' between user and password"},
       {"redis://u:@h", nullptr, "must have a password behind the ':'"},
+      {"redis://:p%zz@h", nullptr, kEscape},
+      {"redis://:p%4@h", nullptr, kEscape},
+      {"redis://u%:p@h", nullptr, kEscape},
   };
   for (const Row& row : rows) {
     SCOPED_TRACE(row.url);

@@ -159,7 +159,7 @@ INSTANTIATE_TEST_SUITE_P(Together, ConfigErrors, testing::Values(
     Case{"AdminOnUnixSocket", "admin:\n  address: unix:/run/admin.sock\n", ""},
     Case{"KeysForOtherHosts", "server: {listeners: [{address: \"0.0.0.0:80\"}]}\n", "1:32: server.listeners[0].address: is not a loopback address, so auth.keys or auth.allow_anonymous is required\n"},
     Case{"AnonymousForOtherHosts", "server: {listeners: [{address: \"0.0.0.0:80\"}]}\nauth: {allow_anonymous: true}\n", ""},
-    Case{"KeyDigest", "auth: {keys: [{name: t, key_sha256: \"12\"}]}\n", "1:37: auth.keys[0].key_sha256: must be 64 hexadecimal digits, as `penstock key hash` prints them, got \"12\"\n"},
+    Case{"G_10_KeyInsteadOfItsDigest", "auth: {keys: [{name: t, key_sha256: \"psk-c4n4ry\"}]}\n", "1:37: auth.keys[0].key_sha256: must be 64 hexadecimal digits, as `penstock key hash` prints them\n"},
     Case{"KeyOfNoModel", "auth: {keys: [{name: t, key_sha256: \"9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08\", models: [gone]}]}\n", "1:114: auth.keys[0].models[0]: names no model of this file (aliases do not count)\n"},
     Case{"HoldLargerThanBody", IN_SERVER "  limits: {response_hold: 2MiB, response_body: 1MiB}\n", "3:27: server.limits.response_hold: must not be larger than response_body\n"},
     Case{"UriLargerThanHead", IN_SERVER "  limits: {uri: 64KiB}\n", "3:17: server.limits.uri: must not be larger than header_bytes\n"}), CaseName);

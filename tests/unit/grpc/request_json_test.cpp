@@ -194,7 +194,7 @@ constexpr Case kRefused[] = {
     {"EntryWithoutValue", "extra { fields { key: 'x' } }",
      "invalid_param extra: a google.protobuf.Value without a value"},
     {"ExtraRepeats", "model: 'm' extra { fields { key: 'model' value { string_value: 'x' } } }",
-     "invalid_param extra: extra has a member that is set already"},
+     "invalid_param extra: has a member that is set already"},
     {"UnknownRole", "messages { role: 77 }", "invalid_param messages: an enum value that is not known"},
 };
 
@@ -204,8 +204,7 @@ TEST(GrpcRequestJson, Refused) {
   EXPECT_EQ(JsonOf("Complete", prompts.SerializeAsString()),
             "invalid_param prompt: two fields that exclude each other are set");
   const auto stream = FromText<v1::ChatRequest>("extra { fields { key: 'stream' value { bool_value: false } } }");
-  EXPECT_EQ(JsonOf("ChatStream", stream.SerializeAsString()),
-            "invalid_param extra: extra has a member that is set already");
+  EXPECT_EQ(JsonOf("ChatStream", stream.SerializeAsString()), "invalid_param extra: has a member that is set already");
   EXPECT_EQ(JsonOf("Chat", stream.SerializeAsString()), "invalid_param extra: the method says whether it streams");
 }
 

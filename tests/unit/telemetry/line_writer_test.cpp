@@ -134,14 +134,19 @@ TEST(LineWriter, Numbers) {
   line.Real(0.25);
   line.Raw(" ");
   line.Real(1.0 / 0.0);
+  for (const double value : {300000.0, -0.0, 0.001, 999e12, 1e15, -1e-4, 5e-324}) {
+    line.Raw(" ");
+    line.Real(value);
+  }
   for (const Duration ms : {Duration(0), Duration(999), Duration(1'000), Duration(1'050'000), Duration(1'234'567'890),
                             Duration(-5), Duration::max()}) {
     line.Raw(" ");
     line.Milliseconds(ms);
   }
-  EXPECT_EQ(line.text(),
-            "18446744073709551615 -9223372036854775808 0.25 null 0.000 0.000 0.001 1.050 1234.567 0.000 "
-            "9223372036854.775");
+  EXPECT_EQ(
+      line.text(),
+      "18446744073709551615 -9223372036854775808 0.25 null 300000 -0 0.001 999000000000000 1e+15 -0.0001 5e-324 0.000 "
+      "0.000 0.001 1.050 1234.567 0.000 9223372036854.775");
 }
 
 TEST(TimestampText, P_14_FollowsTheClockAnywhere) {
