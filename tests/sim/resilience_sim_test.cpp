@@ -546,16 +546,12 @@ std::string Soup(std::uint64_t seed) {
   for (std::size_t i = 0; i < 3; ++i) {
     EXPECT_LE(world.server(i).most_active, 4u + 1) << "the limit, and one that is being cancelled";
     EXPECT_EQ(world.endpoint(i).load.in_flight(), 0u);
-    // An attempt that began before the pause may go on in it: on another connection than the one that was reset.
-    std::unordered_set<std::string_view> known;
-    for (const SeenRequest& each : world.server(i).seen) {
-      if (each.was_reset) known.insert(each.tag);
-    }
     for (const Pause& pause : pauses[i]) {
       if (world.server(i).seen[pause.of].given_up.has_value()) continue;  // nobody has heard it
       for (const SeenRequest& each : world.server(i).seen) {
-        const bool during = pause.from <= each.at && each.at < pause.to;
-        EXPECT_TRUE(!during || known.contains(each.tag)) << "it had asked for a pause";
+        EXPECT_FALSE(pause.from <= each.at && each.at < pause.to)
+            << "server " << i << " had asked for a pause until " << ToSeconds(pause.to - TimePoint{})
+            << " s, and is asked by " << each.tag << " at " << ToSeconds(each.at - TimePoint{}) << " s";
       }
     }
     for (const SeenRequest& seen : world.server(i).seen) transcript += std::to_string(seen.at.ns) + '\n';
@@ -566,9 +562,18 @@ std::string Soup(std::uint64_t seed) {
   return transcript;
 }
 
-/// One seed: with others (4193763023807846929) an endpoint is asked within its pause; docs/roadmap.md.
-TEST(Resilience, EverythingAtOnceLosesNobodyAndIsReplayed) {
-  const test::Seed seed(1);
+TEST(Resilience, EverythingAtOnceLosesNobody) {
+  // 4193763023807846929: a client leaves in the moment in which its 429 is on the way, so nobody hears of the pause.
+  for (const std::uint64_t fixed : {1ULL, 2ULL, 3ULL, 4193763023807846929ULL}) {
+    const test::Seed seed(fixed);
+    Soup(seed.value());
+  }
+  const test::Seed seed;
+  Soup(seed.value());
+}
+
+TEST(Resilience, EverythingAtOnceIsReplayed) {
+  const test::Seed seed;
   const std::string first = Soup(seed.value());
   const std::string second = Soup(seed.value());
   const auto [a, b] = std::mismatch(first.begin(), first.end(), second.begin(), second.end());
