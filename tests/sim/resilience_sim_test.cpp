@@ -176,6 +176,24 @@ TEST(Resilience, U_18_RetryAfterParksAnEndpoint) {
   ExpectAll200(world);
 }
 
+TEST(Resilience, U_18_APauseIsHeardWithTheHead) {
+  const test::Seed seed;
+  ResilienceWorld world(seed.value(), 2,
+                        Cluster(2, ", balancer: {policy: round_robin}, timeouts: {headers: 2s, first_token: 2s}"));
+  Load(world, 5s, 50ms);
+  bool stalls = true;
+  world.server(0).script = [&](const SeenRequest&) {
+    Act act = std::exchange(stalls, false) ? Status(429, 30) : Act{};
+    act.stalls = true;
+    return act;
+  };
+  world.server(0).seen.clear();
+  Load(world, 25s, 50ms);
+  EXPECT_EQ(world.server(0).seen.size(), 1u);
+  EXPECT_EQ(world.breaker(0), BreakerState::kClosed);
+  ExpectAll200(world);
+}
+
 TEST(Resilience, U_18_APauseThatIsShortIsWaitedOut) {
   const test::Seed seed;
   ResilienceWorld world(seed.value(), 1, Cluster(1, ", retry: {retry_after_max: 5s}"));

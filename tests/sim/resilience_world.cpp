@@ -131,7 +131,9 @@ class SimServer::Peer final : public rt::SocketHandler {
   void Refuse() {
     std::string head = "HTTP/1.1 " + std::to_string(act_.status) + " No\r\n";
     if (act_.retry_after_s != 0) head += "retry-after: " + std::to_string(act_.retry_after_s) + "\r\n";
-    WriteAll(*socket_, Whole(head, R"({"error":{"message":"no","type":"server_error"}})"));
+    const std::string answer = Whole(head, R"({"error":{"message":"no","type":"server_error"}})");
+    if (act_.stalls) return WriteAll(*socket_, std::string_view(answer).substr(0, answer.find("\r\n\r\n") + 4));
+    WriteAll(*socket_, answer);
     Done();
   }
 

@@ -38,6 +38,7 @@ struct Act {
   Duration gap = std::chrono::milliseconds(10);
   int status = 500;
   int retry_after_s = 0;  ///< 0: it does not say
+  bool stalls = false;    ///< behind the head of a kStatus
 };
 
 /// A request as its server saw it.
