@@ -107,7 +107,7 @@ class ConsistentHash final : public LoadBalancer {
     std::uint64_t weight = 0;
     tried.ForEachOutside(size(), [&](std::uint32_t i) {
       const EndpointView& endpoint = endpoints()[i];
-      if (!endpoint.load->usable()) return;
+      if (!Usable(i, context)) return;
       units += endpoint.load->load();
       weight += EffectiveWeight(endpoint, context.now);
     });

@@ -160,6 +160,24 @@ TEST_F(ConsistentHash, TheBoundGoesByWeightAndCountsTheUsable) {
   EXPECT_EQ(Of(key), 0u) << "6/8 of 48 are 45";
 }
 
+// Half of them fail for this model: the others have their load, and are no more overloaded than if those were down.
+TEST_F(ConsistentHash, WhomABreakerLeavesAloneHasNoShare) {
+  constexpr TimePoint kNow{1'000'000'000};
+  Fleet fleet(std::vector<std::uint32_t>(4, 1));
+  EjectionLimit limit(4);
+  std::deque<CircuitBreaker> breakers;
+  for (int i = 0; i < 4; ++i) breakers.emplace_back(CircuitBreakerRules{.consecutive_failures = 1}, limit);
+  for (std::uint32_t i = 2; i < 4; ++i) breakers[i].Take(kNow)->Failure(kNow, prng_);
+  Make(fleet);
+  std::uint64_t key = 0;
+  while (Of(key) != 0) ++key;
+  fleet.Hold(0, 10);
+  fleet.Hold(1, 10);
+  PickContext context{prng_, kNow, HashOf(key)};
+  context.breakers = &breakers;
+  EXPECT_EQ(First(*balancer_, context), 0u) << "half of 21 times 1.25 are 13";
+}
+
 TEST_F(ConsistentHash, ASlowStartLowersTheBoundAndMovesNoKeyOfTheIdle) {
   Fleet fleet({1, 1});
   for (std::uint32_t i = 0; i < 2; ++i) fleet.view(i).slow_start = 30s;
