@@ -13,8 +13,14 @@ namespace {
 
 constexpr TimePoint kNow{1'000'000'000};
 
-/// Loaded: with requests under way, samples, and a key. `zones`: ranks of distance.
-void Route(benchmark::State& state, const BalancerRow& row, bool loaded, std::uint32_t zones) {
+struct Kind {
+  const char* name;
+  bool loaded = false;      ///< with requests under way, samples, and a key
+  std::uint32_t zones = 1;  ///< ranks of distance
+  bool ill = false;         ///< half of the near ones are unusable, so the farther ones are looked at
+};
+
+void Route(benchmark::State& state, const BalancerRow& row, const Kind& kind) {
   const auto endpoints = static_cast<std::uint32_t>(state.range(0));
   std::deque<EndpointLoad> loads;
   std::vector<EndpointView> views;
@@ -24,16 +30,17 @@ void Route(benchmark::State& state, const BalancerRow& row, bool loaded, std::ui
     EndpointView& view = views.emplace_back();
     view.load = &loads.emplace_back();
     view.weight = 1 + i % 2;
-    if (loaded) loads.back().latency().Observe(kNow, std::chrono::milliseconds(100 + i));
-    view.zone_rank = i % zones;
-    const std::uint64_t in_flight = loaded ? prng.Below(16) : 0;
+    if (kind.loaded) loads.back().latency().Observe(kNow, std::chrono::milliseconds(100 + i));
+    view.zone_rank = i % kind.zones;
+    loads.back().SetUsable(!kind.ill || view.zone_rank != 0 || i / kind.zones % 2 == 0, kNow);
+    const std::uint64_t in_flight = kind.loaded ? prng.Below(16) : 0;
     for (std::uint64_t n = 0; n < in_flight; ++n) held.push_back(loads.back().TryLease(0).value());
   }
   const auto balancer = MakeZoned(row, views, prng);
   std::uint64_t checksum = 0;
   for (auto _ : state) {
     PickContext context{prng, kNow};
-    if (loaded) context.hash = prng.Next();
+    if (kind.loaded) context.hash = prng.Next();
     Candidates candidates(*balancer, context);
     const std::uint32_t pick = *candidates.Next();
     const auto lease = loads[pick].TryLease(256);
@@ -53,19 +60,19 @@ void DecideARetry(benchmark::State& state) {
 }
 BENCHMARK(DecideARetry);
 
-void Register(const BalancerRow& row, const std::string& kind, bool loaded, std::uint32_t zones) {
-  const std::string name = "Route/" + std::string(row.name) + kind;
-  benchmark::RegisterBenchmark(name.c_str(),
-                               [&row, loaded, zones](benchmark::State& state) { Route(state, row, loaded, zones); })
+void Register(const BalancerRow& row, const Kind& kind) {
+  const std::string name = "Route/" + std::string(row.name) + "/" + kind.name;
+  benchmark::RegisterBenchmark(name.c_str(), [&row, kind](benchmark::State& state) { Route(state, row, kind); })
       ->Arg(8)
       ->Arg(100);
 }
 
 const int kRegistered = [] {
   for (const BalancerRow& row : Balancers()) {
-    Register(row, "/idle", false, 1);
-    Register(row, "/loaded", true, 1);
-    Register(row, "/zones", true, 3);
+    Register(row, {.name = "idle"});
+    Register(row, {.name = "loaded", .loaded = true});
+    Register(row, {.name = "zones", .loaded = true, .zones = 3});
+    Register(row, {.name = "zones_ill", .loaded = true, .zones = 3, .ill = true});
   }
   return 0;
 }();

@@ -35,6 +35,11 @@ void BreakerPermit::Ignored() noexcept {
   if (breaker_ != nullptr) std::exchange(breaker_, nullptr)->OnIgnored(*this);
 }
 
+bool BreakerPermit::Holds() const noexcept {
+  return breaker_ == nullptr || probe_ ||
+         breaker_->admits_from_ns_.load(std::memory_order_relaxed) == CircuitBreaker::kClosed;
+}
+
 CircuitBreaker::CircuitBreaker(const CircuitBreakerRules& rules, EjectionLimit& limit) noexcept
     : rules_(rules), limit_(limit), window_(rules.window) {}
 

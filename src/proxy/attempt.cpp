@@ -95,6 +95,7 @@ void Attempt::OnRequestSent() {
 void Attempt::OnHead(http::HeadPtr head) {
   call_->endpoint().load.NoteProgress(context_.now());
   if (head->status >= 400) {
+    resting_ = call_->Rest(*head);
     refusal_head_ = std::move(head);
     relay_.emplace<RefusalRelay>();
     return;
@@ -188,7 +189,6 @@ void Attempt::Handle(const RelayStep& step) {
 void Attempt::Refuse(std::uint16_t status) {
   refusal_ = ReadRefusal(context_, status, refusal_as_sent());
   result_.status = status;
-  resting_ = call_->Rest(*refusal_head_);
   context_.record.hopeless = refusal_.hopeless();
   Finish(AttemptResult::Kind::kRefused,
          UpstreamError(ErrorCode::kUpstreamStatus, context_.record.hopeless ? Retry::kNever : Retry::kSafe,

@@ -57,6 +57,8 @@ class Attempt final : public upstream::StreamHandler, public BackupListener {
   const llm::StreamSeam* seam() const noexcept { return seam_.has_value() ? &*seam_ : nullptr; }
   const EndpointPool& pool() const noexcept { return call_->pool(); }
   bool asked_twice() const noexcept { return call_->stream().replaced(); }
+  /// It failed while it waited for a connection, because its endpoint is to be left alone.
+  bool never_sent() const noexcept { return call_->withdrawn() && !asked_twice(); }
   /// A refused attempt's answer, and its body as the upstream sent it.
   const http::Head& refusal_head() const noexcept { return *refusal_head_; }
   const UpstreamRefusal& refusal() const noexcept { return refusal_; }
@@ -80,6 +82,7 @@ class Attempt final : public upstream::StreamHandler, public BackupListener {
   void OnBody(std::string_view bytes) override;
   void OnEnd() override;
   void OnFailed(const Error& error) override;
+  bool MayBeSentNow() override { return call_->MayBeSentNow(); }
   void OnBackupContent() override;
   void OnBackupLost() override;
 

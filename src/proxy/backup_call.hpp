@@ -44,6 +44,7 @@ class BackupCall final : public rt::Mortal, public upstream::StreamHandler {
   void OnBody(std::string_view bytes) override;
   void OnEnd() override;
   void OnFailed(const Error& error) override;
+  bool MayBeSentNow() override { return arrived_.call->MayBeSentNow(); }
 
   void Lose(const CallEnd& end);
   bool Look(const llm::SseEvent& event);

@@ -45,7 +45,7 @@ void Call::Begin(const llm::RequestView& request, Slot slot, std::uint32_t numbe
   permit_ = std::move(slot.permit);
   begun_ = now;
   among_ = endpoint().load.in_flight();
-  sampled_ = false;
+  sampled_ = withdrawn_ = false;
   endpoint().metrics.inflight.Add(context_.worker.metrics.slab);
 
   aggregate_ = !request.stream && llm::HasDone(request.family) && StreamsAlways(endpoint());
@@ -62,7 +62,13 @@ void Call::Begin(const llm::RequestView& request, Slot slot, std::uint32_t numbe
   pool_->Submit(stream_, {head_.get(), body_->segments(), body_->size()});
 }
 
-void Call::End(const CallEnd& end) {
+bool Call::MayBeSentNow() noexcept {
+  withdrawn_ = !endpoint().usable() || endpoint().rest.Resting(context_.now()) || !permit_.Holds();
+  return !withdrawn_;
+}
+
+void Call::End(const CallEnd& how) {
+  const CallEnd end = withdrawn_ ? CallEnd{} : how;
   stream_.Cancel();
   telemetry::Slab& slab = context_.worker.metrics.slab;
   const telemetry::EndpointMetrics& metrics = endpoint().metrics;

@@ -43,7 +43,7 @@ class Call {
   /// Sends `request`, as the context's model and the endpoint's kind want it; `number` is told to the endpoint.
   void Begin(const llm::RequestView& request, Slot slot, std::uint32_t number, TimePoint now);
   /// Once: metrics, breaker and limits are told, and the place is free.
-  void End(const CallEnd& end);
+  void End(const CallEnd& how);
   void Cancel() {
     if (running()) End({});
   }
@@ -53,6 +53,10 @@ class Call {
   void HandOver(upstream::StreamHandler& handler) noexcept { stream_.HandOver(handler); }
 
   bool running() const noexcept { return static_cast<bool>(lease_); }
+  /// As upstream::StreamHandler has it: what let this endpoint be chosen still holds.
+  bool MayBeSentNow() noexcept;
+  /// It did not hold, so the call ends, which says nothing about the endpoint.
+  bool withdrawn() const noexcept { return withdrawn_; }
   bool streamed() const noexcept { return streamed_; }    ///< it was asked for a stream
   bool aggregate() const noexcept { return aggregate_; }  ///< although the client was not
   EndpointPool& pool() const noexcept { return *pool_; }
@@ -84,6 +88,7 @@ class Call {
   bool streamed_ = false;
   bool aggregate_ = false;
   bool sampled_ = false;
+  bool withdrawn_ = false;
 };
 
 }  // namespace penstock::proxy

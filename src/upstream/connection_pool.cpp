@@ -74,7 +74,7 @@ void ConnectionPool::Submit(Stream& stream, const Request& request) {
     PumpSoon();
     return;
   }
-  if (first_waiting_ == &stream) Pump();
+  if (first_waiting_ == &stream) Pump(&stream);
 }
 
 void ConnectionPool::Replace(Stream& stream) {
@@ -86,8 +86,15 @@ void ConnectionPool::Replace(Stream& stream) {
     Connection* connection = connections_[i - 1];
     if (connection->session() != nullptr && connection->session()->idle()) connection->Close();
   }
+  if (!stream.handler_->MayBeSentNow()) return Withdraw(stream);
   Enqueue(stream, true);
   PumpSoon();
+}
+
+void ConnectionPool::Withdraw(Stream& stream) {
+  stream.Detach();
+  stream.handler_->OnFailed(UpstreamError(ErrorCode::kUpstreamReset, Retry::kIfUnprocessed,
+                                          "the endpoint was to be left alone before the request was sent"));
 }
 
 void ConnectionPool::Enqueue(Stream& stream, bool front) noexcept {
@@ -123,7 +130,7 @@ void ConnectionPool::Ready(Connection& connection) {
   if (waiting_count_ > 0) PumpSoon();
 }
 
-void ConnectionPool::Pump() {
+void ConnectionPool::Pump(const Stream* fresh) {
   if (!resolved_) return;
   if (waiting_count_ > 0 && addresses_.empty()) {
     FailWaiting(waiting_count_,
@@ -145,6 +152,10 @@ void ConnectionPool::Pump() {
     }
     Stream& stream = *first_waiting_;
     Unlink(stream);
+    if (&stream != fresh && !stream.handler_->MayBeSentNow()) {
+      Withdraw(stream);
+      continue;
+    }
     session->Start(stream);
     if (connection.listed_ && session->room() == 0) {
       connection.listed_ = false;

@@ -15,6 +15,8 @@ namespace penstock::proxy {
 namespace {
 
 constexpr std::string_view kFrontDoor = "127.0.0.1:8080";
+/// Who leaves later than that behind an answer has had it.
+constexpr Duration kRoundTrip = 2 * test::LinkOptions{}.latency;
 
 void WriteAll(rt::Socket& socket, std::string_view bytes) {
   const iovec part{const_cast<char*>(bytes.data()), bytes.size()};
@@ -129,26 +131,32 @@ class SimServer::Peer final : public rt::SocketHandler {
   void Refuse() {
     std::string head = "HTTP/1.1 " + std::to_string(act_.status) + " No\r\n";
     if (act_.retry_after_s != 0) head += "retry-after: " + std::to_string(act_.retry_after_s) + "\r\n";
-    WriteAll(*socket_, Whole(head, R"({"error":{"message":"no","type":"server_error"}})"));
+    const std::string answer = Whole(head, R"({"error":{"message":"no","type":"server_error"}})");
+    if (act_.stalls) return WriteAll(*socket_, std::string_view(answer).substr(0, answer.find("\r\n\r\n") + 4));
+    WriteAll(*socket_, answer);
     Done();
   }
 
   void Done() {
     busy_ = false;
     --server_.active;
+    answered_ = server_.worker_.Now();
     Begin();
   }
   void GivenUp() {
     step_.Cancel();
-    if (!std::exchange(busy_, false)) return;
-    --server_.active;
-    server_.seen[index_].given_up = server_.worker_.Now();
+    const TimePoint now = server_.worker_.Now();
+    if (std::exchange(busy_, false)) {
+      --server_.active;
+    } else if (!answered_ || now - *answered_ > kRoundTrip) {
+      return;
+    }
+    server_.seen[index_].given_up = now;
   }
   void Leave(bool reset) {
     if (reset) {
       step_.Cancel();
       if (std::exchange(busy_, false)) --server_.active;
-      server_.seen[index_].was_reset = true;
       socket_->Abort();
     } else {
       GivenUp();
@@ -162,6 +170,7 @@ class SimServer::Peer final : public rt::SocketHandler {
   rt::Timer step_{this, [](void* self) { static_cast<Peer*>(self)->Step(); }};
   Act act_;
   std::size_t index_ = 0;
+  std::optional<TimePoint> answered_;
   int sent_ = 0;
   bool busy_ = false;
   bool stream_ = false;

@@ -38,14 +38,14 @@ struct Act {
   Duration gap = std::chrono::milliseconds(10);
   int status = 500;
   int retry_after_s = 0;  ///< 0: it does not say
+  bool stalls = false;    ///< behind the head of a kStatus
 };
 
 /// A request as its server saw it.
 struct SeenRequest {
   TimePoint at;
-  std::optional<TimePoint> given_up;  ///< the gateway left before the answer's end
+  std::optional<TimePoint> given_up;  ///< the gateway left before the answer's end was there
   std::string tag;                    ///< of the request: what its client wrote into `user`
-  bool was_reset = false;             ///< by the server
 };
 
 /// Owned by one Worker. A server behind the gateway: HTTP/1.1, one request at a time on a connection.

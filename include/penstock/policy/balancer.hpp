@@ -1,5 +1,6 @@
 #pragma once
 
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
@@ -51,6 +52,16 @@ class EndpointSet {
   void InsertAll(const EndpointSet& other) noexcept {
     for (std::size_t w = 0; w < kEndpointsMax / 64; ++w) words_[w] |= other.words_[w];
   }
+  /// `each` with every index below `size` that is not in it, in order. Costs nothing for those that are.
+  template <class Each>
+  void ForEachOutside(std::size_t size, Each each) const {
+    for (std::size_t first = 0; first < size; first += 64) {
+      std::uint64_t left = ~words_[first / 64];
+      if (size - first < 64) left &= (std::uint64_t{1} << (size - first)) - 1;
+      for (; left != 0; left &= left - 1)
+        each(static_cast<std::uint32_t>(first) + static_cast<std::uint32_t>(std::countr_zero(left)));
+    }
+  }
 
  private:
   std::uint64_t words_[kEndpointsMax / 64] = {};
@@ -82,6 +93,10 @@ class LoadBalancer {
  protected:
   explicit LoadBalancer(std::span<const EndpointView> endpoints);
   const std::vector<EndpointView>& endpoints() const noexcept { return endpoints_; }
+  /// Well, and not left alone for the request's model.
+  bool Usable(std::uint32_t i, const PickContext& context) const noexcept {
+    return endpoints_[i].load->usable() && (context.breakers == nullptr || (*context.breakers)[i].Admits(context.now));
+  }
 
  private:
   std::vector<EndpointView> endpoints_;

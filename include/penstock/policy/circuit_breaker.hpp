@@ -68,6 +68,8 @@ class BreakerPermit {
   void Ignored() noexcept;
 
   bool probe() const noexcept { return probe_; }
+  /// What it was taken for may still begin: no failure has opened the breaker since.
+  bool Holds() const noexcept;
   explicit operator bool() const noexcept { return breaker_ != nullptr; }
 
  private:

@@ -90,8 +90,8 @@ class ConnectionPool {
 
   void Enqueue(Stream& stream, bool front) noexcept;
   void Unlink(Stream& stream) noexcept;
-  /// Gives waiting streams to connections with room, and opens what is missing.
-  void Pump();
+  /// Gives waiting streams to connections with room, and opens what is missing. `fresh`: submitted just now.
+  void Pump(const Stream* fresh = nullptr);
   void PumpSoon();
   /// This connection can take a stream.
   void Ready(Connection& connection);
@@ -101,6 +101,8 @@ class ConnectionPool {
   void Gone(Connection& connection) noexcept;
   /// A reused connection died before its first byte: once more on a fresh one.
   void Replace(Stream& stream);
+  /// Its owner does not want it to be sent any more.
+  void Withdraw(Stream& stream);
   void FailWaiting(std::size_t count, const Error& error);
   std::size_t StreamsPerConnection() const noexcept;
   void CancelSurplusConnects();

@@ -23,6 +23,9 @@ class StreamHandler {
   virtual void OnBody(std::string_view bytes) = 0;  ///< borrowed
   virtual void OnEnd() = 0;                         ///< complete and properly delimited
   virtual void OnFailed(const Error& error) = 0;
+  /// Time went by since Submit: the request waited for a connection, or the one it was on was dead. False: it is not
+  /// sent, and OnFailed says so.
+  virtual bool MayBeSentNow() { return true; }
 
  protected:
   ~StreamHandler() = default;
@@ -37,7 +40,7 @@ struct Request {
 
 /// Owned by one Worker. One exchange with an upstream, embedded in whoever makes it; costs no allocation. Waits in its
 /// pool for a connection, then runs on it. A pooled connection that turns out to be dead before it said a byte is
-/// replaced once, silently (FAULTS U-05).
+/// replaced once, silently (FAULTS U-05), unless its owner does not want that any more.
 class Stream final : public http::H2StreamHandler {
  public:
   explicit Stream(StreamHandler& handler) noexcept : handler_(&handler) {}

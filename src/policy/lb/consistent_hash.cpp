@@ -1,5 +1,7 @@
+#include <algorithm>
 #include <cmath>
 #include <limits>
+#include <span>
 
 #include "policy/lb/policies.hpp"
 
@@ -33,8 +35,14 @@ std::uint64_t Mix(std::uint64_t z) noexcept {
 class ConsistentHash final : public LoadBalancer {
  public:
   ConsistentHash(std::span<const EndpointView> endpoints, Prng& prng)
-      : LoadBalancer(endpoints), keyless_(MakeLeastLoad(endpoints, prng)), ids_(endpoints.size()) {
-    for (std::size_t i = 0; i < endpoints.size(); ++i) ids_[i] = Mix(endpoints[i].id != 0 ? endpoints[i].id : i + 1);
+      : LoadBalancer(endpoints), keyless_(MakeLeastLoad(endpoints, prng)) {
+    for (const EndpointView& endpoint : endpoints) {
+      const std::uint64_t id = endpoint.id != 0 ? endpoint.id : draws_.size() + 1;
+      const auto of_weight = [&](const Front& front) { return front.weight == endpoint.weight; };
+      const auto front = std::find_if(fronts_.begin(), fronts_.end(), of_weight);
+      draws_.push_back({Mix(id), static_cast<std::uint32_t>(front - fronts_.begin())});
+      if (front == fronts_.end()) fronts_.push_back({endpoint.weight});
+    }
   }
 
   std::optional<std::uint32_t> Pick(const EndpointSet& tried, PickContext& context) override {
@@ -47,43 +55,69 @@ class ConsistentHash final : public LoadBalancer {
  private:
   static constexpr double kNoBound = std::numeric_limits<double>::infinity();
 
+  /// How an endpoint draws.
+  struct Draw {
+    std::uint64_t id;
+    std::uint32_t front;  ///< among whom first
+  };
+  /// Endpoints of one weight. Among them the largest number wins: only the winners need a logarithm.
+  struct Front {
+    std::uint32_t weight;
+    std::uint32_t best = 0;
+    std::uint64_t drawn = 0;  ///< by it: 1 to 2^53; 0: nobody has drawn
+  };
+
   /// The first in the key's order that has room.
-  std::optional<std::uint32_t> First(const EndpointSet& tried, const PickContext& context, double per_weight) const {
+  std::optional<std::uint32_t> First(const EndpointSet& tried, const PickContext& context, double per_weight) {
+    const std::uint64_t key = *context.hash;
+    const std::span draws(draws_);
+    const std::span fronts(fronts_);
+    for (Front& front : fronts) front.drawn = 0;
+    tried.ForEachOutside(size(), [&, key, draws, fronts](std::uint32_t i) {
+      const std::uint64_t drawn = (Mix(key + draws[i].id) >> 11) + 1;
+      Front& front = fronts[draws[i].front];
+      if (drawn <= front.drawn || !HasRoom(endpoints()[i], context, per_weight)) return;
+      front.best = i;
+      front.drawn = drawn;
+    });
     std::optional<std::uint32_t> best;
     double least = kNoBound;
-    for (std::uint32_t i = 0; i < size(); ++i) {
-      if (tried.Contains(i)) continue;
-      const EndpointView& endpoint = endpoints()[i];
-      // -ln u >= 1 - u: most endpoints need no logarithm.
-      const double u = static_cast<double>((Mix(*context.hash + ids_[i]) >> 11) + 1) * 0x1.0p-53;
-      const double bound = least * endpoint.weight;
+    for (const Front& front : fronts_) {
+      if (front.drawn == 0) continue;
+      // -ln u >= 1 - u: most need no logarithm.
+      const double u = static_cast<double>(front.drawn) * 0x1.0p-53;
+      const double bound = least * front.weight;
       if (best && 1.0 - u >= bound) continue;
       const double drawn = -std::log(u);
       if (best && drawn >= bound) continue;
-      const auto weight = static_cast<double>(EffectiveWeight(endpoint, context.now));
-      if (static_cast<double>(endpoint.load->load()) >= per_weight * weight) continue;
-      best = i;
-      least = drawn / endpoint.weight;
+      best = front.best;
+      least = drawn / front.weight;
     }
     return best;
   }
 
+  static bool HasRoom(const EndpointView& endpoint, const PickContext& context, double per_weight) noexcept {
+    const auto weight = static_cast<double>(EffectiveWeight(endpoint, context.now));
+    return static_cast<double>(endpoint.load->load()) < per_weight * weight;
+  }
+
   /// The load that an endpoint may have per unit of its effective weight; no bound where none is usable.
-  double RoomPerWeight(const EndpointSet& tried, const PickContext& context) const noexcept {
+  double RoomPerWeight(const EndpointSet& tried, const PickContext& context) const {
     std::uint64_t units = context.units;
     std::uint64_t weight = 0;
-    for (std::uint32_t i = 0; i < size(); ++i) {
+    tried.ForEachOutside(size(), [&](std::uint32_t i) {
       const EndpointView& endpoint = endpoints()[i];
-      if (tried.Contains(i) || !endpoint.load->usable()) continue;
+      if (!Usable(i, context)) return;
       units += endpoint.load->load();
       weight += EffectiveWeight(endpoint, context.now);
-    }
+    });
     if (weight == 0) return kNoBound;
     return kBalanceFactor * static_cast<double>(units) / static_cast<double>(weight);
   }
 
   std::unique_ptr<LoadBalancer> keyless_;
-  std::vector<std::uint64_t> ids_;
+  std::vector<Draw> draws_;
+  std::vector<Front> fronts_;  ///< one per weight; what First() finds is its own
 };
 
 }  // namespace

@@ -21,67 +21,86 @@ constexpr double kOverprovisioning = 1.4;
 /// on with the next, nearest first. Unusable endpoints, those among them that a breaker leaves alone, come last: a walk
 /// that had to get past them would draw again each time, and send more away than the rule says.
 ///
+/// Each rank has a policy of its own, so that one which goes in turn goes on where it was in that rank.
+///
 /// Envoy's zone-aware routing, which also weighs how many gateways each zone has, is not done: this gateway does not
 /// know the others.
 class Zoned final : public LoadBalancer {
  public:
-  Zoned(const BalancerRow& row, std::span<const EndpointView> endpoints, Prng& prng)
-      : LoadBalancer(endpoints), inner_(row.make(endpoints, prng)) {
+  Zoned(const BalancerRow& row, std::span<const EndpointView> endpoints, Prng& prng) : LoadBalancer(endpoints) {
     for (std::uint32_t i = 0; i < endpoints.size(); ++i) {
       const std::uint32_t rank = RankOf(endpoints[i]);
       weight_[rank] += endpoints[i].weight;
       for (std::uint32_t r = 0; r < kZoneRanksMax; ++r) {
         if (r != rank) others_[r].Insert(i);
       }
+      if (inner_[rank] == nullptr) inner_[rank] = row.make(endpoints, prng);
     }
+    anywhere_ = inner_[RankOf(endpoints.front())].get();
   }
 
   std::optional<std::uint32_t> Pick(const EndpointSet& tried, PickContext& context) override {
-    EndpointSet passed = tried;
-    std::array<std::uint64_t, kZoneRanksMax> usable{};
-    std::array<bool, kZoneRanksMax> open{};  // has one that is usable and was not named yet
-    for (std::uint32_t i = 0; i < size(); ++i) {
-      const EndpointView& endpoint = endpoints()[i];
-      const bool left_alone = context.breakers != nullptr && !(*context.breakers)[i].Admits(context.now);
-      if (left_alone || !endpoint.load->usable()) {
-        passed.Insert(i);
-        continue;
-      }
-      usable[RankOf(endpoint)] += endpoint.weight;
-      if (!tried.Contains(i)) open[RankOf(endpoint)] = true;
-    }
-    std::uint32_t rank = Draw(usable, context);
-    if (!open[rank]) rank = static_cast<std::uint32_t>(std::find(open.begin(), open.end(), true) - open.begin());
-    if (rank == kZoneRanksMax) return inner_->Pick(tried, context);
-    passed.InsertAll(others_[rank]);
-    return inner_->Pick(passed, context);
+    Look look{tried};
+    std::uint32_t rank = Draw(look, context);
+    if (!look.open[rank]) rank = NearestOpen(look, context);
+    if (rank == kZoneRanksMax) return anywhere_->Pick(tried, context);
+    look.passed.InsertAll(others_[rank]);
+    return inner_[rank]->Pick(look.passed, context);
   }
 
  private:
+  /// What a pick has seen, from the nearest rank on and no farther than it needs.
+  struct Look {
+    EndpointSet passed;  ///< named before, or unusable in a rank that was looked at
+    std::uint32_t ranks = 0;
+    std::array<double, kZoneRanksMax> health{};
+    std::array<bool, kZoneRanksMax> open{};  ///< has one that is usable and was not named yet
+  };
+
   static std::uint32_t RankOf(const EndpointView& endpoint) noexcept {
     return std::min(endpoint.zone_rank, kZoneRanksMax - 1);
   }
 
-  std::uint32_t Draw(const std::array<std::uint64_t, kZoneRanksMax>& usable, PickContext& context) const noexcept {
-    std::array<double, kZoneRanksMax> health{};
+  void LookFarther(Look& look, const PickContext& context) const {
+    const std::uint32_t rank = look.ranks++;
+    if (weight_[rank] == 0) return;
+    std::uint64_t usable = 0;
+    others_[rank].ForEachOutside(size(), [&](std::uint32_t i) {
+      if (!Usable(i, context)) return look.passed.Insert(i);
+      usable += endpoints()[i].weight;
+      if (!look.passed.Contains(i)) look.open[rank] = true;
+    });
+    const double share = static_cast<double>(usable) / static_cast<double>(weight_[rank]);
+    look.health[rank] = std::min(1.0, kOverprovisioning * share);
+  }
+
+  std::uint32_t Draw(Look& look, PickContext& context) const {
     double sum = 0;
-    for (std::uint32_t r = 0; r < kZoneRanksMax; ++r) {
-      if (weight_[r] == 0) continue;
-      const double share = static_cast<double>(usable[r]) / static_cast<double>(weight_[r]);
-      health[r] = std::min(1.0, kOverprovisioning * share);
-      sum += health[r];
+    while (sum < 1.0 && look.ranks < kZoneRanksMax) {
+      LookFarther(look, context);
+      sum += look.health[look.ranks - 1];
     }
     const double u =
         context.hash ? static_cast<double>(*context.hash & 0xffffffff) * 0x1.0p-32 : context.prng.Uniform();
     double left = u * std::min(1.0, sum);
-    for (std::uint32_t r = 0; r < kZoneRanksMax; ++r) {
-      if (left < health[r]) return r;
-      left -= health[r];
+    for (std::uint32_t r = 0; r < look.ranks; ++r) {
+      if (left < look.health[r]) return r;
+      left -= look.health[r];
     }
     return 0;
   }
 
-  std::unique_ptr<LoadBalancer> inner_;
+  /// kZoneRanksMax: nobody that is usable is left.
+  std::uint32_t NearestOpen(Look& look, const PickContext& context) const {
+    for (std::uint32_t r = 0; r < kZoneRanksMax; ++r) {
+      if (r == look.ranks) LookFarther(look, context);
+      if (look.open[r]) return r;
+    }
+    return kZoneRanksMax;
+  }
+
+  std::array<std::unique_ptr<LoadBalancer>, kZoneRanksMax> inner_;  ///< of ranks that have endpoints
+  LoadBalancer* anywhere_;                                          ///< one of them, for when nobody is usable
   std::array<std::uint64_t, kZoneRanksMax> weight_{};
   std::array<EndpointSet, kZoneRanksMax> others_;  ///< the endpoints of all ranks but this
 };

@@ -89,12 +89,16 @@ rt::Task<Trial> TryModel(RequestContext& context, Attempt& attempt) {
     if (result.kind == AttemptResult::Kind::kDelivered || result.kind == AttemptResult::Kind::kInterrupted)
       co_return Trial{.end = Trial::End::kAnswered};
     if (context.deadline.Expired(context.now())) co_return Failed(attempt, false);
+    if (attempt.first_is_out()) admission.Bar(choice.index);
+    if (attempt.never_sent()) {  // nobody was asked
+      --progress.attempts;
+      continue;
+    }
     const policy::AttemptFailure failure = FailureOf(attempt);
     verdict = policy::DecideRetry(rules, progress, failure);
     if (verdict.action == policy::RetryAction::kGiveUp)
       co_return Failed(attempt, MayGoElsewhere(rules, verdict.gave_up, failure.error));
     if (verdict.unproven) ++progress.unproven_retries;
-    if (attempt.first_is_out()) admission.Bar(choice.index);
     if (verdict.same_endpoint || failure.asked_to_wait) {
       admission.MayAskAgain();  // who asked for a pause has it: Choose passes it over meanwhile
     } else {

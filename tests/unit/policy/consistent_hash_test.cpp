@@ -1,8 +1,11 @@
 #include <gtest/gtest.h>
 
+#include <cmath>
+#include <limits>
 #include <set>
 
 #include "support/fleet.hpp"
+#include "support/seed.hpp"
 
 namespace penstock::policy {
 namespace {
@@ -72,6 +75,62 @@ TEST_F(ConsistentHash, OnlyTheKeysOfALeaverMove) {
   for (std::uint32_t i = 0; i < 10; ++i) EXPECT_NEAR(inherited[i], i == kLeaver ? 0 : 111, 40) << i;
 }
 
+/// What Schindelhauer and Schomaker say, endpoint by endpoint; where a key lives is the same in every release.
+std::uint32_t ByDefinition(const Fleet& fleet, const EndpointSet& tried, std::uint64_t hash, std::uint32_t units) {
+  const auto mix = [](std::uint64_t z) {
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
+    return z ^ (z >> 31);
+  };
+  double load = units;
+  double weight = 0;
+  for (std::uint32_t i = 0; i < fleet.size(); ++i) {
+    const EndpointView& view = fleet.views()[i];
+    if (tried.Contains(i) || !view.load->usable()) continue;
+    load += static_cast<double>(view.load->load());
+    weight += view.weight;
+  }
+  std::uint32_t best = fleet.size();
+  double least = std::numeric_limits<double>::infinity();
+  for (std::uint32_t i = 0; i < fleet.size(); ++i) {
+    const EndpointView& view = fleet.views()[i];
+    const bool full = weight > 0 && static_cast<double>(view.load->load()) >= 1.25 * load / weight * view.weight;
+    if (tried.Contains(i) || full) continue;
+    const double u = static_cast<double>((mix(hash + mix(view.id != 0 ? view.id : i + 1)) >> 11) + 1) * 0x1.0p-53;
+    if (-std::log(u) / view.weight >= least) continue;
+    best = i;
+    least = -std::log(u) / view.weight;
+  }
+  return best;
+}
+
+TEST_F(ConsistentHash, IsWhatItsDefinitionSays) {
+  const test::Seed seed;
+  Prng prng(seed.value());
+  for (int round = 0; round < 300; ++round) {
+    std::vector<std::uint32_t> weights(1 + prng.Below(100));
+    const std::uint64_t different = 1 + prng.Below(9);
+    for (std::uint32_t& weight : weights) weight = 1 + static_cast<std::uint32_t>(prng.Below(different));
+    Fleet fleet(weights);
+    EndpointSet tried;
+    for (std::uint32_t i = 0; i < fleet.size(); ++i) {
+      if (prng.Below(2) == 0) fleet.view(i).id = prng.Next();
+      fleet.Hold(i, static_cast<int>(prng.Below(10)));
+      if (prng.Below(8) == 0) fleet.load(i).SetUsable(false, TimePoint{1});
+    }
+    Make(fleet);
+    for (std::uint32_t i = 0; i < fleet.size(); ++i) {  // a walk: each is in it when it was named
+      PickContext context{prng, TimePoint{0}, prng.Next(), static_cast<std::uint32_t>(1 + prng.Below(4))};
+      const auto pick = balancer_->Pick(tried, context);
+      ASSERT_TRUE(pick.has_value());
+      ASSERT_EQ(*pick, ByDefinition(fleet, tried, *context.hash, context.units)) << "of " << fleet.size();
+      tried.Insert(*pick);
+    }
+    PickContext context{prng, TimePoint{0}, prng.Next()};
+    EXPECT_EQ(balancer_->Pick(tried, context), std::nullopt);
+  }
+}
+
 TEST_F(ConsistentHash, AHotKeyOverflowsInItsOrder) {
   Fleet fleet(std::vector<std::uint32_t>(8, 1));
   Make(fleet);
@@ -99,6 +158,24 @@ TEST_F(ConsistentHash, TheBoundGoesByWeightAndCountsTheUsable) {
   EXPECT_EQ(Of(key), 2u) << "6/7 of 46 are 49.3";
   fleet.load(0).SetUsable(true, TimePoint{1});
   EXPECT_EQ(Of(key), 0u) << "6/8 of 48 are 45";
+}
+
+// Half of them fail for this model: the others have their load, and are no more overloaded than if those were down.
+TEST_F(ConsistentHash, WhomABreakerLeavesAloneHasNoShare) {
+  constexpr TimePoint kNow{1'000'000'000};
+  Fleet fleet(std::vector<std::uint32_t>(4, 1));
+  EjectionLimit limit(4);
+  std::deque<CircuitBreaker> breakers;
+  for (int i = 0; i < 4; ++i) breakers.emplace_back(CircuitBreakerRules{.consecutive_failures = 1}, limit);
+  for (std::uint32_t i = 2; i < 4; ++i) breakers[i].Take(kNow)->Failure(kNow, prng_);
+  Make(fleet);
+  std::uint64_t key = 0;
+  while (Of(key) != 0) ++key;
+  fleet.Hold(0, 10);
+  fleet.Hold(1, 10);
+  PickContext context{prng_, kNow, HashOf(key)};
+  context.breakers = &breakers;
+  EXPECT_EQ(First(*balancer_, context), 0u) << "half of 21 times 1.25 are 13";
 }
 
 TEST_F(ConsistentHash, ASlowStartLowersTheBoundAndMovesNoKeyOfTheIdle) {

@@ -73,6 +73,20 @@ TEST(Zoned, HealthGoesByWeight) {
   EXPECT_NEAR(ByRank(fleet, "least_load")[0], 3'500, 200);
 }
 
+// Requests go back and forth between the ranks, and each goes on where it was.
+TEST(Zoned, EachRankIsUsedEvenly) {
+  for (const char* policy : {"round_robin", "weighted"}) {
+    Fleet fleet(std::vector<std::uint32_t>(20, 1));
+    Fill(fleet, 10, {5, 10});
+    Prng prng(1);
+    const auto balancer = MakeZoned(*FindBalancer(policy), fleet.views(), prng);
+    std::vector<int> counts(20);
+    for (int i = 0; i < 10'000; ++i) ++counts[First(*balancer, {prng})];
+    for (std::uint32_t i = 0; i < 20; ++i)
+      EXPECT_NEAR(counts[i], i < 5 ? 1'400 : i < 10 ? 0 : 300, i < 10 ? 60 : 30) << policy << ' ' << i;
+  }
+}
+
 // The near ones are full: the caller refuses them, and the walk goes on to the far ones.
 TEST(Zoned, FullOnesOverflowByTheWalk) {
   Fleet fleet(std::vector<std::uint32_t>(6, 1));

@@ -68,6 +68,45 @@ TEST_F(H1PoolFaults, U_05_OnlyOnce) {
   EXPECT_EQ(peer.connections.size(), 2u);
 }
 
+TEST_F(H1PoolFaults, U_05_NotWhenItsOwnerDoesNotWantItAnyMore) {
+  Make();
+  WarmUp();
+  Call call("{}");
+  call.may_be_sent = false;
+  call.Submit(*pool);
+  ASSERT_TRUE(Arrived(0));
+  EXPECT_EQ(call.asked, 0) << "at once: no time has gone by";
+  peer.connections[0]->socket->Close();
+  EXPECT_TRUE(Until([&] { return call.over(); }));
+  EXPECT_EQ(call.code(), ErrorCode::kUpstreamReset);
+  EXPECT_EQ(call.error->retry, Retry::kIfUnprocessed);
+  Pass(seconds(1));
+  EXPECT_EQ(peer.connections.size(), 1u);
+}
+
+TEST_F(H1PoolFaults, U_18_WhoWaitsForAConnectionIsAskedBeforeItIsSent) {
+  PoolOptions options;
+  options.max = 1;
+  Make(options);
+  Call running("{}");
+  Call unwanted("{}");
+  Call behind("{}");
+  for (Call* call : {&running, &unwanted, &behind}) call->Submit(*pool);
+  unwanted.on_over = [&] { EXPECT_EQ(pool->waiting(), 1u); };
+  ASSERT_TRUE(Arrived(0));
+  unwanted.may_be_sent = false;
+  peer.last().Take();
+  peer.last().Send(kOk);
+  ASSERT_TRUE(Arrived(0));
+  EXPECT_TRUE(unwanted.over());
+  EXPECT_EQ(unwanted.sent, 0);
+  EXPECT_EQ(unwanted.error->retry, Retry::kIfUnprocessed);
+  EXPECT_FALSE(unwanted.stream.begun());
+  peer.last().Send(kOk);
+  EXPECT_TRUE(Until([&] { return behind.good(); }));
+  EXPECT_EQ(peer.connections.size(), 1u);
+}
+
 TEST_F(H1PoolFaults, U_05_NotAfterTheFirstByte) {
   Make();
   WarmUp();

@@ -249,6 +249,28 @@ TEST_F(H2PoolFaults, U_05_IdleConnectionDiesUnderTheRequest) {
   EXPECT_TRUE(Until([&] { return next[0]->good() && next[1]->good(); }));
 }
 
+TEST_F(H2PoolFaults, U_05_NotWhenItsOwnerDoesNotWantItAnyMore) {
+  Make();
+  auto first = Submit(1);
+  ASSERT_TRUE(Arrived(0, 1));
+  Settings(0);
+  Answer(0, 1);
+  ASSERT_TRUE(Until([&] { return first[0]->good(); }));
+  Pass(seconds(1));
+  auto next = Submit(3);
+  ASSERT_TRUE(Arrived(0, 4));
+  next[1]->may_be_sent = false;
+  peer.connections[0]->socket->Close();
+  ASSERT_TRUE(Arrived(1, 2)) << "the two others";
+  EXPECT_EQ(next[1]->code(), ErrorCode::kUpstreamReset);
+  EXPECT_EQ(next[1]->error->retry, Retry::kIfUnprocessed);
+  Settings(1);
+  Answer(1, 1);
+  Answer(1, 3);
+  EXPECT_TRUE(Until([&] { return next[0]->good() && next[2]->good(); }));
+  EXPECT_EQ(Requests(1), 2u);
+}
+
 TEST_F(H2PoolFaults, U_25_SilentPeerIsFoundByPing) {
   Make();
   auto calls = Submit(1);

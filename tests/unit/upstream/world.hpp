@@ -110,6 +110,10 @@ struct Call final : StreamHandler {
     error = failure;
     if (on_over) on_over();
   }
+  bool MayBeSentNow() override {
+    ++asked;
+    return may_be_sent;
+  }
   bool over() const { return ends > 0 || error.has_value(); }
   bool good() const { return ends == 1 && !error; }
   ErrorCode code() const { return error ? error->code : ErrorCode::kNone; }
@@ -117,6 +121,8 @@ struct Call final : StreamHandler {
   http::Head head;
   std::string body;
   std::string_view parts[1];
+  bool may_be_sent = true;
+  int asked = 0;  ///< whether it may be sent
   int sent = 0;
   int status = 0;
   int ends = 0;
