@@ -1,6 +1,7 @@
 #include "proxy/local_answers.hpp"
 
 #include "penstock/base/percent.hpp"
+#include "penstock/grpc/translation.hpp"
 #include "penstock/proxy/error_reply.hpp"
 #include "proxy/grpc/local.hpp"
 
@@ -10,7 +11,17 @@ namespace {
 constexpr std::string_view kJson = "application/json";
 constexpr Duration kRetryAfterUnavailable = std::chrono::seconds(1);
 
+/// A call's message has nothing to say, but it must be one.
+std::optional<Error> CheckMessage(RequestContext& context) {
+  WorkerContext& worker = context.worker;
+  GrpcPart& grpc = *context.grpc;
+  return grpc::TranslateRequest(*grpc.method, context.body, worker.grpc_message, grpc.facts, worker.json.BeginNotes());
+}
+
 void AnswerModels(RequestContext& context, Answer& answer) {
+  if (context.grpc != nullptr) {
+    if (const std::optional<Error> error = CheckMessage(context)) return AnswerError(context, answer, *error);
+  }
   if (context.tenant->every_model) {
     answer.Reply(200, kJson, context.snapshot().models_json);
     return;

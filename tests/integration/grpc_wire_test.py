@@ -108,6 +108,11 @@ class Wire(GrpcCase):
             self.assertEqual((call.http, call.status, call.only_trailers), (200, UNIMPLEMENTED, True), call.answer)
             self.assertEqual(call.answer.header("content-type"), "application/grpc")
 
+    def test_Q_27_a_message_that_nobody_needs_is_looked_at_all_the_same(self):
+        self.assertEqual(self.call(INFERENCE + "ListModels", framed(b"")).status, OK)
+        self.assertEqual(self.call(INFERENCE + "ListModels", framed(varint(9000 << 3 | 2) + b"\x03abc")).status, OK)
+        self.assertEqual(self.call(INFERENCE + "ListModels", framed(b"\xff\xff\xff")).status, INTERNAL)
+
     def test_Q_10_another_coding_is_refused_and_ours_are_named(self):
         call = self.call(body=framed(chat(), flag=1), fields=[("grpc-encoding", "br")])
         self.assertEqual(call.status, UNIMPLEMENTED)
