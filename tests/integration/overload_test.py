@@ -144,9 +144,10 @@ class Memory(OverloadCase):
         until(lambda: self.metric('shed_total{priority="batch"}') == 1, "the count")
         line = until(lambda: [line for line in self.gateway.access_lines() if line["status"] == 503], "the access line")[0]
         self.assertEqual(line["term"], "OM")
-        self.assertEqual({line["action"] for line in self.log_lines('"overload action begins"')}, self.active())
+        begun = lambda: {line["action"] for line in self.log_lines('"overload action begins"')}  # the log is written behind
+        until(lambda: begun() == self.active(), "a line for each action that begins")
         self.relieve()
-        self.assertEqual(len(self.log_lines('"overload action ends"')), 3)
+        until(lambda: len(self.log_lines('"overload action ends"')) == 3, "a line for each action that ends")
         connection = self.connect()
         self.assertEqual([self.ask("batch", connection).status for _ in range(2)], [200, 200])
         until(lambda: self.cache_page()["allowed"] > 8 * MIB, "the cache may grow again")
