@@ -14,9 +14,9 @@ class ByteWriter {
  public:
   /// `expected` bytes more, as a guess: growing costs a copy.
   ByteWriter(std::string& out, std::size_t expected) : out_(out) {
-    const std::size_t used = out_.size();
-    out_.resize(used + std::max(expected, kSmallest));
-    at_ = out_.data() + used;
+    begin_ = out_.size();
+    out_.resize(begin_ + std::max(expected, kSmallest));
+    at_ = out_.data() + begin_;
     end_ = out_.data() + out_.size();
   }
   ~ByteWriter() { out_.resize(offset()); }
@@ -53,12 +53,15 @@ class ByteWriter {
 
   [[gnu::noinline]] void Grow(std::size_t size) {
     const std::size_t used = offset();
-    out_.resize(std::max(out_.size() * 2, used + size));
+    // Twice what this one wrote, for new room is filled with zeroes: many who write a little each behind much would
+    // otherwise fill all of it each time.
+    out_.resize(used + std::max(used - begin_, size));
     at_ = out_.data() + used;
     end_ = out_.data() + out_.size();
   }
 
   std::string& out_;
+  std::size_t begin_;  ///< what was there before
   char* at_;
   char* end_;  ///< of the room
 };

@@ -229,8 +229,11 @@ void Gateway::BeginDrain() {
 }
 
 void Gateway::EndAll() {
-  const std::vector<Exchange*> live = context_->live;
-  for (Exchange* exchange : live) exchange->End();
+  const std::vector<Exchange*>& live = context_->live;
+  for (Exchange* exchange : std::vector(live)) {
+    const bool lives = exchange->place < live.size() && live[exchange->place] == exchange;  // it may end with another's
+    if (lives) exchange->End();
+  }
 }
 
 void Gateway::OnProtocolReject(server::Protocol protocol, const char* reason) {

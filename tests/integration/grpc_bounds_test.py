@@ -8,7 +8,7 @@ import h1_client
 import h2_client
 import harness
 from auth_test import digest
-from grpc_case import INFERENCE, KSERVE, GrpcCase, OpenCall, framed, grpc, health, inference
+from grpc_case import INFERENCE, KSERVE, GrpcCase, OpenCall, framed, grpc, health, inference, messages
 from grpc_services_test import HEALTH, infer, kserve
 from harness import settled, until
 from scripted_backend import chunk, events, plain
@@ -124,6 +124,28 @@ class Streams(GrpcCase):
             call.send(body, end=True)
             self.assertIn(call.status(), (INTERNAL, EXHAUSTED))
             self.assertEqual(self.gateway.line_of(f"{name}-2")["status"], status)
+
+
+class Recycled(GrpcCase):
+    server = {"workers": 1}
+
+    def test_a_call_whose_object_was_anothers_just_now(self):
+        """All in one read: a call that holds much fails and is gone, the next one gets its place and is still at work at the turn's end."""
+        def head(stream):
+            return h2_client.headers_frame(stream, h2_client.request_fields(path=CHAT, more=[
+                ("content-type", "application/grpc"), ("te", "trailers"), ("x-request-id", self.request_id())]), end_stream=False)
+
+        torn = framed(b"x" * 24_000, length=100_000)
+        with h2_client.Connection(self.gateway.address) as connection:
+            connection.ask("GET", "/v1/models")
+            connection.send(head(3) + h2_client.frame(h2_client.DATA, 0, 3, torn[:16_384])
+                            + h2_client.frame(h2_client.DATA, h2_client.END_STREAM, 3, torn[16_384:])
+                            + h2_client.frame(h2_client.RST_STREAM, 0, 3, struct.pack(">I", h2_client.CANCEL))
+                            + head(5) + h2_client.frame(h2_client.DATA, h2_client.END_STREAM, 5, framed(self.chat())))
+            connection.stream(5)
+            answer = connection.finish(5)
+        self.assertEqual(dict(answer.trailers or answer.headers).get("grpc-status"), "0", answer)
+        self.assertEqual(len(messages(answer.body)), 1)
 
 
 class Refused(GrpcCase):

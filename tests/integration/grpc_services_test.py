@@ -8,7 +8,7 @@ import signal
 import struct
 
 import harness
-from grpc_case import INFERENCE, KSERVE, GrpcCase, grpc, health, inference
+from grpc_case import INFERENCE, KSERVE, GrpcCase, OpenCall, framed, grpc, health, inference
 from harness import until
 
 kserve = importlib.import_module("kserve.grpc_service_pb2")
@@ -171,6 +171,27 @@ class Leaving(GrpcCase):
         finishes = [choice.finish_reason for chunk in stream for choice in chunk.choices if choice.finish_reason]
         self.assertEqual((finishes, stream.code()), (["stop"], grpc.StatusCode.OK))
         self.fails(grpc.StatusCode.UNAVAILABLE, lambda: next(watch))
+        self.assertEqual(self.gateway.wait(), 0)
+
+    def _oracle(self):
+        """The gateway is gone, as it should be."""
+
+
+class CutShort(GrpcCase):
+    server = {"workers": 1, "drain": {"delay": "0s", "timeout": "300ms"}}
+
+    def test_Q_26_a_stream_of_requests_at_the_drains_end(self):
+        """One of its requests runs, of another half a message is there: who is refused first ends both."""
+        before = OpenCall(self, INFERENCE + "Chat", [("x-request-id", "before")])
+        call = OpenCall(self, KSERVE + "ModelStreamInfer", [("x-request-id", "stream")])
+        call.send(framed(infer("x", model="silent")))
+        until(lambda: self.sim.stats()["in_flight"] == 1, "the request at the backend")
+        call.send(framed(infer("x"))[:-1])
+        before.send(framed(self.chat()), end=True)
+        self.assertEqual(before.status(), 0)  # the last of those that live takes its place
+        self.world.canary.end()  # it would find nobody
+        self.gateway.signal(signal.SIGTERM)
+        self.assertEqual(call.status(), 14, call.answer)
         self.assertEqual(self.gateway.wait(), 0)
 
     def _oracle(self):

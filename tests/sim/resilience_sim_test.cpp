@@ -308,6 +308,30 @@ TEST(Resilience, U_18_WhoWaitsForAConnectionIsNotSentInThePause) {
   EXPECT_EQ(CountOf(world.replies(), 200), world.replies().size() - world.server(0).seen.size());
 }
 
+// It was refused by one, was to be asked again at the other, and that one rests by the time it would be sent.
+TEST(Resilience, U_18_WhoWasNotSentKeepsWhatItHeardBefore) {
+  const test::Seed seed;
+  ResilienceWorld world(seed.value(), 2,
+                        Cluster(2,
+                                ", balancer: {policy: round_robin}, connections: {max: 1}, retry: {attempts: 3, "
+                                "retry_after_max: 1s}"));
+  WarmUp(world);
+  for (std::size_t i = 0; i < 2; ++i) {
+    world.server(i).script = [i](const SeenRequest&) {
+      Act pause = Status(503, 60);
+      pause.wait = i == 0 ? 50ms : 200ms;
+      return pause;
+    };
+  }
+  for (int i = 0; i < 40; ++i) world.Ask();
+  ASSERT_TRUE(world.RunUntil([&] { return world.AllReplied(); }, 30s));
+  for (const Reply& reply : world.replies()) {
+    if (reply.status == 200) continue;  // the warm-up's
+    EXPECT_EQ(reply.status, 503) << reply.code;
+    EXPECT_NE(reply.code, "upstream_reset");
+  }
+}
+
 TEST(Resilience, U_31_AttemptsStayWithinTheBudget) {
   const test::Seed seed;
   ResilienceWorld world(seed.value(), 2, Cluster(2, ", retry: {attempts: 5}, circuit_breaker: {max_ejected: 0}"));

@@ -369,7 +369,9 @@ void GrpcCall::Reap() {
   std::erase_if(turns_, [](const std::unique_ptr<GrpcTurn>& turn) { return turn->handler == nullptr; });
 }
 
+/// Whoever flushes later may be another call by then, for calls are recycled.
 void GrpcCall::EndIfDone() {
+  if (!streams()) return;
   const bool only_open = turns_.size() == 1 && turns_.front().get() == open_;
   if (!request_over_ || paused_ || (!turns_.empty() && !only_open) || ended_) return;
   End({});
@@ -382,7 +384,7 @@ void GrpcCall::OnSent() {
   if (!streams()) return turn_.handler->OnSent();
   if (paused_) worker_.worker.FlushLater(*this);
   for (std::size_t i = 0; i < turns_.size(); ++i) {
-    if (!turns_[i]->over()) turns_[i]->handler->OnSent();
+    if (!ended_ && !turns_[i]->over()) turns_[i]->handler->OnSent();
   }
 }
 

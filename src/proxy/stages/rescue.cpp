@@ -118,6 +118,10 @@ rt::Task<Rescuer::Outcome> Rescuer::TryPlace(const Place& place, From from) {
     if (result.kind == AttemptResult::Kind::kDelivered || result.kind == AttemptResult::Kind::kInterrupted)
       co_return Outcome::kOver;
     if (result.kind == AttemptResult::Kind::kBroken) why_ = result.error;
+    if (attempt_.never_sent()) {  // nobody was asked
+      ++tries_left_;
+      --context_.record.attempts;
+    }
     const bool refused = result.kind == AttemptResult::Kind::kRefused && result.status < 500 && result.status != 429;
     if (refused) co_return Outcome::kUnable;  // it does not take such a request, and nobody there will
   }

@@ -59,22 +59,25 @@ rt::Task<Trial> TryModel(RequestContext& context, Attempt& attempt) {
   policy::RetryProgress progress;
   progress.attempts = 0;
   policy::RetryVerdict verdict;
+  Trial last;         // how the last attempt that was made failed
+  bool paid = false;  // the retry that is due, in the budget
   cluster.route->budget->OnRequest(worker.index(), worker.Now());
   while (true) {
     Choice choice = admission.TryNow();
     policy::RetryPromise promise;
     if (choice.slot.pool == nullptr) {
-      if (progress.attempts > 0) {  // who may not ask again has nothing to wait for
+      if (progress.attempts > 0 && !paid) {  // who may not ask again has nothing to wait for
         promise = cluster.route->budget->Promise(worker.Now());
-        if (!promise) co_return Failed(attempt, true);
+        if (!promise) co_return last;
       }
       choice = co_await admission.Wait();
     }
-    if (choice.slot.pool == nullptr) co_return progress.attempts == 0 ? NobodyToAsk(admission) : Failed(attempt, true);
-    if (progress.attempts > 0) {
-      if (!cluster.route->budget->TryRetry(worker.Now(), std::move(promise))) co_return Failed(attempt, true);
+    if (choice.slot.pool == nullptr) co_return progress.attempts == 0 ? NobodyToAsk(admission) : last;
+    if (progress.attempts > 0 && !paid) {
+      if (!cluster.route->budget->TryRetry(worker.Now(), std::move(promise))) co_return last;
       context.worker.metrics.gateway.retries[static_cast<std::size_t>(verdict.reason)].Add(context.worker.metrics.slab);
     }
+    paid = progress.attempts > 0;
     ++progress.attempts;
     admission.OnAttempt();
     // cppcheck-suppress nullPointerRedundantCheck; it ends with co_return above
@@ -92,8 +95,11 @@ rt::Task<Trial> TryModel(RequestContext& context, Attempt& attempt) {
     if (attempt.first_is_out()) admission.Bar(choice.index);
     if (attempt.never_sent()) {  // nobody was asked
       --progress.attempts;
+      if (!hedged.has_value()) --context.record.attempts;
       continue;
     }
+    paid = false;
+    last = Failed(attempt, true);
     const policy::AttemptFailure failure = FailureOf(attempt);
     verdict = policy::DecideRetry(rules, progress, failure);
     if (verdict.action == policy::RetryAction::kGiveUp)
