@@ -52,7 +52,9 @@ constexpr std::string_view kEvent =
     R"({"id":"chatcmpl-7f2c1a9be0d34c5e9a1b","object":"chat.completion.chunk","created":1718000000,)"
     R"("model":"llama-3-8b","choices":[{"index":0,"delta":{"content":" turbine"},"logprobs":null,"finish_reason":null}]})";
 
-void RequestToJson(benchmark::State& state) {
+/// A request's JSON, and what `read` makes of it.
+template <class Read>
+void MeasureRequest(benchmark::State& state, Read read) {
   const std::string message = Request();
   const Method& method = MethodOf("/penstock.v1.Inference/Chat");
   std::string json;
@@ -61,36 +63,29 @@ void RequestToJson(benchmark::State& state) {
   bench::Measure(state, message.size(), [&] {
     if (TranslateRequest(method, message, json, facts, parser.BeginNotes())) state.SkipWithError("refused");
     benchmark::DoNotOptimize(json.data());
+    read(method.family, json, parser);
   });
   state.counters["message"] = static_cast<double>(message.size());
   state.counters["json"] = static_cast<double>(json.size());
+}
+
+void RequestToJson(benchmark::State& state) {
+  MeasureRequest(state, [](llm::Family, const std::string&, llm::JsonParser&) {});
 }
 BENCHMARK(RequestToJson);
 
 /// The same with the view that the pipeline goes by.
 void RequestToView(benchmark::State& state) {
-  const std::string message = Request();
-  const Method& method = MethodOf("/penstock.v1.Inference/Chat");
-  std::string json;
-  ReplyFacts facts;
-  llm::JsonParser parser(1);
-  bench::Measure(state, message.size(), [&] {
-    if (TranslateRequest(method, message, json, facts, parser.BeginNotes())) state.SkipWithError("refused");
-    benchmark::DoNotOptimize(llm::ViewRequest(method.family, json, parser));
+  MeasureRequest(state, [](llm::Family family, const std::string& json, llm::JsonParser& parser) {
+    benchmark::DoNotOptimize(llm::ViewRequest(family, json, parser));
   });
 }
 BENCHMARK(RequestToView);
 
 /// And if the body had to be read for it.
 void RequestToBodyAndRead(benchmark::State& state) {
-  const std::string message = Request();
-  const Method& method = MethodOf("/penstock.v1.Inference/Chat");
-  std::string json;
-  ReplyFacts facts;
-  llm::JsonParser parser(1);
-  bench::Measure(state, message.size(), [&] {
-    if (TranslateRequest(method, message, json, facts, parser.BeginNotes())) state.SkipWithError("refused");
-    benchmark::DoNotOptimize(llm::ParseRequest(method.family, json, parser));
+  MeasureRequest(state, [](llm::Family family, const std::string& json, llm::JsonParser& parser) {
+    benchmark::DoNotOptimize(llm::ParseRequest(family, json, parser));
   });
 }
 BENCHMARK(RequestToBodyAndRead);
