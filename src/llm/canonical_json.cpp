@@ -22,7 +22,7 @@ bool WriteCanonicalBody(const RequestView& request, JsonParser& parser, ByteSink
   if (request.parser_ != &workspace || request.text_ != workspace.text) {
     if (!workspace.Index(request.body)) return false;
   }
-  if (workspace.sorted) {
+  if (workspace.sorted()) {
     workspace.canonical.WriteSorted(workspace.document, IsAside, sink);
   } else {
     workspace.canonical.Write(workspace.document, IsAside, sink);

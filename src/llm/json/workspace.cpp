@@ -23,7 +23,6 @@ JsonParser::~JsonParser() = default;
 
 json::Fault JsonParser::Workspace::ParseRequest(std::string_view bytes) {
   ++text;
-  sorted = false;
   if (json::Fault fault = index.Build(bytes, document)) return fault;
   return validator.Check(document, {.depth_max = depth_max});
 }
@@ -38,7 +37,6 @@ std::optional<json::Cursor> JsonParser::Workspace::ParseUnambiguous(std::string_
 
 std::optional<json::Cursor> JsonParser::Workspace::ParseLenient(std::string_view bytes, bool unique_keys) {
   ++text;
-  sorted = false;
   if (index.Build(bytes, document)) return std::nullopt;
   const json::Strictness lenient{.depth_max = kAnswerDepthMax,
                                  .unique_keys = unique_keys,
@@ -54,14 +52,12 @@ json::Fault JsonParser::Workspace::TakeNotes(std::string_view bytes) {
   const std::uint32_t count = notes.size();
   notes.Add(bytes.size());
   document = {bytes.data(), static_cast<std::uint32_t>(bytes.size()), notes.data(), count};
-  sorted = true;
   if (notes.deepest() > depth_max) return {ErrorCode::kInvalidJson, json::kTooDeep, 0};
   return {};
 }
 
 bool JsonParser::Workspace::Index(std::string_view bytes) {
   ++text;
-  sorted = false;
   return !index.Build(bytes, document);
 }
 

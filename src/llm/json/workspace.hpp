@@ -29,13 +29,14 @@ struct JsonParser::Workspace {
   /// A text that ParseRequest accepted before: only `document` is made again. False: no memory.
   bool Index(std::string_view bytes);
   void Trim();
+  /// `document` is compact and known to be in canonical order at every depth: its tokens are noted ones.
+  bool sorted() const noexcept { return document.tokens == notes.data(); }
 
   json::StructuralIndex index;
   json::Validator validator;
   json::CanonicalWriter canonical;
   TokenNotes notes;
   json::Document document;
-  bool sorted = false;     ///< it is compact and known to be in canonical order at every depth
   std::uint64_t text = 0;  ///< rises whenever `document` becomes another text's or nobody's
   std::uint32_t depth_max;
 
