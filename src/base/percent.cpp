@@ -1,6 +1,24 @@
 #include "penstock/base/percent.hpp"
 
 namespace penstock {
+namespace {
+
+/// -1: it is no hexadecimal digit.
+constexpr int HexValue(char c) noexcept {
+  if (c >= '0' && c <= '9') return c - '0';
+  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
+  return -1;
+}
+
+}  // namespace
+
+bool EscapesAreWhole(std::string_view text) noexcept {
+  for (std::size_t at = text.find('%'); at != std::string_view::npos; at = text.find('%', at + 1)) {
+    if (at + 2 >= text.size() || HexValue(text[at + 1]) < 0 || HexValue(text[at + 2]) < 0) return false;
+  }
+  return true;
+}
 
 std::string DecodePercent(std::string_view text) {
   std::string decoded;

@@ -19,13 +19,6 @@ bool IsHost(std::string_view host) {
          IpAddress::Parse(host.substr(1, host.size() - 2)).has_value();
 }
 
-bool EscapesAreWhole(std::string_view text) {
-  for (std::size_t at = text.find('%'); at != std::string_view::npos; at = text.find('%', at + 1)) {
-    if (at + 2 >= text.size() || HexValue(text[at + 1]) < 0 || HexValue(text[at + 2]) < 0) return false;
-  }
-  return true;
-}
-
 Parsed<std::string> ReadServer(std::string_view text) {
   // The colons of an IPv6 address stand in brackets.
   const std::size_t bracket = text.rfind(']');

@@ -11,21 +11,8 @@ namespace penstock::redis {
 namespace {
 
 std::optional<std::string> PercentDecode(std::string_view text) {
-  std::string decoded;
-  decoded.reserve(text.size());
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    if (text[i] != '%') {
-      decoded.push_back(text[i]);
-      continue;
-    }
-    if (i + 2 >= text.size()) return std::nullopt;
-    const int high = HexValue(text[i + 1]);
-    const int low = HexValue(text[i + 2]);
-    if (high < 0 || low < 0) return std::nullopt;
-    decoded.push_back(static_cast<char>(high * 16 + low));
-    i += 2;
-  }
-  return decoded;
+  if (!EscapesAreWhole(text)) return std::nullopt;
+  return DecodePercent(text);
 }
 
 Parsed<bool> ReadLogin(std::string_view text, Url& url) {

@@ -5,15 +5,10 @@
 
 namespace penstock {
 
-/// Of a hexadecimal digit, in either case; -1: it is none.
-constexpr int HexValue(char c) noexcept {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
-}
+/// Two hexadecimal digits follow each '%' (RFC 3986, section 2.1).
+bool EscapesAreWhole(std::string_view text) noexcept;
 
-/// "llama%2F3" is "llama/3" (RFC 3986, section 2.1). What is no valid escape stays as it is.
+/// "llama%2F3" is "llama/3". What is no valid escape stays as it is.
 std::string DecodePercent(std::string_view text);
 
 }  // namespace penstock
